@@ -1,0 +1,91 @@
+"""nmlbridge: run NeuroML and LEMS models in NEURON, and carry them between formats.
+
+    import nmlbridge
+    network = nmlbridge.read("net.nml")          # a Network: populations, projections and inputs as numpy columns
+    nmlbridge.write(network, "net.nml.h5")       # the format follows the name
+    notes = nmlbridge.validate("LEMS_Sim.xml")   # schema, references, units
+    results = nmlbridge.simulate("LEMS_Sim.xml") # Results: traces and spikes as numpy arrays, in SI
+    nmlbridge.convert("net.nml", "net.nml.h5")
+    nmlbridge.diff("a.nml", "b.nml")             # what differs between two models, not between two texts
+
+Importing the package loads nothing else: each name is looked up on first use.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from .errors import (
+        DocumentError,
+        LemsError,
+        ModelError,
+        NetworkError,
+        NmlBridgeError,
+        SimulatorError,
+        UnsupportedError,
+        UsageError,
+    )
+    from .graph import Network
+    from .neuroml import diff, validate
+    from .registry import convert, read, write
+    from .report import Report
+    from .results import Results
+    from .simulator.run import simulate
+
+# Where each public name lives. Kept apart from the imports above so that `import nmlbridge` costs nothing.
+_HOMES = {
+    "DocumentError": ".errors",
+    "LemsError": ".errors",
+    "ModelError": ".errors",
+    "Network": ".graph",
+    "NetworkError": ".errors",
+    "NmlBridgeError": ".errors",
+    "Report": ".report",
+    "Results": ".results",
+    "SimulatorError": ".errors",
+    "UnsupportedError": ".errors",
+    "UsageError": ".errors",
+    "convert": ".registry",
+    "diff": ".neuroml",
+    "read": ".registry",
+    "simulate": ".simulator.run",
+    "validate": ".neuroml",
+    "write": ".registry",
+}
+
+__all__ = [
+    "DocumentError",
+    "LemsError",
+    "ModelError",
+    "Network",
+    "NetworkError",
+    "NmlBridgeError",
+    "Report",
+    "Results",
+    "SimulatorError",
+    "UnsupportedError",
+    "UsageError",
+    "convert",
+    "diff",
+    "read",
+    "simulate",
+    "validate",
+    "write",
+]
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'nmlbridge' has no attribute '{name}'")
+    value = getattr(import_module(home, __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,7 @@
+"""``python -m nmlbridge``."""
+
+import sys
+
+from .cli import main
+
+sys.exit(main())

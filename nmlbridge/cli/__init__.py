@@ -1,0 +1,83 @@
+"""The command line: ``nmlbridge VERB ...``, one module a verb, imported only when it is called.
+
+A verb's module has ``configure(parser)``, which adds its options, and ``run(arguments) -> int``, its exit code.
+Exit codes: 0 done, 1 the model or the input is wrong, 2 usage, 3 unsupported feature, 4 the simulator failed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import NoReturn
+
+from .. import __version__
+from ..errors import NmlBridgeError, UsageError
+
+VERBS = {
+    "run": "run a LEMS simulation in NEURON and save what it asks for",
+    "info": "say what a model file holds",
+    "validate": "check a model: schema, references, units, dimensions",
+    "convert": "write a model in another format",
+    "diff": "say what differs between two models",
+    "formats": "list the formats and what they can carry",
+    "doctor": "say what is missing on this machine, and the cure",
+}
+
+
+class _Parser(argparse.ArgumentParser):
+    """Raises its complaints, so that they are reported like every other error."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message} (see {self.prog} --help)")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line with ``argv`` (default: the process's own arguments) and return the exit code."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    try:
+        return _dispatch(words)
+    except NmlBridgeError as error:
+        return _fail(error, words)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # whoever read our output has gone; keep the interpreter from complaining when it closes stdout
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+
+
+def _dispatch(words: list[str]) -> int:
+    about = "Run NeuroML and LEMS models in NEURON; read, check and convert them."
+    parser = _Parser(prog="nmlbridge", description=about)
+    parser.add_argument("--version", action="version", version=f"nmlbridge {__version__}")
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB", title="verbs", required=True)
+    asked = next((word for word in words if not word.startswith("-")), None)
+    for verb, summary in VERBS.items():
+        subparser = verbs.add_parser(verb, help=summary, description=summary[0].upper() + summary[1:] + ".")
+        if verb == asked:
+            import_module(f"{__name__}.{verb}").configure(subparser)
+            subparser.add_argument("--json", action="store_true", help="answer with one JSON object on standard output")
+    if not words:
+        parser.print_help(sys.stderr)
+        return UsageError.exit_code
+    arguments = parser.parse_args(words)
+    code: int = import_module(f"{__name__}.{arguments.verb}").run(arguments)
+    return code
+
+
+def _fail(error: NmlBridgeError, words: list[str]) -> int:
+    """Say what went wrong: one line on stderr, or with --json one object on stdout."""
+    if "--json" in words:
+        import json
+
+        facts = {name: getattr(error, name) for name in ("file", "line", "component") if getattr(error, name, None)}
+        message = getattr(error, "message", str(error))
+        answer = {"type": type(error).__name__, "message": message, **facts, "exit_code": error.exit_code}
+        print(json.dumps({"error": answer}))
+    else:
+        print(f"nmlbridge: error: {error}", file=sys.stderr)
+    return error.exit_code

@@ -1,0 +1,7 @@
+"""``python -m nmlbridge.cli``."""
+
+import sys
+
+from . import main
+
+sys.exit(main())

@@ -1,0 +1,41 @@
+"""nmlbridge formats: which formats there are, which way they go, and what they can carry."""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+from ..registry import backends, formats
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """This verb has no options of its own."""
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the table of formats and backends."""
+    rows = [
+        {
+            "name": record.name,
+            "title": record.title,
+            "read": record.reader is not None,
+            "write": record.writer is not None,
+            "extensions": list(record.extensions),
+            "features": sorted(record.features),
+            "specification": record.specification,
+        }
+        for record in formats().values()
+    ]
+    engines = [{"name": b.name, "title": b.title, "features": sorted(b.features)} for b in backends().values()]
+    if arguments.json:
+        print(json.dumps({"formats": rows, "backends": engines}))
+        return 0
+    wide = max(len(str(row["name"])) for row in rows)
+    for record in formats().values():
+        ways = " and ".join(way for way, there in (("read", record.reader), ("write", record.writer)) if there)
+        print(f"{record.name:{wide}}  {record.title} ({', '.join(record.extensions)}): {ways}")
+        print(f"{'':{wide}}  carries {', '.join(sorted(record.features))}")
+    print("\nbackends")
+    for backend in backends().values():
+        print(f"{backend.name:{wide}}  {backend.title}")
+    return 0

@@ -1,0 +1,239 @@
+"""Formats and backends: a table of built-ins, and entry points of other packages, both loaded on first use.
+
+A format of another package is a ``Format`` record that the entry point group ``nmlbridge.formats`` names; a backend is
+a ``Backend`` record in the group ``nmlbridge.backends``. A record names its functions as "module:attribute", so that
+listing the formats imports none of them.
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from importlib.metadata import entry_points
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from .errors import DocumentError, UsageError
+from .report import Report
+
+if TYPE_CHECKING:
+    from .graph import Network
+
+_HEAD = 65536  # bytes that are looked at to tell what a file is
+
+
+@dataclass(frozen=True)
+class Format:
+    """A file format: what it is called, how it is told from others, who reads and writes it, what it can carry.
+
+    ``reader`` is (path, report) -> Network, ``writer`` is (network, path, report) -> None, as "module:attribute"
+    or the function itself; None where that direction is not there. ``sniff`` looks at the first bytes of a file.
+    """
+
+    name: str
+    title: str
+    extensions: tuple[str, ...]
+    specification: str
+    reader: str | Callable[..., Network] | None = None
+    writer: str | Callable[..., None] | None = None
+    sniff: Callable[[bytes], bool] = lambda head: False
+    features: frozenset[str] = frozenset()
+
+    def read(self, path: str | Path, report: Report | None = None) -> Network:
+        """Read ``path``; raises DocumentError and the other ModelErrors of the reader."""
+        if self.reader is None:
+            raise UsageError(f"{self.title} can be written but not read")
+        network: Network = _resolve(self.reader)(Path(path), report)
+        return network
+
+    def write(self, network: Network, path: str | Path, report: Report | None = None) -> None:
+        """Write ``network`` to ``path``; what the format cannot carry is noted in ``report``."""
+        if self.writer is None:
+            raise UsageError(f"{self.title} can be read but not written")
+        _resolve(self.writer)(network, Path(path), report)
+
+
+@dataclass(frozen=True)
+class Backend:
+    """A program that runs models; ``simulate`` is "module:attribute" of a function like nmlbridge.simulate."""
+
+    name: str
+    title: str
+    simulate: str | Callable[..., Any]
+    features: frozenset[str] = frozenset()
+
+
+def _root_tag(head: bytes) -> bytes:
+    """Local name of the first start tag in the first bytes of an XML file, b"" if there is none."""
+    head = re.sub(rb"<!--.*?(-->|\Z)|<\?.*?(\?>|\Z)|<![^>]*(>|\Z)", b"", head.removeprefix(b"\xef\xbb\xbf"), flags=re.S)
+    found = re.match(rb"\s*<(?:[\w.-]+:)?([\w.-]+)", head)
+    return found.group(1) if found else b""
+
+
+_FORMATS = (
+    Format(
+        name="lems",
+        title="LEMS XML",
+        extensions=(".xml",),
+        specification="https://docs.neuroml.org/Userdocs/LEMS.html",
+        reader="nmlbridge.neuroml:read_xml",
+        sniff=lambda head: _root_tag(head).lower() == b"lems",
+        features=frozenset({"components", "networks", "component types", "simulation"}),
+    ),
+    Format(
+        name="neuroml",
+        title="NeuroML 2 XML",
+        extensions=(".nml", ".xml"),
+        specification="https://docs.neuroml.org/Userdocs/NeuroMLv2.html",
+        reader="nmlbridge.neuroml:read_xml",
+        writer="nmlbridge.neuroml:write_xml",
+        sniff=lambda head: _root_tag(head) == b"neuroml",
+        features=frozenset({"components", "networks", "component types"}),
+    ),
+    Format(
+        name="neuroml-hdf5",
+        title="NeuroML 2 HDF5",
+        extensions=(".nml.h5", ".h5", ".hdf5"),
+        specification="https://docs.neuroml.org/Userdocs/HDF5.html",
+        reader="nmlbridge.neuroml:read_hdf5",
+        writer="nmlbridge.neuroml:write_hdf5",
+        sniff=lambda head: head.startswith(b"\x89HDF\r\n\x1a\n"),
+        features=frozenset({"components", "networks"}),
+    ),
+)
+
+_BACKENDS = (
+    Backend(
+        name="neuron",
+        title="NEURON, with mechanisms compiled from the model's own equations",
+        simulate="nmlbridge.simulator.run:simulate",
+        features=frozenset({"mpi", "gap junctions", "abstract cells", "custom component types"}),
+    ),
+)
+
+
+def _resolve(target: str | Callable[..., Any]) -> Callable[..., Any]:
+    """The function itself, imported if it is given as "module:attribute"."""
+    if callable(target):
+        return target
+    module, _, attribute = target.partition(":")
+    function: Callable[..., Any] = getattr(import_module(module), attribute)
+    return function
+
+
+Record = TypeVar("Record", Format, Backend)
+
+
+def _table(kind: type[Record], built_in: tuple[Record, ...], group: str) -> Mapping[str, Record]:
+    """Built-ins first, then the entry points of ``group`` by name; a broken or clashing one warns and is left out."""
+    table = {record.name: record for record in built_in}
+    for entry in sorted(entry_points(group=group), key=lambda entry: entry.name):
+        try:
+            record = entry.load()
+        except Exception as fault:  # whatever another package does wrong must not stop this one
+            warnings.warn(f"entry point {entry.value} of {group} is left out: {fault!r}", stacklevel=3)
+            continue
+        if not isinstance(record, kind) or record.name in table:
+            warnings.warn(f"entry point {entry.value} of {group} is left out: no new {kind.__name__}", stacklevel=3)
+            continue
+        table[record.name] = record
+    return MappingProxyType(table)
+
+
+@cache
+def formats() -> Mapping[str, Format]:
+    """All formats by name, the built-in ones first."""
+    return _table(Format, _FORMATS, "nmlbridge.formats")
+
+
+@cache
+def backends() -> Mapping[str, Backend]:
+    """All backends by name, the built-in ones first."""
+    return _table(Backend, _BACKENDS, "nmlbridge.backends")
+
+
+def format_named(name: str) -> Format:
+    """The format called ``name``; raises UsageError with the names there are."""
+    try:
+        return formats()[name]
+    except KeyError:
+        raise UsageError(f"there is no format '{name}'; there are: {', '.join(formats())}") from None
+
+
+def format_to_read(path: str | Path) -> Format:
+    """The format of an existing file, told by its first bytes; raises DocumentError if none claims it."""
+    path = Path(path)
+    try:
+        with path.open("rb") as stream:
+            head = stream.read(_HEAD)
+    except IsADirectoryError:
+        raise DocumentError("this is a folder, not a file", file=str(path)) from None
+    except FileNotFoundError:
+        raise DocumentError("there is no such file", file=str(path)) from None
+    except OSError as fault:
+        raise DocumentError(f"the file cannot be read: {fault.strerror}", file=str(path)) from None
+    for record in formats().values():
+        if record.sniff(head):
+            return record
+    raise DocumentError(
+        "the file is empty" if not head else f"the file is none of: {', '.join(f.title for f in formats().values())}",
+        file=str(path),
+    )
+
+
+def format_to_write(path: str | Path) -> Format:
+    """The format that the name of a new file asks for: the longest extension that fits and can be written."""
+    name = Path(path).name.lower()
+    fitting = [
+        (len(extension), record)
+        for record in formats().values()
+        if record.writer is not None
+        for extension in record.extensions
+        if name.endswith(extension)
+    ]
+    if not fitting:
+        known = sorted({e for record in formats().values() if record.writer is not None for e in record.extensions})
+        raise UsageError(f"'{path}' has none of the extensions that can be written: {', '.join(known)}")
+    return max(fitting, key=lambda pair: pair[0])[1]
+
+
+def read(path: str | Path, *, format: str | None = None, report: Report | None = None) -> Network:
+    """Read a model file into a Network; the format is told by the file's content unless ``format`` names it.
+
+    A file with a cell or a channel alone gives a Network without populations. What could not be carried over is noted
+    in ``report``. Raises DocumentError, LemsError or NetworkError with the place, UsageError for an unknown format.
+    """
+    record = format_named(format) if format is not None else format_to_read(path)
+    return record.read(path, report)
+
+
+def write(network: Network, path: str | Path, *, format: str | None = None, report: Report | None = None) -> None:
+    """Write a Network to a file; the format follows the file's name unless ``format`` names it."""
+    record = format_named(format) if format is not None else format_to_write(path)
+    record.write(network, path, report)
+
+
+def convert(
+    source: str | Path,
+    target: str | Path,
+    *,
+    source_format: str | None = None,
+    target_format: str | None = None,
+    report: Report | None = None,
+) -> Network:
+    """Read ``source``, write it as ``target``, and return the Network that went over."""
+    # the target is looked up first: a wrong name should not cost the reading of a large file
+    record = format_named(target_format) if target_format is not None else format_to_write(target)
+    network = read(source, format=source_format, report=report)
+    record.write(network, target, report)
+    return network
+
+
+def matching(features: frozenset[str]) -> Iterator[Format]:
+    """The formats that can carry all of ``features``."""
+    return (record for record in formats().values() if features <= record.features)

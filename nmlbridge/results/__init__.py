@@ -1,0 +1,1 @@
+"""Results: traces, spike trains and where they came from."""

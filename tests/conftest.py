@@ -1,0 +1,34 @@
+"""Fixtures for all tests."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    """The root of the source tree."""
+    return REPOSITORY
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of shared material (NMLBRIDGE_SHARED names another place); skips where it is absent."""
+    folder = Path(os.environ.get("NMLBRIDGE_SHARED", REPOSITORY.parent / "shared"))
+    if not folder.is_dir():
+        pytest.skip(f"no folder {folder} with public models (NMLBRIDGE_SHARED names another place)")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def corpus(shared: Path) -> Path:
+    """The folder of public models; skips where it is absent."""
+    folder = shared / "corpus"
+    if not folder.is_dir():
+        pytest.skip(f"no public models in {folder}")
+    return folder
