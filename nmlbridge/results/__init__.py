@@ -1,1 +1,18 @@
-"""Results: traces, spike trains and where they came from."""
+"""Results: traces, spike trains and where they came from; the files that a LEMS Simulation asks for."""
+
+from .lems import Display, EventOutputFile, Line, OutputFile, Outputs, output_paths, requested, write_lems
+from .results import Results, SpikeTrains, Traces
+
+__all__ = [
+    "Display",
+    "EventOutputFile",
+    "Line",
+    "OutputFile",
+    "Outputs",
+    "Results",
+    "SpikeTrains",
+    "Traces",
+    "output_paths",
+    "requested",
+    "write_lems",
+]
