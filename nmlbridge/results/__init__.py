@@ -1,6 +1,7 @@
 """Results: traces, spike trains and where they came from; the files that a LEMS Simulation asks for."""
 
-from .lems import Display, EventOutputFile, Line, OutputFile, Outputs, output_paths, requested, write_lems
+from .lems import output_paths, write_lems
+from .outputs import Display, EventOutputFile, Line, OutputFile, Outputs, requested
 from .results import Results, SpikeTrains, Traces
 
 __all__ = [

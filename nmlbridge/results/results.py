@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..report import Report
+from .outputs import Outputs
 
 
 def _frozen(array: Any, dtype: type, dimensions: int) -> np.ndarray:
@@ -146,13 +147,15 @@ class Results:
 
     ``provenance`` has what is needed to know which run this was: the program's hash, versions, dt (s), duration (s),
     seed, backend, ranks. ``phases`` maps read, compile, instantiate, simulate and save to {"seconds", "peak_mb"}.
-    ``files`` are the files that were written. ``results["pop[0]/v"]`` is ``results.traces["pop[0]/v"]``.
+    ``outputs`` is what the simulation asked to be saved and shown, ``files`` are those that were written.
+    ``results["pop[0]/v"]`` is ``results.traces["pop[0]/v"]``.
     """
 
     traces: Traces = field(default_factory=Traces.empty)
     spikes: SpikeTrains = field(default_factory=SpikeTrains.empty)
     provenance: dict[str, Any] = field(default_factory=dict)
     phases: dict[str, dict[str, float]] = field(default_factory=dict)
+    outputs: Outputs = field(default_factory=Outputs)
     files: tuple[Path, ...] = ()
     report: Report = field(default_factory=Report)
 
@@ -187,4 +190,3 @@ class Results:
         if self.phases:
             lines.append("  " + ", ".join(f"{name} {phase['seconds']:.2f} s" for name, phase in self.phases.items()))
         return "\n".join(lines) + ">"
-

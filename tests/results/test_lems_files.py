@@ -10,7 +10,8 @@ import pytest
 
 from nmlbridge.errors import ModelError
 from nmlbridge.results import EventOutputFile, OutputFile, Outputs, Results, SpikeTrains, Traces, write_lems
-from nmlbridge.results.lems import Place, atomic, output_paths
+from nmlbridge.results.lems import atomic, output_paths
+from nmlbridge.results.outputs import Place
 
 PLACE = Place("LEMS_x.xml", 12, "of0")
 RESULTS = Results(

@@ -1,0 +1,46 @@
+"""nmlbridge convert: a model in another format."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from ..errors import UsageError
+from ..report import Report
+from .options import say_notes
+from .progress import ProgressBar
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the options of this verb."""
+    parser.epilog = "`nmlbridge formats` lists the names for --from and --to."
+    parser.add_argument("source", type=Path, help="the file to read; its content tells the format")
+    parser.add_argument("target", type=Path, help="the file to write; its name tells the format")
+    parser.add_argument("--from", dest="source_format", metavar="FORMAT", help="format of the source")
+    parser.add_argument("--to", dest="target_format", metavar="FORMAT", help="format of the target")
+    parser.add_argument("--fail-on-loss", action="store_true", help="what the target cannot carry is an error")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Convert, and say what could not be carried over."""
+    from ..registry import convert
+
+    if arguments.target.exists() and arguments.source.exists() and arguments.target.samefile(arguments.source):
+        raise UsageError(f"'{arguments.source}' cannot be converted into itself; name another target")
+    report = Report(strict=arguments.fail_on_loss)
+    with ProgressBar() as progress:
+        progress("convert")
+        network = convert(
+            arguments.source,
+            arguments.target,
+            source_format=arguments.source_format,
+            target_format=arguments.target_format,
+            report=report,
+        )
+    if arguments.json:
+        print(json.dumps({"source": str(arguments.source), "target": str(arguments.target), "notes": report.to_json()}))
+        return 0
+    say_notes(report)
+    print(f"{arguments.target}: {network!r}")
+    return 0

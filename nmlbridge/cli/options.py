@@ -1,0 +1,49 @@
+"""What several verbs share: reading options, and saying what a run or a conversion noted."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from ..errors import LemsError
+from ..report import Report
+from ..units import split_quantity
+
+_MILLISECONDS = {"": 1.0, "ms": 1.0, "s": 1000.0, "us": 0.001}
+_MOST_NOTES = 20  # lines on the terminal; --json and --report have them all
+
+
+def milliseconds(text: str) -> float:
+    """A positive time: "0.025", "0.025ms", "25 us" and "2.5e-5s" are all 0.025."""
+    try:
+        number, unit = split_quantity(text)
+        value = float(number) * _MILLISECONDS[unit]
+    except (LemsError, KeyError):
+        raise argparse.ArgumentTypeError(f"'{text}' is not a time like 0.025, 0.025ms or 25us") from None
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"'{text}' is not a positive time")
+    return value
+
+
+def whole(minimum: int, maximum: int = 2**63 - 1) -> type[int]:
+    """A type for argparse: a whole number of at least ``minimum`` and at most ``maximum``."""
+
+    def parse(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"'{text}' is not a whole number") from None
+        if not minimum <= value <= maximum:
+            raise argparse.ArgumentTypeError(f"{value} is not between {minimum} and {maximum}")
+        return value
+
+    return parse  # type: ignore[return-value]
+
+
+def say_notes(report: Report) -> None:
+    """The losses and approximations of a report, one line each, on stderr."""
+    worth = [note for note in report if note.severity != "info"]
+    for note in worth[:_MOST_NOTES]:
+        print(f"nmlbridge: {note}", file=sys.stderr)
+    if len(worth) > _MOST_NOTES:
+        print(f"nmlbridge: and {len(worth) - _MOST_NOTES} more; --json lists them all", file=sys.stderr)

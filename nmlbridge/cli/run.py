@@ -1,0 +1,96 @@
+"""nmlbridge run: a LEMS simulation in NEURON, from the file to its output files."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .options import milliseconds, say_notes, whole
+from .progress import ProgressBar
+
+if TYPE_CHECKING:
+    from ..results import Results
+
+_EPILOG = """\
+The files that the document's OutputFile and EventOutputFile elements name are written below DIR. A path there that is
+absolute or leads out of DIR is an error before anything runs. Times are in ms, or carry a unit: 0.025, 0.025ms, 25us.
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the options of this verb."""
+    parser.epilog = _EPILOG
+    parser.add_argument("file", type=Path, help="a LEMS file with a Target, such as LEMS_Simulation.xml")
+    parser.add_argument("-o", "--output", type=Path, default=Path(), metavar="DIR", help="output folder (default: .)")
+    parser.add_argument("--dt", type=milliseconds, metavar="TIME", help="time step instead of the document's")
+    parser.add_argument("--duration", type=milliseconds, metavar="TIME", help="length instead of the document's")
+    parser.add_argument("--seed", type=whole(0), metavar="N", help="seed of all random numbers")
+    parser.add_argument("--method", metavar="NAME", help="integration method instead of the document's")
+    parser.add_argument("-n", "--ranks", type=whole(1, 65536), default=1, metavar="N", help="MPI processes (default 1)")
+    parser.add_argument("--plot", action="store_true", help="draw each Display and a raster of spikes as PNG into DIR")
+    parser.add_argument("--report", type=Path, metavar="FILE", help="write seconds and memory of each phase as JSON")
+    parser.add_argument("--dump-passes", type=Path, metavar="DIR", help="write what each pass of the compiler made")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Simulate, save, and say what there is."""
+    began = time.perf_counter()
+    if arguments.plot:
+        from ..plot import require_matplotlib
+
+        require_matplotlib()  # before minutes of simulation, not after
+    from .. import simulate
+
+    with ProgressBar() as progress:
+        results = simulate(
+            arguments.file,
+            output=arguments.output,
+            dt=arguments.dt,
+            duration=arguments.duration,
+            seed=arguments.seed,
+            ranks=arguments.ranks,
+            method=arguments.method,
+            dump_passes=arguments.dump_passes,
+            progress=progress,
+        )
+        figures = _draw(results, arguments) if arguments.plot else []
+    answer = results.summary() | {"figures": [str(path) for path in figures]}
+    answer["seconds"] = round(time.perf_counter() - began, 3)
+    if arguments.report:
+        _write_report(arguments.report, answer)
+    if arguments.json:
+        print(json.dumps(answer))
+        return 0
+    say_notes(results.report)
+    _say(results, answer)
+    return 0
+
+
+def _draw(results: Results, arguments: argparse.Namespace) -> list[Path]:
+    from ..plot import draw
+
+    return draw(results, arguments.output, arguments.file.name.partition(".")[0])
+
+
+def _write_report(path: Path, answer: dict[str, Any]) -> None:
+    from ..errors import UsageError
+    from ..results.lems import atomic
+
+    try:
+        with atomic(path) as stream:
+            stream.write(json.dumps(answer, indent=1).encode() + b"\n")
+    except OSError as fault:
+        raise UsageError(f"the report cannot be written to '{path}': {fault.strerror}") from None
+
+
+def _say(results: Results, answer: dict[str, Any]) -> None:
+    phases = ", ".join(f"{name} {phase['seconds']:.2f} s" for name, phase in results.phases.items())
+    print(
+        f"{len(results.traces)} traces at {len(results.time)} times, {len(results.spikes)} spikes; "
+        f"{answer['seconds']:.1f} s" + (f" ({phases})" if phases else "")
+    )
+    for path in (*answer["files"], *answer["figures"]):
+        print(f"  {path}")
