@@ -1,0 +1,435 @@
+"""From equations to a Mod: one function per role a component can have in NEURON."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from ..errors import UnsupportedError
+from ..lems.evaluate import evaluate
+from ..lems.expression import Bin, Cmp, Expr, Logic, Name, Num, Piecewise, calls, names, substitute
+from ..lems.flat import Assign, Emit
+from .algebra import ZERO, add, derivative, linear, multiply, negate, simplify, subtract
+from .equations import Array, Equations
+from .events import FIRST_FLAG, NEVER, Handling, classify, net_receive, scheduling, stepwise_statements
+from .fold import constants
+from .mechanism import Mechanism, Role
+from .mod import If, Ion, Line, Mod, Set, Stmt, lifted, mod_expressions, to_nmodl
+from .ode import derivative_block, derived_statements
+
+DENSITY_TO_NEURON = 1e-6  # nA/cm2 -> mA/cm2
+HOLD = 1e4  # 1/ms: rate at which a voltage that LEMS holds still is pulled back to its value
+
+
+def build(eq: Equations, role: Role, name: str, comment: tuple[str, ...]) -> Mechanism:
+    """The mechanism of a group in a role. Raises UnsupportedError for what NEURON has no place for."""
+    coherent = eq.factors.get("t") == 1e3
+    eq, ions = _bind(eq, role, coherent)
+    drives = role.kind == "cell" and "v" in eq.derivatives
+    capacitance: Array | None = None
+    current: Expr | None = None
+    v_init: Array | None = None
+    if drives:
+        current, capacitance, eq = _cell_current(eq)
+        v_init = _start_voltage(eq)
+        eq = replace(eq, states={n: r for n, r in eq.states.items() if n != "v"},
+                     on_start=[a for a in eq.on_start if a.variable != "v"],
+                     derivatives={n: e for n, e in eq.derivatives.items() if n != "v"})  # fmt: skip
+    elif role.current is not None:
+        current = _role_current(eq, role)
+    _refuse_unbound(eq)
+    continuous = {"v"} | set(eq.derivatives) | {n for n, x in eq.externals.items() if x.kind == "peer"}
+    artificial = role.kind == "source"
+    handling = classify(eq, continuous, artificial)
+    emits = role.kind in ("cell", "source") and any(
+        isinstance(a, Emit) for group in (*eq.conditions, *eq.events) for a in group.actions
+    )
+    moved: list[Stmt] = []
+    if artificial:
+        eq, moved = _clockwork(eq)
+    weight, instance, args = _properties(eq, role)
+    held = Name("v_hold") if drives and current is not None and "v_hold" in names(current) else None
+    ranges: list[str] = []
+    recorded = [n for n in eq.derived if n in eq.keep]
+    varying = constants(eq)
+    random = any(calls(expr, "random") for expr in eq.expressions())
+    after: list[Stmt] = [Set("v_hold", Name("v"))] if held is not None else []
+    receive = net_receive(eq, handling, emits, after)
+    if moved and receive:
+        receive = [*moved, *receive]
+    discrete = [n for n in eq.states if n not in eq.derivatives]
+    moving = [n for n in eq.states if n in eq.derivatives]
+    pool_state = f"{role.ion}i" if role.kind == "pool" else None
+    derivative_body = derivative_block(eq)
+    late = stepwise_statements(eq, handling)
+    procedure: list[Stmt] = []
+    if derivative_body:
+        derivative_body = (*derivative_body, *late)
+    else:
+        procedure = late
+    breakpoint_body = _breakpoint(eq, role, current, recorded, bool(derivative_body), bool(procedure))
+    initial = _initial(eq, role, handling, discrete, moving, recorded, held is not None, bool(moved))
+    ranges += [*varying, *instance.values(), *recorded, *discrete]
+    peers = {x.target: n for n, x in eq.externals.items() if x.kind == "peer"}
+    ranges += list(peers.values())
+    currents = _current_line(role, ions)
+    if currents is not None and currents[0] == "NONSPECIFIC_CURRENT" and role.kind == "density":
+        ranges.append(currents[1])
+    sent = [f"sent_{FIRST_FLAG + row}" for row in range(len(handling.scheduled))]
+    assigned = [*discrete, *recorded, *peers.values(), *sent]
+    if held is not None:
+        assigned.append("v_hold")
+    if moved:
+        assigned.append("t_last")
+    if handling.scheduled:
+        assigned.append("dt")
+    if currents is not None and currents[1] not in {n for ion in ions for n in ion.write}:
+        assigned.append(currents[1])
+    if "area" in {n for expr in _all(eq) for n in names(expr)}:
+        assigned.append("area")
+    kinds = {"density": "SUFFIX", "pool": "SUFFIX", "source": "ARTIFICIAL_CELL"}
+    mod = Mod(
+        name=name,
+        kind=kinds.get(role.kind, "POINT_PROCESS"),
+        comment=comment,
+        ions=tuple(ions),
+        current=currents if role.ion is None or role.kind != "density" else None,
+        ranges=tuple(dict.fromkeys(n for n in ranges if n != pool_state)),
+        parameters={n: float(a[0]) for n, a in varying.items()} | {r: float(eq.properties[p][0]) for p, r in instance.items()},
+        assigned=tuple(dict.fromkeys(n for n in assigned if n != pool_state)),
+        states=tuple(moving),
+        initial=tuple(initial),
+        breakpoint=tuple(breakpoint_body),
+        derivative=tuple(derivative_body),
+        procedure=tuple(procedure),
+        net_receive=tuple(receive),
+        net_args=tuple(args) if receive or eq.events else (),
+        random=random,
+    )
+    return Mechanism(
+        name=name,
+        mod=mod,
+        text=to_nmodl(mod),
+        parameters={n: a for n, a in varying.items()},
+        variables={n: (n, 1.0 / eq.factors.get(n, 1.0)) for n in [*moving, *discrete, *recorded, *instance]},
+        instance=instance,
+        weight=weight,
+        peers=peers,
+        shareable=_shareable(eq, role, current, weight, instance, handling),
+        emits=emits,
+        random=random,
+        drives_voltage=drives,
+        silent=current == ZERO,
+        clamps=role.kind == "electrode" and current is not None and "v" in names(current),
+        capacitance=capacitance,
+        v_init=v_init,
+        notes=tuple(eq.notes),
+    )
+
+
+def _all(eq: Equations) -> list[Expr]:
+    return list(eq.expressions())
+
+
+def _bind(eq: Equations, role: Role, coherent: bool) -> tuple[Equations, list[Ion]]:
+    """Replace Requirements by NEURON's variables; collect the ions that are read or written."""
+    used = eq.used() | ({role.current} if role.current else set())
+    mapping: dict[str, Expr] = {}
+    ions: dict[str, Ion] = {}
+
+    def merge(ion: Ion) -> None:
+        old = ions.get(ion.name, Ion(ion.name))
+        ions[ion.name] = Ion(
+            ion.name,
+            tuple(dict.fromkeys([*old.read, *ion.read])),
+            tuple(dict.fromkeys([*old.write, *ion.write])),
+            ion.valence if ion.valence is not None else old.valence,
+        )
+
+    # "v" may be a state of the component (a cell) as well as a Requirement (everything that sits on a cell)
+    requirements = {n: x for n, x in eq.externals.items() if x.kind == "requirement"}
+    voltage = set(requirements) & {"v"}
+    if role.kind == "cell" and "v" in eq.derivatives:
+        voltage.add("v")
+    for name in requirements:
+        if name not in used and name not in eq.keep:
+            continue
+        binding = role.bindings.get(name)
+        if binding is None:
+            if name == "v":
+                continue
+            raise UnsupportedError(
+                f"'{eq.id}' ({eq.type}) requires '{name}', which NEURON does not offer to it here; "
+                f"known there: {', '.join(sorted(role.bindings)) or 'nothing'}"
+            )
+        mapping[name] = binding.expr
+        if binding.ion is not None:
+            merge(binding.ion)
+    if not coherent:
+        from .scale import factor
+
+        for name in [*mapping]:
+            mapping[name] = multiply(Num(1.0 / factor(eq.dimensions[name])), mapping[name])
+        if voltage:
+            mapping["v"] = multiply(Num(1e-3), Name("v"))
+    if role.kind == "density" and role.ion is not None:
+        merge(Ion(role.ion, (), (f"i{role.ion}",)))
+    if role.kind == "pool" and role.ion is not None:
+        merge(Ion(role.ion, (), (f"{role.ion}i",)))
+    return eq.map(lambda expr: simplify(substitute(expr, mapping))), list(ions.values())
+
+
+def _refuse_unbound(eq: Equations) -> None:
+    attachments = {n for n, x in eq.externals.items() if x.kind == "attachments"}
+    used = eq.used()
+    for name in attachments & used:
+        raise UnsupportedError(
+            f"'{eq.id}' ({eq.type}) uses the sum of its attached currents '{name}' outside the derivative of v; "
+            "NEURON keeps no such sum"
+        )
+
+
+def _scale(eq: Equations, name: str, neuron: float) -> float:
+    """What a value of ``name`` in the system of ``eq`` is multiplied with to be in NEURON's unit (SI times ``neuron``)."""
+    dimension = eq.dimensions.get(name)
+    if dimension is not None and dimension.dimensionless:
+        return 1.0
+    return neuron / eq.factors.get(name, 1.0)
+
+
+def _role_current(eq: Equations, role: Role) -> Expr:
+    """NEURON's current, outward positive for all but electrodes."""
+    assert role.current is not None
+    name = role.current
+    inward: Expr = Name(name)
+    if name in eq.derived:
+        inward = eq.expand(inward, {"v"} | set(eq.states)) if name in eq.depends({"v"} | set(eq.states)) else eq.derived[name]
+    if role.kind == "density":
+        return simplify(multiply(Num(-DENSITY_TO_NEURON * _scale(eq, name, 1e5)), inward))
+    sign = 1.0 if role.kind == "electrode" else -1.0
+    return simplify(multiply(Num(sign * _scale(eq, name, 1e9)), inward))
+
+
+def _cell_current(eq: Equations) -> tuple[Expr, Array, Equations]:
+    """The current that makes a section follow dv/dt, its capacitance (nF), and the equations without attachments."""
+    attached = {n: x for n, x in eq.externals.items() if x.kind == "attachments"}
+    rate = simplify(eq.expand(eq.derivatives["v"], set(attached)))
+    to_mv = 1e3 / eq.factors.get("v", 1.0)
+    branches = list(rate.cases) if isinstance(rate, Piecewise) else [(None, rate)]
+    slopes: list[Array] = []
+    active: list[tuple[Expr | None, Expr]] = []
+    for condition, value in branches:
+        rest, slope = value, np.zeros(eq.members)
+        for name in attached:
+            split = linear(rest, name)
+            if split is None or not names(split[0]) <= set(eq.values):
+                raise UnsupportedError(
+                    f"'{eq.id}' ({eq.type}): dv/dt is not a constant times the sum of the attached currents '{name}'; "
+                    "NEURON needs a capacitance"
+                )
+            dimension = eq.dimensions[name]
+            unit = 1.0 if dimension.dimensionless else eq.factors.get(name, 1.0) / 1e9
+            slope = slope + np.broadcast_to(evaluate(split[0], eq.values), (eq.members,)) * to_mv * unit
+            rest = simplify(split[1])
+        active.append((condition, rest))
+        if np.any(slope != 0):
+            slopes.append(slope)
+    capacitance = 1.0 / slopes[0] if slopes else np.ones(eq.members)
+    values = dict(eq.values)
+    if np.all(capacitance == capacitance[0]):
+        farad: Expr = Num(float(capacitance[0]))
+    else:
+        values["c_cell"], farad = capacitance, Name("c_cell")
+    cases: list[tuple[Expr | None, Expr]] = []
+    for condition, rest in active:
+        if rest == ZERO and len(active) > 1:
+            cases.append((condition, multiply(Num(HOLD), farad, subtract(Name("v"), Name("v_hold")))))
+        else:
+            cases.append((condition, simplify(multiply(Num(-to_mv), farad, rest))))
+    current = cases[0][1] if len(cases) == 1 else Piecewise(tuple(cases))
+    dimensions = {**eq.dimensions}
+    return current, capacitance, replace(eq, values=values, dimensions=dimensions)
+
+
+def _start_voltage(eq: Equations) -> Array:
+    """The initial v in mV, one per member."""
+    env: dict[str, Array] = dict(eq.values)
+    for name in eq.states:
+        env.setdefault(name, np.zeros(eq.members))
+    for assign in eq.on_start:
+        try:
+            for name, expr in eq.derived.items():
+                if names(expr) <= env.keys():
+                    env[name] = np.broadcast_to(evaluate(expr, env), (eq.members,))
+            env[assign.variable] = np.broadcast_to(evaluate(assign.expr, env), (eq.members,))
+        except Exception as error:
+            if assign.variable == "v":
+                raise UnsupportedError(f"'{eq.id}' ({eq.type}): the initial v cannot be computed beforehand: {error}") from error
+    return np.asarray(env["v"] * (1e3 / eq.factors.get("v", 1.0)), dtype=float)
+
+
+def _properties(eq: Equations, role: Role) -> tuple[str | None, dict[str, str], list[str]]:
+    """(property that the NetCon weight carries, properties set per instance, arguments of NET_RECEIVE)."""
+    in_events = {n for e in eq.events for a in e.actions if isinstance(a, Assign) for n in names(eq.expand(a.expr, set(eq.properties)))}
+    everywhere: set[str] = set()
+    for expr in [*eq.derived.values(), *eq.derivatives.values(), *(a.expr for a in eq.on_start)]:
+        everywhere |= names(expr)
+    for condition in eq.conditions:
+        everywhere |= names(condition.test)
+        everywhere |= {n for a in condition.actions if isinstance(a, Assign) for n in names(a.expr)}
+    weight: str | None = None
+    instance: dict[str, str] = {}
+    for name in eq.properties:
+        if name in everywhere:
+            instance[name] = name
+        elif name in in_events and weight is None:
+            weight = name
+        elif name in in_events:
+            instance[name] = name
+    return weight, instance, [weight] if weight else []
+
+
+def _clockwork(eq: Equations) -> tuple[Equations, list[Stmt]]:
+    """States of an event source move in straight lines: brought up to date when something happens."""
+    body: list[Stmt] = []
+    for name, rate in eq.derivatives.items():
+        rate = simplify(eq.expand(rate, set(eq.states)))
+        if not names(rate) <= set(eq.values):
+            raise UnsupportedError(f"'{eq.id}' ({eq.type}): '{name}' of an event source may only grow at a constant rate")
+        body.append(Set(name, add(Name(name), multiply(rate, subtract(Name("t"), Name("t_last"))))))
+    if body:
+        body.append(Set("t_last", Name("t")))
+    return replace(eq, derivatives={}), body
+
+
+def _current_line(role: Role, ions: list[Ion]) -> tuple[str, str] | None:
+    if role.kind == "density":
+        return ("NONSPECIFIC_CURRENT", "i_m") if role.ion is None else ("ION", f"i{role.ion}")
+    if role.kind == "electrode":
+        return "ELECTRODE_CURRENT", "i_m"
+    if role.kind == "point" or role.kind == "cell":
+        return "NONSPECIFIC_CURRENT", "i_m"
+    return None
+
+
+def _breakpoint(
+    eq: Equations, role: Role, current: Expr | None, recorded: list[str], solves: bool, steps: bool
+) -> list[Stmt]:
+    body: list[Stmt] = []
+    if solves:
+        body.append(Line("SOLVE states METHOD cnexp"))
+    if steps:
+        body.append(Line("SOLVE step"))
+    needed = set(recorded)
+    tail: list[Stmt] = []
+    target = "i_m" if role.ion is None or role.kind != "density" else f"i{role.ion}"
+    if current is not None:
+        split = linear(current, "v") if not isinstance(current, Piecewise) else None
+        hidden = eq.depends({"v"}) - {"v"}
+        if split is not None and not (names(split[0]) | names(split[1])) & hidden and split[0] != ZERO and role.kind == "density":
+            # NEURON is told the conductance, so it need not compute the current twice
+            using = f" USEION {role.ion}" if role.ion is not None else ""
+            tail += [*lifted("g_m", simplify(split[0])), Line(f"CONDUCTANCE g_m{using}")]
+            needed |= names(split[0]) | names(split[1])
+            tail += lifted(target, simplify(_around(split[0], split[1], current)))
+        else:
+            needed |= names(current)
+            tail += lifted(target, current)
+    elif role.kind == "cell":
+        pass
+    body += derived_statements(eq, needed)
+    body += tail
+    return body
+
+
+def _around(slope: Expr, rest: Expr, current: Expr) -> Expr:
+    """g*(v - e) if the current has that form, else g*v + rest."""
+    reversal = simplify(Bin("/", negate(rest), slope))
+    if isinstance(reversal, (Num, Name)):
+        return Bin("*", Name("g_m"), simplify(subtract(Name("v"), reversal)))
+    return add(multiply(Name("g_m"), Name("v")), rest)
+
+
+def _initial(
+    eq: Equations, role: Role, handling: Handling, discrete: list[str], moving: list[str],
+    recorded: list[str], held: bool, clockwork: bool,
+) -> list[Stmt]:  # fmt: skip
+    body: list[Stmt] = []
+    started = {a.variable for a in eq.on_start}
+    for name in [*discrete, *moving]:
+        if name not in started or name in names_of_starts(eq):
+            body.append(Set(name, ZERO))
+    rounds = 2 if _needs_second_round(eq) else 1
+    for _ in range(rounds):
+        for assign in eq.on_start:
+            body += derived_statements(eq, names(assign.expr))
+            body += lifted(assign.variable, assign.expr)
+    if held:
+        body.append(Set("v_hold", Name("v")))
+    for row in range(len(handling.scheduled)):
+        body.append(Set(f"sent_{FIRST_FLAG + row}", NEVER))
+    body += scheduling(handling)
+    if handling.watched:
+        body.append(Line("net_send(0, 1)"))
+    if clockwork:
+        body.append(Set("t_last", Num(0.0)))
+    body += derived_statements(eq, set(recorded))
+    return body
+
+
+def names_of_starts(eq: Equations) -> set[str]:
+    """Names that the start assignments read, derived variables expanded."""
+    found: set[str] = set()
+    for assign in eq.on_start:
+        found |= names(eq.expand(assign.expr, set(eq.states)))
+    return found
+
+
+def _needs_second_round(eq: Equations) -> bool:
+    """Whether a start value uses a state that is given its own start value later (LEMS initialises three times)."""
+    if any(calls(a.expr, "random") for a in eq.on_start):
+        return False
+    order = [a.variable for a in eq.on_start]
+    for row, assign in enumerate(eq.on_start):
+        if names(eq.expand(assign.expr, set(eq.states))) & set(order[row + 1 :]):
+            return True
+    return False
+
+
+def _shareable(
+    eq: Equations, role: Role, current: Expr | None, weight: str | None, instance: dict[str, str], handling: Handling
+) -> bool:
+    """Whether one instance can stand for many: events add up, and everything is linear in the states."""
+    if role.kind != "point" or current is None or eq.conditions or instance or eq.keep or not eq.events:
+        return False
+    if any(x.kind == "peer" for x in eq.externals.values()):
+        return False
+    states = set(eq.states)
+    for event in eq.events:
+        if event.regime is not None:
+            return False
+        for action in event.actions:
+            if isinstance(action, Emit):
+                return False
+            split = linear(simplify(eq.expand(action.expr, states)), action.variable)
+            if split is None or split[0] != Num(1.0) or names(split[1]) & states:
+                return False
+            if any(calls(action.expr, f) for f in ("random",)):
+                return False
+    if any(n not in eq.derivatives for n in states):
+        return False
+    forms = [eq.expand(expr, states) for expr in eq.derivatives.values()] + [eq.expand(current, states)]
+    return all(_linear_in(form, states) for form in forms)
+
+
+def _linear_in(expr: Expr, states: set[str]) -> bool:
+    zero: dict[str, Expr] = {}
+    for state in states:
+        slope = derivative(expr, state)
+        if slope is None or names(slope) & states:
+            return False
+        zero[state] = ZERO
+    return simplify(substitute(expr, zero)) == ZERO
+
+

@@ -1,0 +1,189 @@
+"""Events and conditions: what happens at a spike, at a time and at a crossing.
+
+LEMS looks at every OnCondition after every step. NEURON has three places for that, and each condition gets one of them:
+
+- *scheduled*: the test waits for a time that only events change (``t .gt. tnext``): a self event at exactly that time;
+- *watched*: the test compares something continuous and its actions send an event, draw a number or set v: a WATCH;
+- *stepwise*: anything else that only sets states: looked at after each step, after the states have moved.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from ..errors import UnsupportedError
+from ..lems.expression import Bin, Cmp, Expr, Logic, Name, Num, calls, names
+from ..lems.flat import Action, Assign, Condition, Emit
+from .algebra import divide, linear, negate, simplify, subtract
+from .equations import Equations
+from .mod import If, Line, Set, Stmt, lifted
+from .ode import derived_statements
+
+FIRST_FLAG = 2
+FIRED = Num(-1.0)  # a condition has just acted; NEVER: it has not been scheduled yet
+NEVER = Num(1e30)
+FAR = 1e9  # ms: beyond any run; nothing is scheduled after it
+
+
+@dataclass
+class Handling:
+    """Where each condition goes."""
+
+    scheduled: list[tuple[Condition, Expr]] = field(default_factory=list)  # with the time it waits for
+    watched: list[tuple[Condition, Cmp]] = field(default_factory=list)
+    stepwise: list[Condition] = field(default_factory=list)
+
+
+def classify(eq: Equations, continuous: set[str], artificial: bool) -> Handling:
+    """Sort the conditions. ``continuous`` are the names that change between events (v, states with a derivative)."""
+    handling = Handling()
+    discrete = set(eq.states) - set(eq.derivatives)
+    for condition in eq.conditions:
+        moving = continuous | {"t"}
+        test = simplify(eq.expand(condition.test, moving | discrete))
+        terms = _conjuncts(test)
+        timed = [t for t in terms if "t" in names(t)]
+        flowing = [t for t in terms if names(t) & continuous]
+        heavy = any(isinstance(a, Emit) or a.variable == "v" or calls(a.expr, "random") for a in condition.actions)
+        when = _due(timed[0]) if len(timed) == 1 and not flowing else None
+        if when is not None and (heavy or artificial or condition.regime is not None):
+            handling.scheduled.append((condition, when))
+        elif heavy or artificial or condition.regime is not None:
+            watch = next((t for t in flowing if isinstance(t, Cmp) and t.op not in ("==", "!=")), None)
+            if watch is None or artificial:
+                raise UnsupportedError(
+                    f"'{eq.id}' ({eq.type}): NEURON has no event for its OnCondition; the test must compare time or "
+                    "a variable that changes continuously with <, >, .geq. or .leq."
+                )
+            handling.watched.append((condition, watch))
+        else:
+            handling.stepwise.append(condition)
+    return handling
+
+
+def _conjuncts(test: Expr) -> list[Expr]:
+    if isinstance(test, Logic) and test.op == "and":
+        return [*_conjuncts(test.left), *_conjuncts(test.right)]
+    return [test]
+
+
+def _due(test: Expr) -> Expr | None:
+    """The time from which a comparison holds, if it holds for good from then on."""
+    if not isinstance(test, Cmp) or test.op in ("==", "!="):
+        return None
+    split = linear(simplify(subtract(test.left, test.right)), "t")
+    if split is None or not isinstance(split[0], Num) or split[0].value == 0:
+        return None
+    rising = split[0].value > 0
+    if rising != (test.op in (">", ">=")):
+        return None
+    return simplify(divide(negate(split[1]), split[0]))
+
+
+def perform(eq: Equations, actions: tuple[Action, ...], emits: bool) -> list[Stmt]:
+    """The actions in order; derived variables have the values from before them."""
+    needed: set[str] = set()
+    for action in actions:
+        if isinstance(action, Assign):
+            needed |= names(action.expr)
+    body = derived_statements(eq, needed)
+    for action in actions:
+        if isinstance(action, Assign):
+            body += lifted(action.variable, action.expr)
+        elif emits:
+            body.append(Line("net_event(t)"))
+    return body
+
+
+def stepwise_statements(eq: Equations, handling: Handling) -> list[Stmt]:
+    """The conditions that are looked at after every step."""
+    body: list[Stmt] = []
+    for condition in handling.stepwise:
+        body += derived_statements(eq, names(condition.test))
+        body.append(If(((condition.test, tuple(perform(eq, condition.actions, False))),)))
+    return body
+
+
+def scheduling(handling: Handling) -> list[Stmt]:
+    """Send a self event for each scheduled condition whose time has changed."""
+    body: list[Stmt] = []
+    for row, (condition, when) in enumerate(handling.scheduled):
+        flag = FIRST_FLAG + row
+        due, sent, fired = f"due_{flag}", f"sent_{flag}", f"fired_{flag}"
+        send: list[Stmt] = [
+            Set(fired, Name(sent)),
+            Set(sent, Name(due)),
+            If((
+                (Cmp(">", Name(due), Name("t")), (Line("net_send({0} - t, " + str(flag) + ")", (Name(due),)),)),
+                # a condition that stays true after it acted acts again after a step, as in LEMS
+                (Cmp("<", Name(fired), Num(0.0)), (Line("net_send(dt, " + str(flag) + ")"),)),
+                (None, (Line("net_send(0, " + str(flag) + ")"),)),
+            )),
+        ]  # fmt: skip
+        waits: Expr = Logic("and", Cmp("!=", Name(due), Name(sent)), Cmp("<", Name(due), Num(FAR)))
+        if condition.regime is not None:
+            waits = Logic("and", in_regime(condition.regime), waits)
+        body += [*lifted(due, when), If(((waits, tuple(send)),))]
+    return body
+
+
+def in_regime(regime: tuple[str, int]) -> Expr:
+    """The test that a regime is active."""
+    return Cmp("==", Name(regime[0]), Num(float(regime[1])))
+
+
+def net_receive(eq: Equations, handling: Handling, emits: bool, after: list[Stmt]) -> list[Stmt]:
+    """The body of NET_RECEIVE: flag 0 is an event from outside, 1 sets the watches, the others are conditions."""
+    body: list[Stmt] = []
+    arrived: list[Stmt] = []
+    for event in eq.events:
+        done = perform(eq, event.actions, emits)
+        arrived += done if event.regime is None or not done else [If(((in_regime(event.regime), tuple(done)),))]
+    if arrived:
+        body.append(If(((Cmp("==", Name("flag"), Num(0.0)), tuple(arrived)),)))
+    cases: list[tuple[Expr, Condition, Expr | None]] = []
+    for row, (condition, when) in enumerate(handling.scheduled):
+        cases.append((Cmp("==", Name("flag"), Num(float(FIRST_FLAG + row))), condition, when))
+    first = FIRST_FLAG + len(handling.scheduled)
+    watches: list[Stmt] = []
+    for row, (condition, watch) in enumerate(handling.watched):
+        sign = ">" if watch.op in (">", ">=") else "<"
+        watches += derived_statements(eq, names(watch))
+        watches.append(Line("WATCH ({0} " + sign + " {1}) " + str(first + row), (watch.left, watch.right)))
+        cases.append((Cmp("==", Name("flag"), Num(float(first + row))), condition, None))
+    if watches:
+        # what holds from the start never crosses, so it is asked for once
+        for row, (condition, watch) in enumerate(handling.watched):
+            watches.append(If(((watch, (Line("net_send(0, " + str(first + row) + ")"),)),)))
+        body.append(If(((Cmp("==", Name("flag"), Num(1.0)), tuple(watches)),)))
+    for row, (flagged, condition, when) in enumerate(cases):
+        guard: Expr | None = None if condition.regime is None else in_regime(condition.regime)
+        statements: list[Stmt] = []
+        test = simplify(condition.test)
+        if when is not None:
+            # The event comes at the time itself: compare with that time rather than ask "t > time". A state that has
+            # moved on since makes the event stale.
+            due = f"due_{FIRST_FLAG + row}"
+            statements += lifted(due, when)
+            rest = [t for t in _conjuncts(test) if "t" not in names(t)]
+            guard = _both(guard, Cmp("<=", Name(due), Bin("+", Name("t"), Num(1e-6))))
+            for term in rest:
+                guard = _both(guard, term)
+        else:
+            rest = [t for t in _conjuncts(test) if t != handling.watched[row - len(handling.scheduled)][1]]
+            for term in rest:
+                guard = _both(guard, term)
+        if guard is not None:
+            statements += derived_statements(eq, names(guard))
+        actions = perform(eq, condition.actions, emits)
+        if when is not None:
+            actions = [Set(f"sent_{FIRST_FLAG + row}", FIRED), *actions]
+        statements += actions if guard is None else [If(((guard, tuple(actions)),))]
+        body.append(If(((flagged, tuple(statements)),)))
+    if body:
+        body += [*scheduling(handling), *after]
+    return body
+
+
+def _both(left: Expr | None, right: Expr) -> Expr:
+    return right if left is None else Logic("and", left, right)

@@ -1,0 +1,126 @@
+"""Synapses, gap junctions and inputs: what is attached to cells, as columns.
+
+Rows are gathered per component first; only when the mechanisms are compiled is it known whether many rows may share one
+point process (linear synapses whose events add up) and where a weight goes (into the NetCon or into the instance).
+"""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .catalogue import Request
+from .tables import Tables
+
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass
+class Rows:
+    """Places on cells, one row each, with what arrives there. Columns of one length."""
+
+    gid: Ints
+    section: Ints
+    x: Floats
+    segment: Ints
+    weight: Floats
+    source_gid: Ints | None = None  # events come from this cell
+    delay: Floats | None = None  # ms
+    peer_gid: Ints | None = None  # the other end of a tunnel
+    peer_section: Ints | None = None
+    peer_x: Floats | None = None
+    stream: Floats | None = None  # what the random stream of a row is keyed by
+
+
+@dataclass
+class Attachment:
+    """All rows of one component in one role (a synapse, a half of a gap junction, an input)."""
+
+    key: str
+    component: str
+    request: Request
+    chunks: list[Rows] = field(default_factory=list)
+    index: Ints | None = None
+    """row -> row in the Program's group of point processes (known after ``emit``)"""
+
+    def column(self, name: str) -> npt.NDArray[Any]:
+        """One column over all chunks."""
+        return np.concatenate([getattr(chunk, name) for chunk in self.chunks])
+
+    def find(self, gid: int, segment: int | None, number: int) -> int | None:
+        """The row of the ``number``-th attachment on a cell (on a segment of it, if given), in document order."""
+        match = self.column("gid") == gid
+        if segment is not None:
+            match &= self.column("segment") == segment
+        rows = np.flatnonzero(match)
+        return int(rows[number]) if number < len(rows) else None
+
+
+def stream_of(text: str) -> int:
+    """A number for the name of what a random stream belongs to, the same on every machine."""
+    return zlib.crc32(text.encode())
+
+
+def emit(attachment: Attachment, tables: Tables, seed: int) -> dict[str, list[dict[str, Any]]]:
+    """The Program's entries for one attachment: its points, NetCons and transfers."""
+    mechanism = attachment.request.made
+    out: dict[str, list[dict[str, Any]]] = {"points": [], "netcons": [], "transfers": []}
+    if mechanism.silent or not attachment.chunks:
+        return out
+    key = attachment.key
+    gid, section, x = (attachment.column(name) for name in ("gid", "section", "x"))
+    weight = attachment.column("weight")
+    if mechanism.shareable:
+        places = np.stack([gid.astype(float), section.astype(float), x])
+        unique, inverse = np.unique(places, axis=1, return_inverse=True)
+        index = inverse.reshape(-1).astype(np.int64)
+        gid, section, x = unique[0].astype(np.int64), unique[1].astype(np.int64), unique[2]
+    else:
+        index = np.arange(len(gid), dtype=np.int64)
+    attachment.index = index
+    parameters: dict[str, Any] = {}
+    for name, value in attachment.request.parameters().items():
+        parameters[name] = value
+    for name, variable in mechanism.instance.items():
+        if name == "weight" and not mechanism.shareable:
+            parameters[variable] = tables.number(f"{key}.weight", weight)
+    entry: dict[str, Any] = {
+        "id": key,
+        "mechanism": mechanism.name,
+        "gid": tables.add(f"{key}.gid", gid),
+        "section": tables.add(f"{key}.section", section),
+        "x": tables.add(f"{key}.x", x),
+        "parameters": parameters,
+        "random": None,
+    }
+    if mechanism.random:
+        streams = attachment.column("stream")
+        ids = np.stack([np.full(len(streams), stream_of(attachment.component)), streams.astype(np.int64),
+                        np.full(len(streams), seed)], axis=1)  # fmt: skip
+        entry["random"] = tables.add(f"{key}.random", (ids % 2**32).astype(np.uint32))
+        entry["rng"] = "rng"
+    out["points"].append(entry)
+    if any(chunk.source_gid is not None for chunk in attachment.chunks):
+        out["netcons"].append({
+            "source_gid": tables.add(f"{key}.source", attachment.column("source_gid")),
+            "points": key,
+            "index": tables.add(f"{key}.index", index),
+            "weight": tables.add(f"{key}.netweight", weight if mechanism.weight == "weight" else np.ones(len(weight))),
+            "delay": tables.add(f"{key}.delay", attachment.column("delay")),
+        })  # fmt: skip
+    for target, variable in mechanism.peers.items():
+        out["transfers"].append({
+            "source_gid": tables.add(f"{key}.peer_gid", attachment.column("peer_gid")),
+            "source_section": tables.add(f"{key}.peer_section", attachment.column("peer_section")),
+            "source_x": tables.add(f"{key}.peer_x", attachment.column("peer_x")),
+            "source_variable": target.split("/", 1)[1],
+            "points": key,
+            "index": tables.add(f"{key}.peer_index", index),
+            "variable": variable,
+        })  # fmt: skip
+    return out

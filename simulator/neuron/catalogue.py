@@ -1,0 +1,110 @@
+"""Which mechanism each component gets: components of equal structure share one.
+
+``ask`` collects what the network needs; ``compile`` then groups, compiles and hands out names. Nothing here knows about
+sections or cells.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from ...lems import check_dimensions
+from ...lems.flat import FlatComponent
+from ...nmodl.compile import Dump, compile_group
+from ...nmodl.equations import structure_key
+from ...nmodl.mechanism import Mechanism, Role
+from ...nmodl.mod import to_nmodl
+from ...report import Report
+
+
+@dataclass
+class Request:
+    """One component in one role; ``mechanism`` and ``member`` are known after ``Catalogue.compile``."""
+
+    flat: FlatComponent
+    role: Role
+    record: set[str] = field(default_factory=set)
+    mechanism: Mechanism | None = None
+    member: int = 0
+
+    @property
+    def made(self) -> Mechanism:
+        """The compiled mechanism."""
+        assert self.mechanism is not None, "asked before the catalogue was compiled"
+        return self.mechanism
+
+    def parameters(self) -> dict[str, float]:
+        """RANGE parameters of this component, in the mechanism's units."""
+        return {name: float(column[self.member]) for name, column in self.made.parameters.items()}
+
+    def variable(self, flat_name: str) -> tuple[str, float] | None:
+        """(variable of the mechanism, factor to SI) of one of this component's flat names, if it can be read."""
+        first = self.first_names[self.own_names.index(flat_name)] if flat_name in self.own_names else flat_name
+        return self.made.variables.get(first)
+
+    own_names: list[str] = field(default_factory=list)
+    first_names: list[str] = field(default_factory=list)
+
+
+def flat_names(flat: FlatComponent) -> list[str]:
+    """All declared names in a fixed order, the same for components of equal structure."""
+    return [*flat.parameters, *flat.properties, *flat.externals, *flat.states, *flat.derived]
+
+
+class Catalogue:
+    """The components that a program needs as mechanisms."""
+
+    def __init__(self, report: Report, dump: Dump | None = None) -> None:
+        self.report, self.dump = report, dump
+        self.requests: dict[tuple[object, ...], Request] = {}
+        self.mods: dict[str, str] = {}
+
+    def ask(self, key: tuple[object, ...], make: Callable[[], tuple[FlatComponent, Role]]) -> Request:
+        """The request filed under ``key``; made on the first call."""
+        if key not in self.requests:
+            flat, role = make()
+            self.requests[key] = Request(flat, role)
+        return self.requests[key]
+
+    def compile(self) -> None:
+        """Group the requests by structure, role and what is recorded, and compile each group once."""
+        groups: dict[str, list[Request]] = {}
+        coherent: dict[str, bool] = {}
+        for request in self.requests.values():
+            names = flat_names(request.flat)
+            request.own_names = names
+            problems = check_dimensions(request.flat)
+            role = request.role
+            context = [
+                f"role {role.kind} {role.ion} {names.index(role.current) if role.current in names else role.current}",
+                f"state {names.index(role.state) if role.state in names else role.state}",
+                *(f"bind {name} {binding}" for name, binding in role.bindings.items()),
+                f"record {sorted(names.index(name) for name in request.record)}",
+                f"coherent {not problems}",
+            ]
+            key = structure_key(request.flat, context)
+            groups.setdefault(key, []).append(request)
+            coherent[key] = not problems
+            for problem in problems:
+                self.report.add("dimension-mismatch", "info", f"{problem}; computed in SI, as jLEMS does",
+                                file=request.flat.file, line=request.flat.line, component=request.flat.id)  # fmt: skip
+        for key, group in groups.items():
+            first = group[0]
+            members = [request.flat for request in group]
+            mechanism = compile_group(members, first.role, coherent=coherent[key],
+                                      record=frozenset(first.record), dump=self.dump)  # fmt: skip
+            self.mods[f"{mechanism.name}.mod"] = mechanism.text
+            for row, request in enumerate(group):
+                request.mechanism, request.member = mechanism, row
+                request.first_names = first.own_names
+
+    def copy(self, mechanism: Mechanism, number: int) -> Mechanism:
+        """The same mechanism under another name, for a second density of one structure in a section."""
+        if number == 0:
+            return mechanism
+        name = f"{mechanism.name}_{number + 1}"
+        mod = replace(mechanism.mod, name=name)
+        text = to_nmodl(mod)
+        self.mods[f"{name}.mod"] = text
+        return replace(mechanism, name=name, mod=mod, text=text)

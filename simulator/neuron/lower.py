@@ -1,0 +1,433 @@
+"""From a network to a Program: which mechanisms, which sections, which tables. A pure function."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ...errors import NetworkError, UnsupportedError
+from ...graph import InputList, Network, Population, Projection
+from ...lems import Component, Library, Model, flatten
+from ...lems.flat import FlatComponent, Property
+from ...nmodl.compile import Dump
+from ...nmodl.mechanism import Role
+from ...report import Report
+from ...results.outputs import Outputs, Place
+from ..program import Program
+from .attachments import Attachment, Rows, emit, stream_of
+from .catalogue import Catalogue
+from .cells import lower_cell
+from .population import CellKind, Kind, Placed
+from .quantities import split_path
+from .recordings import Recording, resolve
+from .roles import DEFAULT_CELSIUS, cell_role, density_role, ion_name, point_role, pool_role, valence, with_temperature
+from .tables import Tables
+
+KELVIN = 273.15
+POINT_AREA_UM2 = 100 * np.pi  # a cylinder of 10 by 10 um
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to run: times in ms. ``second_order`` None means the best that the model allows."""
+
+    dt: float
+    duration: float
+    seed: int = 1
+    second_order: int | None = None
+    cvode: dict[str, float] | None = None
+
+
+@dataclass(frozen=True)
+class Lowered:
+    """The Program, what its columns are, and the gid behind each event selection."""
+
+    program: Program
+    recordings: tuple[Recording, ...]
+    gids: dict[str, int]
+    populations: dict[str, tuple[int, int]]
+
+
+def lower(
+    network: Network, model: Model, library: Library, settings: Settings, outputs: Outputs, report: Report,
+    dump: Dump | None = None,
+) -> Lowered:  # fmt: skip
+    """Turn a network into a Program for NEURON. Raises ModelError or UnsupportedError before anything is generated."""
+    return _Lowering(network, model, library, settings, outputs, report, dump).run()
+
+
+class _Lowering:
+    def __init__(
+        self, network: Network, model: Model, library: Library, settings: Settings, outputs: Outputs, report: Report,
+        dump: Dump | None,
+    ) -> None:  # fmt: skip
+        self.network, self.model, self.library = network, model, library
+        self.settings, self.outputs, self.report = settings, outputs, report
+        self.catalogue = Catalogue(report, dump)
+        self.tables = Tables()
+        self.kinds: dict[str, CellKind] = {}
+        self.by_component: dict[str, CellKind] = {}
+        self.attachments: dict[str, Attachment] = {}
+        self.kelvin = network.temperature if network.temperature is not None else KELVIN + DEFAULT_CELSIUS
+
+    def run(self) -> Lowered:
+        for population in self.network.populations.values():
+            self.kinds[population.id] = self.kind_of(population)
+        for projection in self.network.projections:
+            self.projection(projection)
+        for inputs in self.network.inputs:
+            self.inputs(inputs)
+        recordings = [self.recording(q, where) for q, where in _quantities(self.outputs)]
+        gids = {path: self.gid_of(path, where) for path, where in _selections(self.outputs)}
+        self.catalogue.compile()
+        self.place_densities()
+        spec = self.spec(recordings, gids)
+        populations = {p.id: (p.offset, p.size) for p in self.network.populations.values()}
+        return Lowered(Program(spec, self.tables.arrays, self.catalogue.mods), tuple(recordings), gids, populations)
+
+    # cells ---------------------------------------------------------------------------------------------------------
+
+    def flat(self, component: Component) -> FlatComponent:
+        flat = flatten(component, self.library)
+        if "temperature" in flat.externals and self.network.temperature is None:
+            self.report.add(
+                "no-temperature", "approximation",
+                f"the network states no temperature; NEURON's {DEFAULT_CELSIUS} degC is used",
+                file=component.file, line=component.line, component=component.id,
+            )  # fmt: skip
+        return with_temperature(flat, self.kelvin)
+
+    def kind_of(self, population: Population) -> CellKind:
+        if population.component in self.by_component:
+            return self.by_component[population.component]
+        component = self.model.component(population.component)
+        kind = self.cell(component) if component.is_a("cell") else self.abstract(component)
+        self.by_component[population.component] = kind
+        return kind
+
+    def abstract(self, component: Component) -> CellKind:
+        flat = self.flat(component)
+        role = cell_role(flat)
+        request = self.catalogue.ask(("cell", component.id), lambda: (flat, role))
+        return CellKind(Kind.POINT if role.kind == "cell" else Kind.SOURCE, component.id, request)
+
+    def cell(self, component: Component) -> CellKind:
+        template = lower_cell(component, self.model.lookup, self.library.units, self.report)
+        kind = CellKind(Kind.CELL, component.id, template=template)
+        for species in template.species:
+            ion = ion_name(species.ion)
+            if ion is not None:
+                kind.pools.add(ion)
+        for number, placement in enumerate(template.densities):
+            kind.densities.append(self.density(component, kind, placement, number))
+        for number, species in enumerate(template.species):
+            self.pool(component, kind, species, number)
+        return kind
+
+    def density(self, cell: Component, kind: CellKind, placement: Any, number: int) -> Placed:
+        part = placement.component(self.model)
+        flat = self.flat(part)
+        varied = None
+        if placement.values is not None or not bool(np.all(placement.coverage == 1.0)):
+            varied = next((n for n in ("condDensity", "permeability") if n in flat.parameters), None)
+            if varied is None:
+                raise UnsupportedError(
+                    f"'{part.id}' ({part.type.name}) covers only a part of a section, or varies along the cell, but has "
+                    "neither condDensity nor permeability to scale"
+                )
+            flat = _per_segment(flat, varied)
+        ion = ion_name(placement.ion)
+        key = ("density", cell.id, number)
+        request = self.catalogue.ask(key, lambda: (flat, density_role(flat, ion, kind.pools)))
+        values = placement.values
+        if varied is not None and values is None:
+            values = placement.coverage * self.flat(part).parameters[varied].value
+        elif values is not None:
+            values = values * placement.coverage
+        return Placed(part.id, request, placement.sections, values, varied)
+
+    def pool(self, cell: Component, kind: CellKind, species: Any, number: int) -> None:
+        part = species.component(self.model)
+        ion = ion_name(species.ion)
+        if ion is None:
+            return
+        flat = self.flat(part)
+        request = self.catalogue.ask(("pool", cell.id, number), lambda: (flat, pool_role(flat, ion, kind.pools)))
+        kind.pool_models.append(Placed(part.id, request, species.sections))
+        kind.ions.append({
+            "ion": ion, "sections": [int(s) for s in species.sections], "internal": species.internal,
+            "external": species.external, "charge": valence(ion) or (2 if ion == "ca" else 1),
+        })  # fmt: skip
+
+    # connections and inputs ----------------------------------------------------------------------------------------
+
+    def attachment(self, key: str, component_id: str, target: CellKind, electrode: bool) -> Attachment:
+        """Rows of one component go together, whatever projection or list they come from."""
+        pools = frozenset(target.pools)
+        full = f"{key}:{component_id}:{'+'.join(sorted(pools))}"
+        if full not in self.attachments:
+            component = self.model.component(component_id)
+
+            def make() -> tuple[FlatComponent, Role]:
+                flat = self.flat(component)
+                spiky = bool(flat.events and any(e.actions for e in flat.events)) or component.is_a("baseSynapse")
+                return flat, point_role(flat, set(pools), electrode and not spiky and not component_draws(flat))
+
+            request = self.catalogue.ask((full,), make)
+            self.attachments[full] = Attachment(full, component_id, request)
+        return self.attachments[full]
+
+    def places(
+        self, population: Population, rows: npt.NDArray[np.int64], segments: npt.NDArray[np.int64],
+        fractions: npt.NDArray[np.float64],
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.float64]]:  # fmt: skip
+        kind = self.kinds[population.id]
+        section, x = kind.locate_all(segments, fractions)
+        return population.offset + rows, section, x
+
+    def projection(self, projection: Projection) -> None:
+        pre = self.network.populations[projection.presynaptic]
+        post = self.network.populations[projection.postsynaptic]
+        count = len(projection.pre)
+        weight = projection.weight if projection.weight is not None else np.ones(count)
+        delay = projection.delay if projection.delay is not None else np.zeros(count)
+        if projection.kind == "chemical":
+            for number, synapse in enumerate(projection.synapses):
+                chosen = np.flatnonzero(projection.synapse == number)
+                if not len(chosen):
+                    continue
+                gid, section, x = self.places(
+                    post, projection.post[chosen], projection.post_segment[chosen], projection.post_fraction[chosen]
+                )
+                self.needs_current(post, synapse)
+                self.attachment("synapse", synapse, self.kinds[post.id], False).chunks.append(Rows(
+                    gid, section, x, projection.post_segment[chosen], weight[chosen],
+                    source_gid=pre.offset + projection.pre[chosen], delay=delay[chosen],
+                    stream=_streams(projection.id, chosen),
+                ))  # fmt: skip
+            return
+        ends = (
+            (pre, projection.pre, projection.pre_segment, projection.pre_fraction),
+            (post, projection.post, projection.post_segment, projection.post_fraction),
+        )
+        for side in (0, 1):
+            components, column = _tunnel(projection, side)
+            here, there = ends[side], ends[1 - side]
+            for number, component in enumerate(components):
+                chosen = np.flatnonzero(column == number)
+                if not len(chosen):
+                    continue
+                gid, section, x = self.places(here[0], here[1][chosen], here[2][chosen], here[3][chosen])
+                far = self.places(there[0], there[1][chosen], there[2][chosen], there[3][chosen])
+                self.attachment("tunnel", component, self.kinds[here[0].id], False).chunks.append(Rows(
+                    gid, section, x, here[2][chosen], weight[chosen],
+                    peer_gid=far[0], peer_section=far[1], peer_x=far[2], stream=_streams(projection.id, chosen),
+                ))  # fmt: skip
+
+    def needs_current(self, post: Population, synapse: str) -> None:
+        if self.kinds[post.id].kind is Kind.SOURCE:
+            raise UnsupportedError(
+                f"the synapse '{synapse}' acts on population '{post.id}', whose '{post.component}' is a source of events "
+                "and takes no current"
+            )
+
+    def inputs(self, inputs: InputList) -> None:
+        if not len(inputs.target):
+            return
+        population = self.network.populations[inputs.population]
+        self.needs_current(population, inputs.component)
+        gid, section, x = self.places(population, inputs.target, inputs.segment, inputs.fraction)
+        weight = inputs.weight if inputs.weight is not None else np.ones(len(gid))
+        attachment = self.attachment("input", inputs.component, self.kinds[population.id], True)
+        rows = np.arange(len(gid))
+        attachment.chunks.append(Rows(gid, section, x, inputs.segment, weight, stream=_streams(inputs.id, rows)))
+
+    # what is recorded ----------------------------------------------------------------------------------------------
+
+    def recording(self, quantity: str, where: Place) -> Recording:
+        try:
+            return resolve(quantity, self.network, self.kinds, self.attachments, where)
+        except NetworkError as error:
+            if error.file:
+                raise
+            raise where.error(error.message) from error
+
+    def gid_of(self, selection: str, where: Place) -> int:
+        try:
+            path = split_path(selection, self.network)
+        except NetworkError as error:
+            raise where.error(error.message) from error
+        return self.network.populations[path.population].offset + path.row
+
+    # the Program ---------------------------------------------------------------------------------------------------
+
+    def place_densities(self) -> None:
+        """Name the mechanism of each density; a second one of the same structure in a section is a copy."""
+        for kind in self.by_component.values():
+            used: dict[str, list[set[int]]] = {}
+            for placed in (*kind.densities, *kind.pool_models):
+                mechanism = placed.request.made
+                layers = used.setdefault(mechanism.name, [])
+                sections = {int(s) for s in placed.sections}
+                number = next((n for n, layer in enumerate(layers) if not layer & sections), len(layers))
+                if number == len(layers):
+                    layers.append(set())
+                layers[number] |= sections
+                placed.mechanism = self.catalogue.copy(mechanism, number)
+
+    def spec(self, recordings: list[Recording], gids: dict[str, int]) -> dict[str, Any]:
+        groups: dict[str, list[dict[str, Any]]] = {"points": [], "netcons": [], "transfers": []}
+        for attachment in self.attachments.values():
+            for name, entries in emit(attachment, self.tables, self.settings.seed).items():
+                groups[name] += entries
+        templates: list[dict[str, Any]] = []
+        for kind in self.by_component.values():
+            if kind.kind is Kind.SOURCE:
+                continue
+            kind.number = len(templates)
+            templates.append(self.cell_entry(kind) if kind.kind is Kind.CELL else self.point_entry(kind))
+        silent = {a.key for a in self.attachments.values() if a.request.made.silent}
+        columns = []
+        for number, recording in enumerate(recordings):
+            place = recording.place()
+            if place.get("points") in silent:
+                place = {"constant": 0.0}
+            columns.append({"column": number, **place})
+        settings = self.settings
+        second = settings.second_order
+        if second is None:
+            second = 0 if any(r.made.clamps for r in self.catalogue.requests.values()) else 2
+        return {
+            "templates": templates,
+            "populations": [self.population_entry(p) for p in self.network.populations.values()],
+            **groups,
+            "generators": [],
+            "recordings": columns,
+            "spikes": "all",
+            "run": {
+                "dt": settings.dt, "duration": settings.duration, "celsius": self.kelvin - KELVIN,
+                "seed": settings.seed, "second_order": second, "v_init": None, "record_every": 1,
+                "cvode": settings.cvode,
+            },
+        }  # fmt: skip
+
+    def cell_entry(self, kind: CellKind) -> dict[str, Any]:
+        template = kind.template
+        assert template is not None
+        key = f"cell{kind.number}"
+        sections = []
+        for number, section in enumerate(template.sections):
+            sections.append({
+                "name": section.name, "nseg": section.nseg, "parent": section.parent, "parent_x": section.parent_x,
+                "Ra": section.Ra, "points": self.tables.add(f"{key}.points{number}", section.points),
+            })  # fmt: skip
+        inserts = []
+        for number, placed in enumerate((*kind.densities, *kind.pool_models)):
+            parameters: dict[str, Any] = dict(placed.request.parameters())
+            if placed.values is not None:
+                assert placed.varied is not None
+                variable = placed.request.made.instance[placed.varied]
+                _, factor = placed.request.variable(placed.varied) or ("", 1.0)
+                parameters[variable] = self.tables.add(f"{key}.insert{number}", placed.values / factor)
+            inserts.append({"mechanism": placed.mechanism_name, "sections": [int(s) for s in placed.sections],
+                            "parameters": parameters})  # fmt: skip
+        ions = [dict(ion) for ion in kind.ions]
+        for ion in sorted(kind.pools):
+            # where no pool is, a density that reads the concentration finds none
+            filled = {s for entry in kind.ions if entry["ion"] == ion for s in entry["sections"]}
+            bare = sorted({int(s) for placed in kind.densities for s in placed.sections
+                           if any(i.name == ion for i in placed.request.made.mod.ions)} - filled)  # fmt: skip
+            if bare:
+                ions.append({"ion": ion, "sections": bare, "internal": 0.0, "external": 0.0,
+                             "charge": valence(ion) or (2 if ion == "ca" else 1)})  # fmt: skip
+        section, x = kind.locate(None, 0.5)
+        return {
+            "id": kind.component, "sections": sections, "inserts": inserts, "ions": ions, "points": [],
+            "cm": self.tables.add(f"{key}.cm", template.cm), "v_init": self.tables.add(f"{key}.v", template.v_init),
+            "source": {"kind": "voltage", "section": section, "x": x, "threshold": template.threshold},
+        }  # fmt: skip
+
+    def point_entry(self, kind: CellKind) -> dict[str, Any]:
+        request = kind.request
+        assert request is not None
+        mechanism, key = request.made, f"cell{kind.number}"
+        capacitance = 1.0 if mechanism.capacitance is None else float(mechanism.capacitance[request.member])
+        # cm in uF/cm2 of a section of known area has exactly the cell's capacitance in nF
+        cm = capacitance * 1e-3 / (POINT_AREA_UM2 * 1e-8)
+        v_init = -65.0 if mechanism.v_init is None else float(mechanism.v_init[request.member])
+        point: dict[str, Any] = {"mechanism": mechanism.name, "section": 0, "x": 0.5, "parameters": request.parameters()}
+        return {
+            "id": kind.component, "inserts": [], "ions": [], "points": [point],
+            "sections": [{"name": "point", "nseg": 1, "parent": -1, "parent_x": 1.0, "Ra": 100.0, "L": 10.0, "diam": 10.0}],
+            "cm": self.tables.add(f"{key}.cm", [cm]), "v_init": self.tables.add(f"{key}.v", [v_init]),
+            "source": {"kind": "point", "point": 0} if mechanism.emits else None,
+        }  # fmt: skip
+
+    def population_entry(self, population: Population) -> dict[str, Any]:
+        kind = self.kinds[population.id]
+        entry: dict[str, Any] = {"id": population.id, "first_gid": population.offset, "size": population.size}
+        random = None
+        if kind.request is not None and kind.request.made.random:
+            ids = np.stack([np.full(population.size, stream_of(population.id)), np.arange(population.size),
+                            np.full(population.size, self.settings.seed)], axis=1)  # fmt: skip
+            random = self.tables.add(f"{population.id}.random", (ids % 2**32).astype(np.uint32))
+        if kind.kind is Kind.SOURCE:
+            assert kind.request is not None
+            entry |= {"artificial": kind.request.made.name, "parameters": dict(kind.request.parameters())}
+            if random:
+                entry |= {"random": random, "rng": "rng"}
+        else:
+            entry["template"] = kind.number
+            if random:
+                entry["point_parameters"] = [{"point": 0, "parameters": {}, "random": random, "rng": "rng"}]
+        return entry
+
+
+def component_draws(flat: FlatComponent) -> bool:
+    """Whether the component makes events by itself (a Poisson input is a synapse, not an electrode)."""
+    return any(action for condition in flat.conditions for action in condition.actions
+               if type(action).__name__ == "Emit")  # fmt: skip
+
+
+def _per_segment(flat: FlatComponent, name: str) -> FlatComponent:
+    parameter = flat.parameters[name]
+    parameters = {n: p for n, p in flat.parameters.items() if n != name}
+    properties = {**flat.properties, name: Property(parameter.value, parameter.dimension, name)}
+    return replace(flat, parameters=parameters, properties=properties)
+
+
+def _tunnel(projection: Projection, side: int) -> tuple[tuple[str, ...], npt.NDArray[np.int32]]:
+    if projection.kind == "electrical":
+        return projection.synapses, projection.synapse
+    if side == 0:
+        return projection.pre_components, projection.pre_component
+    return projection.post_components, projection.post_component
+
+
+def _streams(id: str, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+    """What random streams of a projection's or input list's rows are keyed by: its id and the row."""
+    return ((stream_of(id) * 2654435761 + rows) % 2**32).astype(float)
+
+
+def _quantities(outputs: Outputs) -> list[tuple[str, Place]]:
+    found: dict[str, Place] = {}
+    for file in outputs.files:
+        for _, quantity in file.columns:
+            found.setdefault(quantity, file.place)
+    for display in outputs.displays:
+        for line in display.lines:
+            found.setdefault(line.quantity, Place())
+    return list(found.items())
+
+
+def _selections(outputs: Outputs) -> list[tuple[str, Place]]:
+    found: dict[str, Place] = {}
+    for file in outputs.event_files:
+        for _, path, _ in file.selections:
+            found.setdefault(path, file.place)
+    return list(found.items())
+
+

@@ -1,0 +1,89 @@
+"""What each population is made of: cells with sections, abstract cells on one compartment, or sources of events."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ...nmodl.mechanism import Mechanism
+from .catalogue import Request
+from .cells import CellTemplate
+
+
+class Kind(Enum):
+    """How NEURON holds a cell."""
+
+    CELL = "cell"  # sections with densities
+    POINT = "point"  # one compartment with a point process
+    SOURCE = "source"  # an artificial cell
+
+
+@dataclass
+class Placed:
+    """A density or pool on sections of a cell; ``values`` hold the conductance density per NEURON segment where it varies."""
+
+    id: str
+    request: Request
+    sections: npt.NDArray[np.int64]
+    values: npt.NDArray[np.float64] | None = None
+    varied: str | None = None
+    """the property that ``values`` sets, SI"""
+    mechanism: Mechanism | None = None
+
+    @property
+    def mechanism_name(self) -> str:
+        """The SUFFIX that is inserted."""
+        assert self.mechanism is not None
+        return self.mechanism.name
+
+    def covers(self, section: int) -> bool:
+        """Whether it is on a section."""
+        return section in self.sections
+
+
+@dataclass
+class CellKind:
+    """One kind of cell, shared by all populations of a component."""
+
+    kind: Kind
+    component: str
+    request: Request | None = None
+    template: CellTemplate | None = None
+    densities: list[Placed] = field(default_factory=list)
+    pools: set[str] = field(default_factory=set)
+    pool_models: list[Placed] = field(default_factory=list)
+    ions: list[dict[str, Any]] = field(default_factory=list)
+    number: int = -1
+    """index of its template in the Program"""
+
+    def inside(self, id: str) -> list[Placed]:
+        """The densities and pools with this id."""
+        return [placed for placed in (*self.densities, *self.pool_models) if placed.id == id]
+
+    def locate(self, segment: int | None, fraction: float | None) -> tuple[int, float]:
+        """(section, x) of a place on one cell; no segment means the root."""
+        if self.template is None:
+            return 0, 0.5
+        sections, xs = self.locate_all(
+            np.array([-1 if segment is None else segment]), np.array([0.5 if fraction is None else fraction])
+        )
+        return int(sections[0]), float(xs[0])
+
+    def locate_all(
+        self, segments: npt.NDArray[np.int64], fractions: npt.NDArray[np.float64]
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
+        """(section, x) of many places; segment -1 means the root segment."""
+        if self.template is None:
+            return np.zeros(len(segments), np.int64), np.full(len(segments), 0.5)
+        known = np.where(segments < 0, self.template.root_segment, segments)
+        return self.template.locate(known, fractions)
+
+    def known_variables(self) -> list[str]:
+        """Names for an error message."""
+        if self.request is not None:
+            return sorted(self.request.flat.paths)
+        return ["v", "caConc", *(placed.id + "/..." for placed in (*self.densities, *self.pool_models))]

@@ -1,0 +1,158 @@
+"""From LEMS quantity paths to what NEURON records.
+
+Resolving has two steps, because a mechanism only keeps the variables that somebody reads: ``resolve`` finds the component
+and marks the variable before the mechanisms are compiled, ``place`` says afterwards where it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from ...errors import UnsupportedError
+from ...graph import Network
+from ...results.outputs import Place
+from ...units import Dimension
+from .attachments import Attachment
+from .catalogue import Request
+from .population import CellKind, Kind
+from .quantities import Attached, CellPath, attached, split_path
+
+VOLTAGE = Dimension(m=1, l=2, t=-3, i=-1)
+SI_SYMBOLS = {
+    (0, 0, 0, 0, 0, 0, 0): "", (1, 2, -3, -1, 0, 0, 0): "V", (0, 0, 0, 1, 0, 0, 0): "A", (-1, -2, 3, 2, 0, 0, 0): "S",
+    (0, 0, 1, 0, 0, 0, 0): "s", (0, -3, 0, 0, 0, 1, 0): "mol/m3", (-1, -4, 3, 2, 0, 0, 0): "S/m2",
+    (0, -2, 0, 1, 0, 0, 0): "A/m2", (0, 0, -1, 0, 0, 0, 0): "Hz",
+}  # fmt: skip
+
+
+@dataclass
+class Recording:
+    """One quantity: its path, its SI unit, and how to find it once the mechanisms are there."""
+
+    quantity: str
+    unit: str
+    place: Callable[[], dict[str, Any]]
+
+
+def unit_symbol(dimension: Dimension) -> str:
+    """The SI symbol of a dimension, spelled out where it has none of its own."""
+    return SI_SYMBOLS.get(dimension.exponents, str(dimension))
+
+
+def resolve(
+    quantity: str, network: Network, kinds: dict[str, CellKind], attachments: dict[str, Attachment], where: Place
+) -> Recording:
+    """Find what a quantity path means. Raises NetworkError or UnsupportedError that names the document's place."""
+    path = split_path(quantity, network)
+    population = network.populations[path.population]
+    kind = kinds[path.population]
+    gid = population.offset + path.row
+    last = path.rest[-1] if path.rest else ""
+    if not path.rest:
+        raise where.error(f"the quantity '{quantity}' names no variable; expected something like {quantity}/v")
+    if kind.kind is Kind.CELL:
+        found = _of_cell(quantity, path, kind, gid)
+    else:
+        found = _of_point(quantity, path, kind, gid)
+    if found is None:
+        found = _of_attachment(quantity, path, kind, gid, attachments)
+    if found is None:
+        known = ", ".join(kind.known_variables()[:12])
+        raise where.error(
+            f"the quantity '{quantity}' asks for '{last}', which a '{population.component}' does not have; "
+            f"it has {known}"
+        )
+    return found
+
+
+def _of_cell(quantity: str, path: CellPath, kind: CellKind, gid: int) -> Recording | None:
+    section, x = kind.locate(path.segment, None)
+    here = {"gid": gid, "section": section, "x": x}
+    if path.rest == ("v",):
+        return Recording(quantity, "V", lambda: {**here, "variable": "v", "scale": 1e-3})
+    if path.rest in (("caConc",), ("caConcExt",), ("caConc2",), ("caConcExt2",)):
+        ion = "ca2" if path.rest[0].endswith("2") else "ca"
+        if ion not in kind.pools:
+            return Recording(quantity, "mol/m3", lambda: {"constant": 0.0})
+        side = "o" if "Ext" in path.rest[0] else "i"
+        return Recording(quantity, "mol/m3", lambda: {**here, "variable": f"{ion}{side}"})
+    if path.rest == ("spiking",):
+        raise UnsupportedError(
+            f"the quantity '{quantity}': 'spiking' of a cell with a morphology is not kept by NEURON; record v or events"
+        )
+    for depth in range(len(path.rest) - 1):
+        for placed in kind.inside(path.rest[depth]):
+            rest = "/".join(path.rest[depth + 1 :])
+            name = placed.request.flat.paths.get(rest)
+            if name is None:
+                continue
+            if not placed.covers(section):
+                raise UnsupportedError(
+                    f"the quantity '{quantity}': '{path.rest[depth]}' is not on that segment of the cell"
+                )
+            return _marked(quantity, placed.request, name,
+                           lambda placed=placed: {**here, "mechanism": placed.mechanism_name})  # fmt: skip
+    return None
+
+
+def _of_point(quantity: str, path: CellPath, kind: CellKind, gid: int) -> Recording | None:
+    request = kind.request
+    assert request is not None
+    rest = "/".join(path.rest)
+    name = request.flat.paths.get(rest)
+    if name is None:
+        return None
+    if name == "v" and "v" in request.flat.derivatives:
+        return Recording(quantity, "V", lambda: {"gid": gid, "section": 0, "x": 0.5, "variable": "v", "scale": 1e-3})
+    if kind.kind is Kind.SOURCE:
+        return _marked(quantity, request, name, lambda: {"gid": gid, "artificial": True})
+    return _marked(quantity, request, name, lambda: {"gid": gid, "template_point": 0})
+
+
+def _of_attachment(
+    quantity: str, path: CellPath, kind: CellKind, gid: int, attachments: dict[str, Attachment]
+) -> Recording | None:
+    if len(path.rest) < 2:
+        return None
+    wanted: Attached = attached(path.rest[0])
+    for attachment in attachments.values():
+        if attachment.component != wanted.component or not attachment.chunks:
+            continue
+        row = attachment.find(gid, path.segment, wanted.number)
+        if row is None:
+            continue
+        name = attachment.request.flat.paths.get("/".join(path.rest[1:]))
+        if name is None:
+            continue
+
+        def place(attachment: Attachment = attachment, row: int = row) -> dict[str, Any]:
+            index = attachment.index
+            assert index is not None
+            return {"points": attachment.key, "index": int(index[row])}
+
+        return _marked(quantity, attachment.request, name, place)
+    return None
+
+
+def _marked(quantity: str, request: Request, name: str, where: Callable[[], dict[str, Any]]) -> Recording:
+    """A variable of a mechanism: keep it, and read it where the mechanism is."""
+    flat = request.flat
+    for table in (flat.states, flat.derived, flat.parameters, flat.properties, flat.externals):
+        if name in table:
+            dimension = table[name].dimension  # type: ignore[attr-defined]
+            break
+    if name in flat.parameters:
+        value = flat.parameters[name].value
+        return Recording(quantity, unit_symbol(dimension), lambda: {"constant": value})
+    request.record.add(name)
+
+    def place() -> dict[str, Any]:
+        found = request.variable(name)
+        if found is None:
+            raise UnsupportedError(f"the quantity '{quantity}' cannot be recorded: NEURON keeps no '{name}' there")
+        variable, scale = found
+        return {**where(), "variable": variable, "scale": scale}
+
+    return Recording(quantity, unit_symbol(dimension), place)

@@ -1,0 +1,122 @@
+"""What a component is to NEURON, and where its Requirements find their values there."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+from ...errors import UnsupportedError
+from ...lems.expression import Bin, Name, Num
+from ...lems.flat import FlatComponent, Parameter
+from ...nmodl.algebra import multiply
+from ...nmodl.mechanism import Binding, Role
+from ...nmodl.mod import Ion
+from ...units import Dimension
+
+TEMPERATURE = Dimension(k=1)
+DEFAULT_CELSIUS = 6.3  # NEURON's own, used where a network states no temperature
+UM2_TO_CM2 = 1e-8
+MA_PER_CM2_UM2_TO_NA = 1e-2
+_ION = re.compile(r"^[A-Za-z][A-Za-z0-9]{0,15}$")
+BUILT_IN_IONS = {"na": 1, "k": 1, "ca": 2}
+
+
+def with_temperature(flat: FlatComponent, kelvin: float) -> FlatComponent:
+    """The component with its Requirement ``temperature`` fulfilled by a constant."""
+    if "temperature" not in flat.externals:
+        return flat
+    externals = {name: item for name, item in flat.externals.items() if name != "temperature"}
+    parameters = {**flat.parameters, "temperature": Parameter(kelvin, TEMPERATURE, "temperature", "constant")}
+    return replace(flat, externals=externals, parameters=parameters)
+
+
+def ion_name(text: str | None) -> str | None:
+    """The ion of a density, pool or species as NEURON spells it; None for none or non_specific.
+
+    Raises UnsupportedError for text that cannot be the name of an ion.
+    """
+    if text is None or not text.strip() or text.strip() in ("non_specific", "nonspecific", "none"):
+        return None
+    if not _ION.match(text.strip()):
+        raise UnsupportedError(f"the ion '{text[:40]}' cannot be an ion in NEURON: letters and digits only")
+    return text.strip()
+
+
+def valence(ion: str) -> int | None:
+    """The charge to declare for an ion that NEURON does not know (it is not used in any equation)."""
+    if ion in BUILT_IN_IONS:
+        return None
+    return 2 if ion.startswith(("ca", "mg", "zn")) else -1 if ion.startswith("cl") else 1
+
+
+def _concentration(ion: str, side: str) -> Binding:
+    name = f"{ion}{side}"
+    return Binding(Name(name), Ion(ion, read=(name,), valence=valence(ion)))
+
+
+def membrane_bindings(pools: set[str]) -> dict[str, Binding]:
+    """Requirements of what sits on a membrane. ``pools``: ions that have a concentration model on the cell.
+
+    Without a model for an ion LEMS sums over nothing: the concentration is 0.
+    """
+    found: dict[str, Binding] = {}
+    for ion, inside, outside in (("ca", "caConc", "caConcExt"), ("ca2", "caConc2", "caConcExt2")):
+        found[inside] = _concentration(ion, "i") if ion in pools else Binding(Num(0.0))
+        found[outside] = _concentration(ion, "o") if ion in pools else Binding(Num(0.0))
+    return found
+
+
+def current_name(flat: FlatComponent, *exposures: str) -> str | None:
+    """The flat name of the first of these exposures that the component has."""
+    for exposure in exposures:
+        name = flat.paths.get(exposure)
+        if name is not None:
+            return name
+    return None
+
+
+def density_role(flat: FlatComponent, ion: str | None, pools: set[str]) -> Role:
+    """A channel density; its current feeds an ion only if something on the cell accumulates it."""
+    current = current_name(flat, "iDensity")
+    if current is None:
+        raise UnsupportedError(f"'{flat.id}' ({flat.type}) exposes no iDensity, so it is no channel density")
+    return Role("density", current=current, bindings=membrane_bindings(pools), ion=ion if ion in pools else None)
+
+
+def pool_role(flat: FlatComponent, ion: str, pools: set[str]) -> Role:
+    """A species with its concentration model; ``pools`` are all ions accumulated on the cell."""
+    name = flat.paths.get("concentration")
+    while name in flat.derived and isinstance(flat.derived[name].expr, Name):
+        name = flat.derived[name].expr.id  # type: ignore[attr-defined]
+    if name is None or name not in flat.states:
+        raise UnsupportedError(f"'{flat.id}' ({flat.type}): its concentration is not a state variable; NEURON needs one")
+    bindings = dict(membrane_bindings(pools - {ion}))
+    bindings["surfaceArea"] = Binding(multiply(Num(UM2_TO_CM2), Name("area")))
+    for requirement, source in (("iCa", "ca"), ("iCa2", "ca2")):
+        if source in pools:
+            current = f"i{source}"
+            inward = multiply(Num(-MA_PER_CM2_UM2_TO_NA), Bin("*", Name(current), Name("area")))
+            bindings[requirement] = Binding(inward, Ion(source, read=(current,), valence=valence(source)))
+        else:
+            bindings[requirement] = Binding(Num(0.0))
+    return Role("pool", bindings=bindings, ion=ion, state=name)
+
+
+def point_role(flat: FlatComponent, pools: set[str], electrode: bool) -> Role:
+    """A synapse or an input: a current into one place."""
+    current = current_name(flat, "i", "I")
+    if current is None:
+        raise UnsupportedError(f"'{flat.id}' ({flat.type}) exposes no current i or I; it cannot be attached to a cell")
+    return Role("electrode" if electrode else "point", current=current, bindings=membrane_bindings(pools))
+
+
+def cell_role(flat: FlatComponent) -> Role:
+    """An abstract cell, or an event source if nothing in it needs integrating."""
+    driven = any(item.kind == "attachments" for item in flat.externals.values())
+    moving = {
+        name: expr for name, expr in flat.derivatives.items()
+        if not isinstance(expr, Num)
+    }  # fmt: skip
+    if driven or moving or "v" in flat.states or "v" in flat.externals or flat.kinetics:
+        return Role("cell")
+    return Role("source")

@@ -1,0 +1,180 @@
+"""Run a model: read, lower, compile, simulate, save."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import resource
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import UnsupportedError, UsageError
+from ..report import Report
+from ..results import Results, SpikeTrains, Traces, output_paths, requested, write_lems
+from .backend import Progress
+
+if TYPE_CHECKING:
+    from ..lems import Component, Model
+    from ..neuroml import Document
+
+METHODS = {"best": None, "implicit": 0, "crank-nicolson": 2}
+"""Fixed-step schemes: the best that the model allows, NEURON's implicit Euler, NEURON's staggered Crank-Nicolson."""
+
+
+def simulate(
+    model: str | Path | Document,
+    *,
+    output: str | Path | None = None,
+    dt: float | None = None,
+    duration: float | None = None,
+    seed: int | None = None,
+    ranks: int = 1,
+    method: str | None = None,
+    dump_passes: str | Path | None = None,
+    report: Report | None = None,
+    progress: Progress | None = None,
+) -> Results:
+    """Run the Simulation of a LEMS document in NEURON and return its Results (all SI).
+
+    ``dt`` and ``duration`` are in ms and override the document's step and length. ``output`` is the folder that the
+    document's OutputFiles are written below; None writes nothing. ``method`` is a key of METHODS. ``dump_passes`` names a
+    folder for what each pass of the compiler made.
+
+    Raises ModelError if the model is wrong, UnsupportedError if NEURON cannot carry it, SimulatorError if the run fails.
+    """
+    from ..neuroml import Document, read_document
+
+    report = report if report is not None else Report()
+    if method is not None and method not in METHODS:
+        raise UsageError(f"there is no method '{method}'; there are {', '.join(METHODS)}")
+    phases: dict[str, dict[str, float]] = {}
+    with _phase(phases, "read", progress):
+        from ..lems import load_core, resolve
+
+        document = model if isinstance(model, Document) else read_document(model, report)
+        library = load_core().extended(document.elements(), report)
+        components = resolve(document.elements(), library, report)
+        simulation = components.simulation(document.target)
+        outputs = requested(simulation)
+        if output is not None:
+            output_paths(outputs, output)
+        network = _network(document, components, simulation)
+    with _phase(phases, "lower", progress):
+        from .neuron.lower import Settings, lower
+
+        settings = Settings(
+            dt=_time(dt, simulation.parameters["step"], "dt"),
+            duration=_time(duration, simulation.parameters["length"], "duration"),
+            seed=seed if seed is not None else _seed(simulation),
+            second_order=METHODS[method or "best"],
+            cvode=_cvode(simulation) if method is None else None,
+        )
+        dump = _dumper(Path(dump_passes)) if dump_passes is not None else None
+        lowered = lower(network, components, library, settings, outputs, report, dump)
+    from .neuron.launch import run_program
+
+    raw = run_program(lowered.program, ranks=ranks, progress=progress)
+    names = {"compile": "compile", "build": "instantiate", "simulate": "simulate", "save": "collect"}
+    phases |= {names.get(name, name): dict(values) for name, values in raw.phases.items()}
+    for note in raw.notes:
+        report.add("run", "info", note)
+    results = Results(
+        outputs=outputs,
+        traces=Traces(raw.time, raw.columns, tuple(r.quantity for r in lowered.recordings),
+                      tuple(r.unit for r in lowered.recordings)),
+        spikes=SpikeTrains(raw.spike_gids, raw.spike_times, lowered.populations),
+        provenance=_provenance(document, lowered.program.hash, settings, ranks),
+        phases=phases,
+        report=report,
+    )  # fmt: skip
+    if output is not None:
+        with _phase(phases, "save", progress):
+            files = write_lems(results, output, outputs, lowered.gids)
+        results = replace(results, files=tuple(files))
+    return results
+
+
+def _network(document: Document, components: Model, simulation: Component) -> Any:
+    target = simulation.references.ids.get("target") or simulation.texts.get("target")
+    for network in document.networks:
+        if network.id == target:
+            return network
+    component = components.component(str(target))
+    raise UnsupportedError(
+        f"the simulation's target '{target}' is a {component.type.name}; the NEURON backend runs networks only"
+    )
+
+
+def _time(given: float | None, si: float, what: str) -> float:
+    value = given if given is not None else float(f"{si * 1e3:.12g}")
+    if not 0 < value < float("inf"):
+        raise UsageError(f"{what} is {value:g} ms; it must be more than zero")
+    return value
+
+
+def _seed(simulation: Component) -> int:
+    text = simulation.texts.get("seed", "").strip()
+    if not text:
+        return 1234  # the seed that jLEMS starts with
+    if not text.lstrip("-").isdigit():
+        raise simulation.error(f"the seed is '{text[:40]}'; expected a whole number")
+    return int(text) % 2**32
+
+
+def _cvode(simulation: Component) -> dict[str, float] | None:
+    for meta in simulation.children_of("metas"):
+        if meta.texts.get("for") == "neuron" and meta.texts.get("method") == "cvode":
+            try:
+                return {"atol": float(meta.texts.get("abs_tolerance", 1e-3)), "rtol": float(meta.texts.get("rel_tolerance", 0))}
+            except ValueError:
+                raise meta.error("the tolerances of cvode must be numbers") from None
+    return None
+
+
+def _dumper(folder: Path) -> Callable[[str, str, str], None]:
+    from ..nmodl.names import safe
+
+    counts: dict[str, int] = {}
+
+    def dump(mechanism: str, title: str, text: str) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        counts[mechanism] = counts.get(mechanism, 0) + 1
+        (folder / f"{safe(mechanism)}.{counts[mechanism]:02d}.{title}.txt").write_text(text)
+
+    return dump
+
+
+def _provenance(document: Document, program: str, settings: Any, ranks: int) -> dict[str, Any]:
+    return {
+        "model": str(document.path),
+        "program": program,
+        "nmlbridge": _version("nmlbridge"),
+        "neuron": _version("neuron"),
+        "backend": "neuron",
+        "dt": settings.dt * 1e-3,
+        "duration": settings.duration * 1e-3,
+        "seed": settings.seed,
+        "ranks": ranks,
+    }
+
+
+def _version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"
+
+
+@contextmanager
+def _phase(phases: dict[str, dict[str, float]], name: str, progress: Progress | None) -> Iterator[None]:
+    start = time.perf_counter()
+    if progress is not None:
+        progress(name, 0.0, 1.0)
+    yield
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    phases[name] = {"seconds": time.perf_counter() - start, "peak_mb": peak}
+    if progress is not None:
+        progress(name, 1.0, 1.0)
