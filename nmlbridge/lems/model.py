@@ -323,6 +323,8 @@ class _Resolver:
         single: dict[str, int] = {}
         for element in sources:
             tag = element.tag
+            if tag in ("notes", "annotation"):
+                continue
             if tag in type_.child:
                 child = self.component(element, type_.child[tag])
                 if tag in single:

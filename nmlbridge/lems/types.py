@@ -286,7 +286,7 @@ def _structure(element: Element) -> Structure:
             instances.append(attribute(e, "component"))
         elif e.tag == "With" and e.get("instance") is not None:
             names.append((attribute(e, "as"), attribute(e, "instance")))
-        elif e.tag == "EventConnection":
+        elif e.tag == "EventConnection" and e.get("receiver") is None:
             connections.append(
                 EventConnection(attribute(e, "from"), attribute(e, "to"), e.get("sourcePort"), e.get("targetPort"))
             )
