@@ -1,0 +1,326 @@
+"""A Program made into a network in NEURON, on the rank that this process is: cells, points, events, transfers.
+
+The tables are walked column by column. Of what is made, NEURON needs one reference per cell, point process and
+NetCon, or it would delete them; nothing else is kept for a row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...errors import SimulatorError
+from ..program import Program, is_table
+from .ranks import local, owner
+from .template import Cell, Template
+
+Tick = Callable[[int], None]  # told how many things were made
+
+
+@dataclass
+class Group:
+    """Point processes or artificial cells of one table: ``members`` of this rank by row, ``gids`` of all rows."""
+
+    id: str
+    mechanism: str
+    gids: NDArray[np.int64]
+    members: dict[int, Any] = field(default_factory=dict)
+
+
+class Network:
+    """What was built on this rank. ``h`` is NEURON's top level, ``pc`` its ParallelContext."""
+
+    def __init__(self, h: Any, pc: Any, program: Program, tick: Tick = lambda count: None) -> None:
+        self.h, self.pc, self.program, self.tick = h, pc, program, tick
+        self.rank, self.ranks = int(pc.id()), int(pc.nhost())
+        self.dt = float(program.spec["run"]["dt"])
+        self.cells: dict[int, Cell] = {}
+        self.groups: dict[str, Group] = {}
+        self.generators: dict[str, Group] = {}
+        self.sources: set[int] = set()  # gids of this rank that send events
+        self.netcons: list[Any] = []
+        self.lengthened = 0  # connections whose delay had to become dt
+        self.processes, self.artificial, self.densities = _registered(h)
+
+    def build(self) -> None:
+        """Make everything; raises SimulatorError that names the group and the mechanism at fault."""
+        spec = self.program.spec
+        self._check(spec)
+        templates = [Template(self.h, self.program, template) for template in spec.get("templates", ())]
+        for population in spec.get("populations", ()):
+            if "artificial" in population:
+                self._artificial(population)
+            else:
+                self._cells(population, templates[population["template"]])
+        for group in spec.get("points", ()):
+            self._points(group)
+        for group in spec.get("generators", ()):
+            self._generators(group)
+        for group in spec.get("netcons", ()):
+            self._netcons(group)
+        if spec.get("transfers"):
+            self._transfers(spec["transfers"])
+
+    # cells
+
+    def _cells(self, population: Mapping[str, Any], template: Template) -> None:
+        first, size, name = population["first_gid"], population["size"], population["id"]
+        source = template.source
+        group = Group(name, template.points[0][0] if template.points else "", np.arange(first, first + size))
+        extra = [
+            (each["point"], list(each.get("parameters", {}).items()), each)
+            for each in population.get("point_parameters", ())
+        ]
+        for gid in local(first, size, self.rank, self.ranks):
+            cell = self._try(template.make, f"{name}[{gid - first}]", place=f"population '{name}'")
+            self.cells[gid] = cell
+            if cell.points:
+                group.members[gid - first] = cell.points[0]
+            for index, parameters, each in extra:
+                self._set(cell.points[index], parameters, gid - first, name)
+                self._random(cell.points[index], each, gid - first)
+            if source is None:
+                pass
+            elif source["kind"] == "point":
+                self._spiking(gid, self.h.NetCon(cell.points[source["point"]], None))
+            else:
+                section = cell.sections[source["section"]]
+                netcon = self.h.NetCon(section(source["x"])._ref_v, None, sec=section)
+                netcon.threshold = source["threshold"]
+                self._spiking(gid, netcon)
+            self.tick(1)
+        self.groups[name] = group
+
+    def _artificial(self, population: Mapping[str, Any]) -> None:
+        first, size, name = population["first_gid"], population["size"], population["id"]
+        group = Group(name, population["artificial"], np.arange(first, first + size))
+        make = getattr(self.h, group.mechanism)
+        parameters = list(population.get("parameters", {}).items())
+        for gid in local(first, size, self.rank, self.ranks):
+            cell = group.members[gid - first] = make()
+            self._set(cell, parameters, gid - first, name)
+            self._random(cell, population, gid - first)
+            self._spiking(gid, self.h.NetCon(cell, None))
+            self.tick(1)
+        self.groups[name] = group
+
+    def _spiking(self, gid: int, netcon: Any) -> None:
+        """Make the source of ``netcon`` the one that sends the events of ``gid``."""
+        self.pc.set_gid2node(gid, self.rank)
+        self.pc.cell(gid, netcon)
+        self.sources.add(gid)
+
+    # point processes and events
+
+    def _points(self, spec: Mapping[str, Any]) -> None:
+        gids = self.program.column(spec["gid"])
+        group = self.groups[spec["id"]] = Group(spec["id"], spec["mechanism"], gids)
+        make = getattr(self.h, spec["mechanism"])
+        rows = self._mine(gids)
+        places = zip(
+            rows.tolist(),
+            gids[rows].tolist(),
+            self.program.column(spec["section"])[rows].tolist(),
+            self.program.column(spec["x"])[rows].tolist(),
+            strict=True,
+        )
+        for row, gid, section, x in places:
+            group.members[row] = make(self.section(gid, section, spec["id"])(x))
+        self._fill(group, spec, rows)
+        self.tick(len(rows))
+
+    def _generators(self, spec: Mapping[str, Any]) -> None:
+        gids = self.program.column(spec["gid"])
+        group = self.generators[spec["id"]] = Group(spec["id"], spec["mechanism"], gids)
+        make = getattr(self.h, spec["mechanism"])
+        rows = self._mine(gids)
+        for row in rows.tolist():
+            group.members[row] = make()
+        self._fill(group, spec, rows)
+        if spec.get("targets"):
+            connect = self.h.NetCon
+            self._connect(spec["targets"], rows, lambda row, target: connect(group.members[row], target))
+        self.tick(len(rows))
+
+    def _netcons(self, spec: Mapping[str, Any]) -> None:
+        sources, targets = self.program.column(spec["source_gid"]), self._target(spec["points"])
+        rows = self._mine(targets.gids[self.program.column(spec["index"])])
+        gid_of, connect = sources.tolist(), self.pc.gid_connect
+        elsewhere = owner(sources, self.ranks) != self.rank
+        self._connect(spec, rows, lambda row, target: connect(gid_of[row], target), elsewhere)
+
+    def _connect(
+        self,
+        spec: Mapping[str, Any],
+        rows: NDArray[np.int64],
+        connect: Callable[[int, Any], Any],
+        elsewhere: NDArray[np.bool_] | None = None,
+    ) -> None:
+        """One NetCon for each of ``rows``, made by ``connect(row, target)``.
+
+        An event that comes from another rank (``elsewhere``) takes at least one step, so shorter delays become dt.
+        """
+        members = self._members(spec)
+        index = self.program.column(spec["index"])[rows]
+        weight = self.program.column(spec["weight"])[rows]
+        delay = self.program.column(spec["delay"])[rows].astype(float)
+        if elsewhere is not None and self.ranks > 1:
+            short = elsewhere[rows] & (delay < self.dt)
+            self.lengthened += int(short.sum())
+            delay[short] = self.dt
+        first = weight if weight.ndim == 1 else weight[:, 0]
+        keep = self.netcons.append
+        at = len(self.netcons)
+        try:
+            for done, (row, target, w, d) in enumerate(
+                zip(rows.tolist(), index.tolist(), first.tolist(), delay.tolist(), strict=True)
+            ):
+                netcon = connect(row, members[target])
+                netcon.weight[0] = w
+                netcon.delay = d
+                keep(netcon)
+                if not done % 4096:
+                    self.tick(4096)
+        except KeyError as missing:
+            raise SimulatorError(f"connections to '{spec['points']}': there is no row {missing}") from None
+        if weight.ndim == 2:
+            for netcon, values in zip(self.netcons[at:], weight.tolist(), strict=True):
+                for slot, value in enumerate(values):
+                    netcon.weight[slot] = value
+
+    # continuous coupling
+
+    def _transfers(self, groups: Sequence[Mapping[str, Any]]) -> None:
+        """Give every source a number that all ranks agree on, then pair sources and targets."""
+        base = 0
+        for spec in groups:
+            variable = spec["source_variable"]
+            if isinstance(variable, str):
+                gids = self.program.column(spec["source_gid"])
+                places = np.column_stack(
+                    [gids, self.program.column(spec["source_section"]), self.program.column(spec["source_x"])]
+                )
+                distinct, number = np.unique(places, axis=0, return_inverse=True)
+                for sid, (gid, index, x) in enumerate(distinct.tolist(), base):
+                    if owner(int(gid), self.ranks) == self.rank:
+                        section = self.section(int(gid), int(index), "transfers")
+                        self.pc.source_var(self._pointer(section(x), variable), sid, sec=section)
+            else:
+                group = self.groups[variable["points"]]
+                distinct, number = np.unique(self.program.column(variable["index"]), return_inverse=True)
+                for sid, row in enumerate(distinct.tolist(), base):
+                    if row in group.members:
+                        point = group.members[row]
+                        pointer = self._pointer(point, variable["variable"])
+                        self.pc.source_var(pointer, sid, sec=point.get_segment().sec)
+            targets = self.groups[spec["points"]].members
+            rows = self.program.column(spec["index"]).tolist()
+            for sid, row in zip((number.reshape(-1) + base).tolist(), rows, strict=True):
+                if row in targets:
+                    self.pc.target_var(targets[row], self._pointer(targets[row], spec["variable"]), sid)
+            base += len(distinct)
+        self.pc.setup_transfer()
+
+    # help
+
+    def section(self, gid: int, index: int, who: str) -> Any:
+        """Section ``index`` of a cell of this rank."""
+        try:
+            return self.cells[gid].sections[index]
+        except (KeyError, IndexError):
+            raise SimulatorError(f"'{who}' refers to section {index} of cell {gid}, which is not there") from None
+
+    def _mine(self, gids: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The rows whose cell is on this rank."""
+        return np.flatnonzero(owner(gids, self.ranks) == self.rank)
+
+    def _target(self, id: str) -> Group:
+        try:
+            return self.groups[id]
+        except KeyError:
+            raise SimulatorError(f"connections lead to '{id}', which is no group of points and no population") from None
+
+    def _members(self, spec: Mapping[str, Any]) -> Mapping[int, Any]:
+        """What the rows of ``index`` stand for: members of the group, or the cells' own points."""
+        group = self._target(spec["points"])
+        point = spec.get("template_point", 0)
+        if point == 0:
+            return group.members
+        first = int(group.gids[0]) if len(group.gids) else 0
+        return {gid - first: self.cells[gid].points[point] for gid in group.gids.tolist() if gid in self.cells}
+
+    def _fill(self, group: Group, spec: Mapping[str, Any], rows: NDArray[np.int64]) -> None:
+        """Set the parameters and random streams of the members, column by column."""
+        members = list(group.members.values())
+        for name, value in spec.get("parameters", {}).items():
+            values = self.program.column(value)[rows].tolist() if is_table(value) else [value] * len(members)
+            try:
+                for member, one in zip(members, values, strict=True):
+                    setattr(member, name, one)
+            except (AttributeError, LookupError):
+                raise _no_parameter(group.mechanism, name, group.id) from None
+        if spec.get("random") is not None:
+            for row, member in group.members.items():
+                self._random(member, spec, row)
+
+    def _set(self, member: Any, parameters: Sequence[tuple[str, Any]], row: int, place: str) -> None:
+        for name, value in parameters:
+            try:
+                setattr(member, name, float(self.program.column(value)[row]) if is_table(value) else value)
+            except (AttributeError, LookupError):
+                raise _no_parameter(str(member).partition("[")[0], name, place) from None
+
+    def _random(self, member: Any, spec: Mapping[str, Any], row: int) -> None:
+        """Give the member's RANDOM variable its own Random123 stream."""
+        if spec.get("random") is not None:
+            first, second, third = self.program.column(spec["random"])[row].tolist()
+            getattr(member, spec.get("rng") or "rng").set_ids(first, second, third)
+
+    def _pointer(self, owner_of: Any, variable: str) -> Any:
+        try:
+            return getattr(owner_of, f"_ref_{variable}")
+        except (AttributeError, LookupError):
+            raise SimulatorError(f"there is no variable '{variable}' at {owner_of}") from None
+
+    def _try(self, make: Callable[[str], Cell], name: str, *, place: str) -> Cell:
+        try:
+            return make(name)
+        except (AttributeError, LookupError, ValueError, RuntimeError) as fault:
+            raise SimulatorError(f"{place}: {fault}") from fault
+
+    def _check(self, spec: Mapping[str, Any]) -> None:
+        """Every mechanism that is used is there, and of the right kind."""
+        wanted = [(i["mechanism"], self.densities, t["id"]) for t in spec.get("templates", ()) for i in t["inserts"]]
+        wanted += [
+            (p["mechanism"], self.processes, t["id"]) for t in spec.get("templates", ()) for p in t.get("points", ())
+        ]
+        wanted += [(p["mechanism"], self.processes, p["id"]) for p in spec.get("points", ())]
+        wanted += [(g["mechanism"], self.artificial, g["id"]) for g in spec.get("generators", ())]
+        populations = (p for p in spec.get("populations", ()) if "artificial" in p)
+        wanted += [(p["artificial"], self.artificial, p["id"]) for p in populations]
+        kinds = {id(self.densities): "density mechanism", id(self.processes): "point process"}
+        for mechanism, known, place in wanted:
+            if mechanism not in known:
+                kind = kinds.get(id(known), "artificial cell")
+                raise SimulatorError(f"'{place}' needs the {kind} '{mechanism}', which NEURON does not have")
+
+
+def _registered(h: Any) -> tuple[frozenset[str], frozenset[str], frozenset[str]]:
+    """Names of the point processes, artificial cells and density mechanisms that NEURON knows."""
+    name = h.ref("")
+    found: list[set[str]] = [set(), set(), set()]
+    for kind in (0, 1):
+        types = h.MechanismType(kind)
+        for index in range(int(types.count())):
+            types.select(index)
+            types.selected(name)
+            found[2 if kind == 0 else 1 if types.is_artificial(index) else 0].add(name[0])
+    return frozenset(found[0]), frozenset(found[1]), frozenset(found[2])
+
+
+def _no_parameter(mechanism: str, name: str, place: str) -> SimulatorError:
+    return SimulatorError(f"'{place}': the mechanism '{mechanism}' has no parameter '{name}'")

@@ -1,0 +1,154 @@
+"""Recording: values at every step into columns on disk, spikes into lists.
+
+NEURON appends one value a step to a Vector for each recorded variable (25 ns each). After every chunk of steps the
+Vectors are copied into the output file and emptied, so memory does not grow with the length of the simulation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...errors import SimulatorError
+from .build import Network
+from .ranks import owner
+
+
+class Recorder:
+    """The recorded columns that belong to this rank; to be made after the network is built, before initialisation."""
+
+    def __init__(self, network: Network, recordings: Sequence[Mapping[str, Any]], every: int, sample: float | None):
+        """``every``: keep one step of so many; ``sample`` (ms): record at this interval, for variable steps."""
+        self.network, self.every, self.sample = network, every, sample
+        self.vectors: list[Any] = []
+        self.columns: list[tuple[int, float, list[tuple[int, float]]]] = []  # row, offset, (vector, scale) of terms
+        self.constants: list[tuple[int, float]] = []
+        self.known: dict[tuple[object, ...], int] = {}
+        self.not_finite: set[int] = set()
+        for recording in recordings:
+            self._add(recording)
+        self.seen = 0  # samples taken from the Vectors so far
+
+    def _add(self, recording: Mapping[str, Any]) -> None:
+        row, scale, offset = recording["column"], recording.get("scale", 1.0), recording.get("offset", 0.0)
+        if "constant" in recording:
+            if self.network.rank == 0:
+                self.constants.append((row, recording["constant"] * scale + offset))
+            return
+        parts = recording.get("terms")
+        parts = [(recording, scale)] if parts is None else [(p, p.get("scale", 1.0) * scale) for p in parts]
+        if not parts:
+            raise SimulatorError(f"column {row} is a sum of nothing")
+        homes = {self._home(part) for part, _ in parts}
+        if len(homes) > 1:
+            raise SimulatorError(f"column {row} adds up variables of different cells, which may be on different ranks")
+        if homes == {self.network.rank}:
+            self.columns.append((row, offset, [(self._vector(part), factor) for part, factor in parts]))
+
+    def _home(self, place: Mapping[str, Any]) -> int:
+        """The rank that has the variable."""
+        if "gid" in place:
+            return owner(int(place["gid"]), self.network.ranks)
+        key = "points" if "points" in place else "generators"
+        groups = self.network.groups if key == "points" else self.network.generators
+        try:
+            return int(owner(groups[place[key]].gids, self.network.ranks)[place["index"]])
+        except (KeyError, IndexError):
+            raise SimulatorError(f"a recording refers to {_said(place)}, which is not there") from None
+
+    def _vector(self, place: Mapping[str, Any]) -> int:
+        """Index of the Vector that records this variable; each variable is recorded once."""
+        key = tuple(place.get(k) for k in _KEYS)
+        if key not in self.known:
+            vector = self.network.h.Vector()
+            pointer = self._pointer(place)
+            if self.sample is None:
+                vector.record(pointer)
+            else:
+                vector.record(pointer, self.sample)
+            self.known[key] = len(self.vectors)
+            self.vectors.append(vector)
+        return self.known[key]
+
+    def _pointer(self, place: Mapping[str, Any]) -> Any:
+        network, name = self.network, f"_ref_{place['variable']}"
+        try:
+            if "points" in place:
+                return getattr(network.groups[place["points"]].members[place["index"]], name)
+            if "generators" in place:
+                return getattr(network.generators[place["generators"]].members[place["index"]], name)
+            if place.get("artificial"):
+                return getattr(self._artificial(place["gid"]), name)
+            cell = network.cells[place["gid"]]
+            if "template_point" in place:
+                return getattr(cell.points[place["template_point"]], name)
+            segment = cell.sections[place["section"]](place["x"])
+            mechanism = place.get("mechanism")
+            return getattr(segment, f"{name}_{mechanism}" if mechanism and not mechanism.endswith("_ion") else name)
+        except (AttributeError, LookupError):
+            raise SimulatorError(f"a recording refers to {_said(place)}, which is not there") from None
+
+    def _artificial(self, gid: int) -> Any:
+        for group in self.network.groups.values():
+            if group.mechanism in self.network.artificial and len(group.gids):
+                if group.gids[0] <= gid <= group.gids[-1]:
+                    return group.members[gid - int(group.gids[0])]
+        raise LookupError
+
+    def fill_constants(self, output: NDArray[np.float64]) -> None:
+        """Write the columns that never change."""
+        for row, value in self.constants:
+            output[row, :] = value
+
+    def take(self, output: NDArray[np.float64]) -> None:
+        """Move the samples since the last call into ``output`` (columns, samples), converted to SI."""
+        if self.vectors:
+            count = len(self.vectors[0])
+            skip = -self.seen % self.every
+            start = -(-self.seen // self.every)
+            stop = min(start + len(range(skip, count, self.every)), output.shape[1])
+            raw = [vector.as_numpy()[skip :: self.every][: stop - start] for vector in self.vectors]
+            for row, offset, terms in self.columns:
+                value = raw[terms[0][0]] * terms[0][1]
+                for index, scale in terms[1:]:
+                    value += raw[index] * scale
+                value += offset
+                output[row, start:stop] = value
+                if not np.isfinite(value[-1:]).all():
+                    self.not_finite.add(row)
+            del raw
+            for vector in self.vectors:
+                vector.resize(0)
+            self.seen += count
+
+
+class Spikes:
+    """Times and gids of the events of chosen sources on this rank."""
+
+    def __init__(self, network: Network, wanted: object) -> None:
+        h, pc = network.h, network.pc
+        self.times, self.gids = h.Vector(), h.Vector()
+        if isinstance(wanted, str) and wanted == "all":
+            chosen = sorted(network.sources)
+        else:
+            gids = network.program.column(wanted) if isinstance(wanted, str) else np.asarray(wanted or [], dtype=int)
+            chosen = sorted(network.sources.intersection(gids.tolist()))
+        if chosen:
+            pc.spike_record(h.Vector(chosen), self.times, self.gids)
+
+    def arrays(self) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """gids and times (s), in the order of recording."""
+        return np.array(self.gids, dtype=np.int64), np.array(self.times, dtype=float) * 1e-3
+
+
+_KEYS = (
+    *("gid", "section", "x", "mechanism", "variable"),
+    *("points", "generators", "index", "template_point", "artificial"),
+)
+
+
+def _said(place: Mapping[str, Any]) -> str:
+    return ", ".join(f"{key} {place[key]}" for key in _KEYS if place.get(key) is not None)

@@ -1,0 +1,183 @@
+"""Cells of one template: its tables read once, then one loop over sections for every cell.
+
+Each NEURON section is made with the geometry, passive properties, mechanisms and ions of the template; values that are
+the same along a section are set once for the section, others segment by segment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...errors import SimulatorError
+from ..program import Program, is_table
+
+# What NEURON packs into the value of ion_style.
+_CONCENTRATION, _REVERSAL, _REVERSAL_INITIAL, _REVERSAL_ADVANCE = 3, 24, 32, 64
+
+
+@dataclass
+class Cell:
+    """One cell: its sections in the template's order and its own point processes. NEURON shows it by its name."""
+
+    name: str
+    sections: list[Any] = field(default_factory=list)
+    points: list[Any] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        return self.name
+
+    __hash__ = object.__hash__
+    __eq__ = object.__eq__
+
+
+@dataclass
+class _Section:
+    """What is done for each copy of one section; along it, a value is a number or one number per segment."""
+
+    name: str
+    nseg: int
+    parent: int
+    parent_x: float
+    Ra: float
+    geometry: tuple[Any, ...]  # four Vectors of 3-D points, or L and diam
+    cm: float | list[float]
+    v_init: float | list[float] | None
+    inserts: list[tuple[str, list[tuple[str, float | list[float]]]]] = field(default_factory=list)
+    ions: list[tuple[str, list[tuple[str, float | list[float]]]]] = field(default_factory=list)
+
+
+class Template:
+    """Makes cells of one kind. ``h`` is NEURON's top level."""
+
+    def __init__(self, h: Any, program: Program, spec: Mapping[str, Any]) -> None:
+        self.h, self.id = h, spec["id"]
+        counts = [section["nseg"] for section in spec["sections"]]
+        starts = np.concatenate([[0], np.cumsum(counts)])
+
+        def along(value: Any, members: Sequence[int]) -> dict[int, float | list[float]]:
+            """The value of each member section, from a number or a table over the segments of all members."""
+            if not is_table(value):
+                return dict.fromkeys(members, float(value))
+            column, at, values = program.column(value), 0, {}
+            if len(column) != sum(counts[i] for i in members):
+                raise SimulatorError(
+                    f"template '{self.id}': table '{value}' has {len(column)} rows for "
+                    f"{sum(counts[i] for i in members)} segments"
+                )
+            for i in members:
+                values[i] = _uniform(column[at : at + counts[i]])
+                at += counts[i]
+            return values
+
+        everywhere = range(len(counts))
+        cm = along(spec["cm"], everywhere) if spec.get("cm") is not None else dict.fromkeys(everywhere, 1.0)
+        v_init = along(spec["v_init"], everywhere) if spec.get("v_init") is not None else {}
+        self.sections = [
+            _Section(
+                section["name"],
+                section["nseg"],
+                section["parent"],
+                section.get("parent_x", 1.0),
+                section.get("Ra", 35.4),
+                self._geometry(program, section),
+                cm[i],
+                v_init.get(i),
+            )
+            for i, section in enumerate(spec["sections"])
+        ]
+        for insert in spec.get("inserts", ()):
+            values = {name: along(value, insert["sections"]) for name, value in insert.get("parameters", {}).items()}
+            for i in insert["sections"]:
+                parameters = [(f"{name}_{insert['mechanism']}", each[i]) for name, each in values.items()]
+                self.sections[i].inserts.append((insert["mechanism"], parameters))
+        for ion in spec.get("ions", ()):
+            names = {"internal": f"{ion['ion']}i", "external": f"{ion['ion']}o", "reversal": f"e{ion['ion']}"}
+            values = {names[k]: along(ion[k], ion["sections"]) for k in names if ion.get(k) is not None}
+            h.ion_register(ion["ion"], ion.get("charge", 1))  # does nothing if a mechanism brought the ion
+            for i in ion["sections"]:
+                self.sections[i].ions.append((ion["ion"], [(name, each[i]) for name, each in values.items()]))
+        self.points = [
+            (p["mechanism"], p["section"], p["x"], sorted(p.get("parameters", {}).items()))
+            for p in spec.get("points", ())
+        ]
+        self.source = spec.get("source")
+        self.segments = int(starts[-1])
+
+    def _geometry(self, program: Program, section: Mapping[str, Any]) -> tuple[Any, ...]:
+        if "points" not in section:
+            return (section["L"], section["diam"])
+        table = program.column(section["points"])
+        return tuple(self.h.Vector(table[:, axis]) for axis in range(4))
+
+    def make(self, name: str) -> Cell:
+        """A new cell; raises SimulatorError if a mechanism or a parameter is not there."""
+        h, cell = self.h, Cell(name)
+        for spec in self.sections:
+            section = h.Section(name=spec.name, cell=cell)
+            cell.sections.append(section)
+            if len(spec.geometry) == 4:
+                h.pt3dadd(*spec.geometry, sec=section)
+            else:
+                section.L, section.diam = spec.geometry
+            section.nseg = spec.nseg
+            section.Ra = spec.Ra
+            if spec.parent >= 0:
+                section.connect(cell.sections[spec.parent](spec.parent_x), 0)
+            _along(section, "cm", spec.cm)
+            for mechanism, parameters in spec.inserts:
+                section.insert(mechanism)
+                for parameter, value in parameters:
+                    _along(section, parameter, value)
+            for ion, concentrations in spec.ions:
+                self._ion(section, ion, concentrations)
+            if spec.v_init is not None:
+                _along(section, "v", spec.v_init)
+                last = spec.v_init[-1] if isinstance(spec.v_init, list) else spec.v_init
+                section(1).v = last
+                if spec.parent < 0:
+                    section(0).v = spec.v_init[0] if isinstance(spec.v_init, list) else spec.v_init
+        for mechanism, index, x, parameters in self.points:
+            point = getattr(h, mechanism)(cell.sections[index](x))
+            for parameter, value in parameters:
+                setattr(point, parameter, value)
+            cell.points.append(point)
+        return cell
+
+    def _ion(self, section: Any, ion: str, values: Sequence[tuple[str, float | list[float]]]) -> None:
+        """Set an ion's values so that initialisation keeps them.
+
+        Where a mechanism writes a concentration, NEURON would start it from a global such as cai0_ca_ion; the last
+        argument of ion_style turns that off, and the value of the segment stays until the mechanism's INITIAL.
+        """
+        name = f"{ion}_ion"
+        if not self.h.ismembrane(name, sec=section):
+            section.insert(name)
+        style = int(self.h.ion_style(name, sec=section))
+        concentration = max(style & _CONCENTRATION, 1)
+        reversal = (style & _REVERSAL) >> 3
+        if any(parameter == f"e{ion}" for parameter, _ in values):
+            reversal, style = 1, style & ~(_REVERSAL_INITIAL | _REVERSAL_ADVANCE)
+        initial, advance = bool(style & _REVERSAL_INITIAL), bool(style & _REVERSAL_ADVANCE)
+        self.h.ion_style(name, concentration, reversal, int(initial), int(advance), 0, sec=section)
+        for parameter, value in values:
+            _along(section, parameter, value)
+
+
+def _along(section: Any, name: str, value: float | list[float]) -> None:
+    """Set a range variable along a section: one value, or one per segment."""
+    if isinstance(value, list):
+        for segment, one in zip(section, value, strict=True):
+            setattr(segment, name, one)
+    else:
+        setattr(section, name, value)
+
+
+def _uniform(values: NDArray[Any]) -> float | list[float]:
+    """The one value if all are the same, else the list."""
+    numbers: list[float] = values.tolist()
+    return numbers[0] if values.size and (values == values[0]).all() else numbers

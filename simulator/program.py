@@ -1,0 +1,181 @@
+"""Program: what a simulation is turned into before it runs: a specification, tables of numbers, mechanism texts.
+
+All numbers are in NEURON's units (ms, mV, nA, uS, um, S/cm2, mM); a string ``"T:key"`` in the specification stands
+for the table ``key``. Rows of a table belong together across the tables of one group. On disk a Program is a folder
+with ``program.json``, ``tables.npz`` and ``mod/*.mod``.
+
+The keys of the specification::
+
+    mods         [file names]; filled in from the texts
+    templates    one per kind of cell that has sections:
+      id         text
+      sections   [{name, nseg, parent: index or -1, parent_x, Ra (ohm cm),
+                   points: "T:" (n,4) x y z diam um   or   L, diam (um)}]; a parent stands before its children
+      cm         "T:" uF/cm2, one value per NEURON segment: sections in order, segments from end 0 to end 1
+      v_init     "T:" mV, same rows; or a number; missing: NEURON's -65
+      inserts    [{mechanism, sections: [indices], parameters: {name: number | "T:" per segment of these sections}}]
+      ions       [{ion, sections, internal, external (mM), reversal (mV): number | null | "T:" per segment, charge}]
+      points     [{mechanism, section, x, parameters: {name: number}, random: null, rng}]: the cell's own processes
+      source     {kind: "voltage", section, x, threshold (mV)} | {kind: "point", point: index} | null
+    populations  [{id, first_gid, size, template: index}
+                  | {id, first_gid, size, artificial: mechanism, random, rng,
+                     parameters: {name: number | "T:" per cell}}]
+                 a population with a template may have point_parameters: [{point: index, parameters: {name: "T:" per
+                 cell}, random, rng}]
+    points       [{id, mechanism, gid, section, x: "T:", parameters: {name: number | "T:"}, random: null | "T:" (n,3)
+                   Random123 ids, rng: name of the RANDOM variable}]: point processes placed on cells
+    generators   [{id, mechanism (an artificial cell), gid: "T:" (of the cell it drives), parameters, random, rng,
+                   targets: {points: id, index, weight, delay: "T:"}}]: one private source of events per row
+    netcons      [{source_gid: "T:", points: id, index: "T:", weight: "T:" (n,) or (n,k), delay: "T:" ms}]
+                 ``points`` of targets and netcons names a group of points, or a population: then the event goes to the
+                 artificial cell, or to the cell's own point process ``template_point`` (0 if not given)
+    transfers    [{source_gid, source_section, source_x: "T:", source_variable: "v" | {points: id, index: "T:",
+                   variable}, points: id, index: "T:", variable}]: values copied each step (gap junctions)
+    recordings   [{column, scale, offset} and the place]: SI value = raw * scale + offset (1 and 0 if not given);
+                 the place is one of
+                   {gid, section, x, variable}                  "v", or an ion's variable such as "cai"
+                   {gid, section, x, mechanism, variable}       of a density mechanism
+                   {points: id, index, variable}                of a row of a group of points
+                   {gid, template_point, variable}              of the cell's own point process
+                   {gid, artificial: true, variable}            of an artificial cell
+                   {generators: id, index, variable}            of a generator
+                   {constant: number}
+                   {terms: [{place, scale}, ...]}               the sum of raw * scale of each
+    spikes       [gids] | "all" | "T:" gids
+    run          {dt, duration (ms), celsius, seed, second_order: 0|1|2, v_init: null | mV, record_every: 1,
+                  cvode: null | {atol, rtol}}
+
+Number of samples of each column: duration/dt/record_every + 1, the first at t = 0.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import zipfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+FORMAT = "nmlbridge program 1"
+
+
+@dataclass(frozen=True, eq=False)
+class Program:
+    """The specification, the tables it refers to as "T:key", and the texts of the mechanisms by file name.
+
+    Tables are made read-only. Raises ValueError if a reference has no table, if a table is not numeric, or if a
+    mechanism's file name is not a plain name ending in ``.mod``.
+    """
+
+    spec: Mapping[str, Any]
+    tables: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    mods: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        tables = {}
+        for key in sorted(self.tables):
+            column = np.ascontiguousarray(self.tables[key])
+            if column.dtype.kind not in "biuf":
+                raise ValueError(f"table '{key}' has type {column.dtype}, expected numbers")
+            column = column.view()
+            column.flags.writeable = False
+            tables[key] = column
+        for name in self.mods:
+            stem, dot, extension = name.partition(".")
+            if not (stem.isidentifier() and stem.isascii() and dot + extension == ".mod"):
+                raise ValueError(f"'{name}' cannot name a mechanism file, expected letters, digits and _, then .mod")
+        object.__setattr__(self, "tables", MappingProxyType(tables))
+        object.__setattr__(self, "mods", MappingProxyType(dict(sorted(self.mods.items()))))
+        object.__setattr__(self, "spec", MappingProxyType({**self.spec, "mods": sorted(self.mods)}))
+        lost = sorted({key for key in _references(dict(self.spec)) if key not in tables})
+        if lost:
+            raise ValueError(f"the specification refers to tables that are not there: {', '.join(lost)}")
+
+    @cached_property
+    def hash(self) -> str:
+        """SHA-256 of the canonical form: equal Programs have equal hashes, on every machine."""
+        digest = hashlib.sha256(FORMAT.encode())
+        for part in self._parts():
+            digest.update(len(part).to_bytes(8, "little"))
+            digest.update(part)
+        return digest.hexdigest()
+
+    def _parts(self) -> Iterator[bytes]:
+        yield _json(dict(self.spec)).encode()
+        for key, column in self.tables.items():
+            column = column.astype(column.dtype.newbyteorder("<"), copy=False)
+            yield f"{key} {column.dtype.str} {column.shape}".encode()
+            yield column.tobytes()
+        for name, text in self.mods.items():
+            yield name.encode()
+            yield text.encode()
+
+    def save(self, folder: str | Path) -> Path:
+        """Write program.json, tables.npz and mod/ into ``folder`` (made if needed); same Program, same bytes."""
+        folder = Path(folder)
+        (folder / "mod").mkdir(parents=True, exist_ok=True)
+        (folder / "program.json").write_text(_json({"format": FORMAT, "hash": self.hash, "spec": dict(self.spec)}))
+        with zipfile.ZipFile(folder / "tables.npz", "w") as archive:  # np.savez would trip over a table named "file"
+            for key, column in self.tables.items():
+                with archive.open(f"{key}.npy", "w", force_zip64=True) as stream:
+                    np.lib.format.write_array(stream, column, allow_pickle=False)
+        for name, text in self.mods.items():
+            (folder / "mod" / name).write_text(text)
+        return folder
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Program:
+        """Read what ``save`` wrote; raises ValueError if it is not that, OSError if it cannot be read."""
+        folder = Path(folder)
+        document = json.loads((folder / "program.json").read_text())
+        if document.get("format") != FORMAT:
+            raise ValueError(f"{folder} holds '{document.get('format')}', expected '{FORMAT}'")
+        with np.load(folder / "tables.npz", allow_pickle=False) as file:
+            tables = {key: file[key] for key in file.files}
+        mods = {name: (folder / "mod" / name).read_text() for name in document["spec"]["mods"]}
+        return cls(document["spec"], tables, mods)
+
+    def column(self, reference: str) -> NDArray[Any]:
+        """The table that a "T:key" stands for."""
+        return self.tables[reference.removeprefix("T:")]
+
+    def __repr__(self) -> str:
+        cells = sum(population["size"] for population in self.spec.get("populations", ()))
+        rows = sum(len(self.column(netcon["source_gid"])) for netcon in self.spec.get("netcons", ()))
+        return f"<Program {self.hash[:12]}: {cells} cells, {rows} connections, {len(self.mods)} mechanisms>"
+
+
+def is_table(value: object) -> bool:
+    """Whether a value of the specification stands for a table."""
+    return isinstance(value, str) and value.startswith("T:")
+
+
+def _references(value: object) -> Iterator[str]:
+    if isinstance(value, str):
+        if value.startswith("T:"):
+            yield value.removeprefix("T:")
+    elif isinstance(value, Mapping):
+        for part in value.values():
+            yield from _references(part)
+    elif isinstance(value, (list, tuple)):
+        for part in value:
+            yield from _references(part)
+
+
+def _json(value: object) -> str:
+    """Canonical JSON: sorted keys, no blanks, no NaN or infinity (ValueError), numbers with all their digits."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False, default=_plain)
+
+
+def _plain(value: object) -> object:
+    """A numpy scalar as Python's; anything else is refused."""
+    if isinstance(value, np.generic):
+        return value.item()
+    raise TypeError(f"a Program cannot hold a {type(value).__name__}")
