@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 from ..lems.expression import Bin, Call, Cmp, Expr, Logic, Name, Neg, Num, Piecewise, names, operands, rebuild
 
 ZERO, ONE = Num(0.0), Num(1.0)
-_C_FUNCTIONS = {
+_C_FUNCTIONS: dict[str, Callable[[float], float]] = {
     "sin": math.sin, "cos": math.cos, "tan": math.tan, "sinh": math.sinh, "cosh": math.cosh, "tanh": math.tanh,
     "exp": math.exp, "sqrt": math.sqrt, "log": math.log, "log10": math.log10, "abs": abs,
     "ceil": math.ceil, "floor": math.floor, "H": lambda x: 0.5 * (1 + (x > 0) - (x < 0)),

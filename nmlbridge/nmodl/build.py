@@ -8,14 +8,15 @@ import numpy as np
 
 from ..errors import UnsupportedError
 from ..lems.evaluate import evaluate
-from ..lems.expression import Bin, Cmp, Expr, Logic, Name, Num, Piecewise, calls, names, substitute
+from ..lems.expression import Bin, Expr, Name, Num, Piecewise, calls, names, substitute
 from ..lems.flat import Assign, Emit
 from .algebra import ZERO, add, derivative, linear, multiply, negate, simplify, subtract
 from .equations import Array, Equations
 from .events import FIRST_FLAG, NEVER, Handling, classify, net_receive, scheduling, stepwise_statements
-from .fold import constants
+from .fold import constants, prune
+from .kinetics import blocks as kinetic_blocks
 from .mechanism import Mechanism, Role
-from .mod import If, Ion, Line, Mod, Set, Stmt, lifted, mod_expressions, to_nmodl
+from .mod import Ion, Line, Mod, Set, Stmt, lifted, to_nmodl
 from .ode import derivative_block, derived_statements
 
 DENSITY_TO_NEURON = 1e-6  # nA/cm2 -> mA/cm2
@@ -36,14 +37,17 @@ def build(eq: Equations, role: Role, name: str, comment: tuple[str, ...]) -> Mec
         eq = replace(eq, states={n: r for n, r in eq.states.items() if n != "v"},
                      on_start=[a for a in eq.on_start if a.variable != "v"],
                      derivatives={n: e for n, e in eq.derivatives.items() if n != "v"})  # fmt: skip
+        acted = {a.variable for group in eq.reactions for a in group.actions if isinstance(a, Assign)}
+        eq = prune(eq, {"v"} | names(current) | acted)
     elif role.current is not None:
         current = _role_current(eq, role)
     _refuse_unbound(eq)
-    continuous = {"v"} | set(eq.derivatives) | {n for n, x in eq.externals.items() if x.kind == "peer"}
+    kinetic = [state for scheme in eq.kinetics for state in scheme.states]
+    continuous = {"v"} | set(eq.derivatives) | set(kinetic) | {n for n, x in eq.externals.items() if x.kind == "peer"}
     artificial = role.kind == "source"
     handling = classify(eq, continuous, artificial)
     emits = role.kind in ("cell", "source") and any(
-        isinstance(a, Emit) for group in (*eq.conditions, *eq.events) for a in group.actions
+        isinstance(a, Emit) for group in eq.reactions for a in group.actions
     )
     moved: list[Stmt] = []
     if artificial:
@@ -58,18 +62,23 @@ def build(eq: Equations, role: Role, name: str, comment: tuple[str, ...]) -> Mec
     receive = net_receive(eq, handling, emits, after)
     if moved and receive:
         receive = [*moved, *receive]
-    discrete = [n for n in eq.states if n not in eq.derivatives]
+    discrete = [n for n in eq.states if n not in eq.derivatives and n not in kinetic]
     moving = [n for n in eq.states if n in eq.derivatives]
     pool_state = f"{role.ion}i" if role.kind == "pool" else None
     derivative_body = derivative_block(eq)
+    schemes = kinetic_blocks(eq)
     late = stepwise_statements(eq, handling)
     procedure: list[Stmt] = []
     if derivative_body:
         derivative_body = (*derivative_body, *late)
     else:
         procedure = late
-    breakpoint_body = _breakpoint(eq, role, current, recorded, bool(derivative_body), bool(procedure))
-    initial = _initial(eq, role, handling, discrete, moving, recorded, held is not None, bool(moved))
+    breakpoint_body = _breakpoint(
+        eq, role, current, recorded, bool(derivative_body), bool(procedure), [name for name, _ in schemes]
+    )
+    initial = _initial(
+        eq, role, handling, discrete, moving, recorded, held is not None, bool(moved), [name for name, _ in schemes]
+    )
     ranges += [*varying, *instance.values(), *recorded, *discrete]
     peers = {x.target: n for n, x in eq.externals.items() if x.kind == "peer"}
     ranges += list(peers.values())
@@ -96,12 +105,14 @@ def build(eq: Equations, role: Role, name: str, comment: tuple[str, ...]) -> Mec
         ions=tuple(ions),
         current=currents if role.ion is None or role.kind != "density" else None,
         ranges=tuple(dict.fromkeys(n for n in ranges if n != pool_state)),
-        parameters={n: float(a[0]) for n, a in varying.items()} | {r: float(eq.properties[p][0]) for p, r in instance.items()},
+        parameters={n: float(a[0]) for n, a in varying.items()}
+        | {r: float(eq.properties[p][0]) for p, r in instance.items()},
         assigned=tuple(dict.fromkeys(n for n in assigned if n != pool_state)),
-        states=tuple(moving),
+        states=(*moving, *kinetic),
         initial=tuple(initial),
         breakpoint=tuple(breakpoint_body),
         derivative=tuple(derivative_body),
+        kinetics=tuple(schemes),
         procedure=tuple(procedure),
         net_receive=tuple(receive),
         net_args=tuple(args) if receive or eq.events else (),
@@ -111,8 +122,8 @@ def build(eq: Equations, role: Role, name: str, comment: tuple[str, ...]) -> Mec
         name=name,
         mod=mod,
         text=to_nmodl(mod),
-        parameters={n: a for n, a in varying.items()},
-        variables={n: (n, 1.0 / eq.factors.get(n, 1.0)) for n in [*moving, *discrete, *recorded, *instance]},
+        parameters=dict(varying),
+        variables={n: (n, 1.0 / eq.factors.get(n, 1.0)) for n in [*moving, *kinetic, *discrete, *recorded, *instance]},
         instance=instance,
         weight=weight,
         peers=peers,
@@ -191,7 +202,7 @@ def _refuse_unbound(eq: Equations) -> None:
 
 
 def _scale(eq: Equations, name: str, neuron: float) -> float:
-    """What a value of ``name`` in the system of ``eq`` is multiplied with to be in NEURON's unit (SI times ``neuron``)."""
+    """What a value of ``name`` in the system of ``eq`` is multiplied with for NEURON's unit (SI times ``neuron``)."""
     dimension = eq.dimensions.get(name)
     if dimension is not None and dimension.dimensionless:
         return 1.0
@@ -204,7 +215,11 @@ def _role_current(eq: Equations, role: Role) -> Expr:
     name = role.current
     inward: Expr = Name(name)
     if name in eq.derived:
-        inward = eq.expand(inward, {"v"} | set(eq.states)) if name in eq.depends({"v"} | set(eq.states)) else eq.derived[name]
+        inward = (
+            eq.expand(inward, {"v"} | set(eq.states))
+            if name in eq.depends({"v"} | set(eq.states))
+            else eq.derived[name]
+        )
     if role.kind == "density":
         return simplify(multiply(Num(-DENSITY_TO_NEURON * _scale(eq, name, 1e5)), inward))
     sign = 1.0 if role.kind == "electrode" else -1.0
@@ -265,13 +280,21 @@ def _start_voltage(eq: Equations) -> Array:
             env[assign.variable] = np.broadcast_to(evaluate(assign.expr, env), (eq.members,))
         except Exception as error:
             if assign.variable == "v":
-                raise UnsupportedError(f"'{eq.id}' ({eq.type}): the initial v cannot be computed beforehand: {error}") from error
+                raise UnsupportedError(
+                    f"'{eq.id}' ({eq.type}): the initial v cannot be computed beforehand: {error}"
+                ) from error
     return np.asarray(env["v"] * (1e3 / eq.factors.get("v", 1.0)), dtype=float)
 
 
 def _properties(eq: Equations, role: Role) -> tuple[str | None, dict[str, str], list[str]]:
     """(property that the NetCon weight carries, properties set per instance, arguments of NET_RECEIVE)."""
-    in_events = {n for e in eq.events for a in e.actions if isinstance(a, Assign) for n in names(eq.expand(a.expr, set(eq.properties)))}
+    in_events = {
+        n
+        for e in eq.events
+        for a in e.actions
+        if isinstance(a, Assign)
+        for n in names(eq.expand(a.expr, set(eq.properties)))
+    }
     everywhere: set[str] = set()
     for expr in [*eq.derived.values(), *eq.derivatives.values(), *(a.expr for a in eq.on_start)]:
         everywhere |= names(expr)
@@ -296,7 +319,9 @@ def _clockwork(eq: Equations) -> tuple[Equations, list[Stmt]]:
     for name, rate in eq.derivatives.items():
         rate = simplify(eq.expand(rate, set(eq.states)))
         if not names(rate) <= set(eq.values):
-            raise UnsupportedError(f"'{eq.id}' ({eq.type}): '{name}' of an event source may only grow at a constant rate")
+            raise UnsupportedError(
+                f"'{eq.id}' ({eq.type}): '{name}' of an event source may only grow at a constant rate"
+            )
         body.append(Set(name, add(Name(name), multiply(rate, subtract(Name("t"), Name("t_last"))))))
     if body:
         body.append(Set("t_last", Name("t")))
@@ -314,11 +339,18 @@ def _current_line(role: Role, ions: list[Ion]) -> tuple[str, str] | None:
 
 
 def _breakpoint(
-    eq: Equations, role: Role, current: Expr | None, recorded: list[str], solves: bool, steps: bool
+    eq: Equations,
+    role: Role,
+    current: Expr | None,
+    recorded: list[str],
+    solves: bool,
+    steps: bool,
+    schemes: list[str],
 ) -> list[Stmt]:
     body: list[Stmt] = []
     if solves:
         body.append(Line("SOLVE states METHOD cnexp"))
+    body += [Line(f"SOLVE {name} METHOD sparse") for name in schemes]
     if steps:
         body.append(Line("SOLVE step"))
     needed = set(recorded)
@@ -327,7 +359,12 @@ def _breakpoint(
     if current is not None:
         split = linear(current, "v") if not isinstance(current, Piecewise) else None
         hidden = eq.depends({"v"}) - {"v"}
-        if split is not None and not (names(split[0]) | names(split[1])) & hidden and split[0] != ZERO and role.kind == "density":
+        if (
+            split is not None
+            and not (names(split[0]) | names(split[1])) & hidden
+            and split[0] != ZERO
+            and role.kind == "density"
+        ):
             # NEURON is told the conductance, so it need not compute the current twice
             using = f" USEION {role.ion}" if role.ion is not None else ""
             tail += [*lifted("g_m", simplify(split[0])), Line(f"CONDUCTANCE g_m{using}")]
@@ -353,13 +390,14 @@ def _around(slope: Expr, rest: Expr, current: Expr) -> Expr:
 
 def _initial(
     eq: Equations, role: Role, handling: Handling, discrete: list[str], moving: list[str],
-    recorded: list[str], held: bool, clockwork: bool,
+    recorded: list[str], held: bool, clockwork: bool, schemes: list[str],
 ) -> list[Stmt]:  # fmt: skip
     body: list[Stmt] = []
     started = {a.variable for a in eq.on_start}
     for name in [*discrete, *moving]:
         if name not in started or name in names_of_starts(eq):
             body.append(Set(name, ZERO))
+    body += [Line(f"SOLVE {name} STEADYSTATE sparse") for name in schemes]
     rounds = 2 if _needs_second_round(eq) else 1
     for _ in range(rounds):
         for assign in eq.on_start:
@@ -431,5 +469,3 @@ def _linear_in(expr: Expr, states: set[str]) -> bool:
             return False
         zero[state] = ZERO
     return simplify(substitute(expr, zero)) == ZERO
-
-

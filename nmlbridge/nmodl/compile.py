@@ -12,6 +12,7 @@ from .build import build
 from .equations import Equations, from_flat, rename
 from .fold import fold, inline, prune
 from .hold import hold
+from .kinetics import reduce_pairs
 from .mechanism import Mechanism, Role
 from .mod import to_nmodl
 from .names import mangle, safe
@@ -40,6 +41,7 @@ def compile_group(
     flat_names = list(eq.dimensions)
     outputs = {n for n in (role.current, role.state) if n is not None}
     passes: list[tuple[str, Callable[[Equations], Equations]]] = [
+        ("kinetics", reduce_pairs),
         ("scale", lambda e: scale(e, coherent)),
         ("still", still),
         ("hold", hold),
@@ -53,8 +55,7 @@ def compile_group(
             dump(eq.id, title, show(eq))
     fixed = {"v": "v"} if role.kind == "cell" and "v" in eq.derivatives else {}
     pinned = {n for n, x in eq.externals.items() if x.kind == "requirement"}
-    mapping = {old: new for old, new in mangle(n for n in [*eq.dimensions, *eq.values]
-                                                if n not in pinned and n not in fixed).items()}  # fmt: skip
+    mapping = mangle(n for n in [*eq.dimensions, *eq.values] if n not in pinned and n not in fixed)
     if role.kind == "pool" and role.state is not None:
         mapping[role.state] = f"{role.ion}i"
     eq = rename(eq, mapping)
@@ -85,7 +86,7 @@ def _targets(eq: Equations, role: Role) -> set[str]:
     """What a mechanism is for besides its current: a cell's voltage, a source's events."""
     found = set(eq.derivatives) & {"v"}
     if role.kind in ("cell", "source"):
-        for group in (*eq.conditions, *eq.events):
+        for group in eq.reactions:
             found |= {a.variable for a in group.actions if isinstance(a, Assign)}
     return found
 

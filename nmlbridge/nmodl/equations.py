@@ -7,8 +7,9 @@ from). Expressions are shared; ``values`` holds each number as an array with one
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -52,6 +53,11 @@ class Equations:
         arrays = [*self.values.values(), *self.properties.values()]
         return len(arrays[0]) if arrays else 1
 
+    @property
+    def reactions(self) -> list[Condition | Event]:
+        """Conditions and events: everything that has actions."""
+        return [*self.conditions, *self.events]
+
     def expressions(self) -> Iterator[Expr]:
         """Every expression of the system."""
         yield from self.derived.values()
@@ -74,10 +80,8 @@ class Equations:
                 found |= {rate for rate in (step.forward, step.reverse) if rate}
         return found
 
-    def map(self, change: object) -> Equations:
+    def map(self, change: Callable[[Expr], Expr]) -> Equations:
         """A copy with ``change(expr)`` applied to every expression."""
-        assert callable(change)
-
         def actions(items: Iterable[Action]) -> tuple[Action, ...]:
             return tuple(Assign(a.variable, change(a.expr)) if isinstance(a, Assign) else a for a in items)
 
@@ -123,7 +127,10 @@ def from_flat(members: Sequence[FlatComponent]) -> Equations:
         }
 
     dimensions: dict[str, Dimension] = {}
-    for table in (first.parameters, first.properties, first.externals, first.states, first.derived):
+    tables: list[dict[str, Any]] = [
+        dict(first.parameters), dict(first.properties), dict(first.externals), dict(first.states), dict(first.derived),
+    ]  # fmt: skip
+    for table in tables:
         dimensions.update({name: item.dimension for name, item in table.items()})
     return Equations(
         id=first.id,
@@ -153,7 +160,10 @@ def structure_key(flat: FlatComponent, context: Iterable[str] = ()) -> str:
     """
     position: dict[str, Expr] = {}
     shape: list[str] = [flat.type]
-    for kind, table in (("p", flat.parameters), ("w", flat.properties), ("s", flat.states), ("d", flat.derived)):
+    tables: list[tuple[str, dict[str, Any]]] = [
+        ("p", dict(flat.parameters)), ("w", dict(flat.properties)), ("s", dict(flat.states)), ("d", dict(flat.derived)),
+    ]  # fmt: skip
+    for kind, table in tables:
         for row, (name, item) in enumerate(table.items()):
             position[name] = Name(f"{kind}{row}")
             shape.append(f"{kind}{row} {item.dimension}{' r' if getattr(item, 'regime', False) else ''}")

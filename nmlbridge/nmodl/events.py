@@ -142,6 +142,7 @@ def net_receive(eq: Equations, handling: Handling, emits: bool, after: list[Stmt
     if arrived:
         body.append(If(((Cmp("==", Name("flag"), Num(0.0)), tuple(arrived)),)))
     cases: list[tuple[Expr, Condition, Expr | None]] = []
+    when: Expr | None
     for row, (condition, when) in enumerate(handling.scheduled):
         cases.append((Cmp("==", Name("flag"), Num(float(FIRST_FLAG + row))), condition, when))
     first = FIRST_FLAG + len(handling.scheduled)
@@ -153,7 +154,7 @@ def net_receive(eq: Equations, handling: Handling, emits: bool, after: list[Stmt
         cases.append((Cmp("==", Name("flag"), Num(float(first + row))), condition, None))
     if watches:
         # what holds from the start never crosses, so it is asked for once
-        for row, (condition, watch) in enumerate(handling.watched):
+        for row, (_, watch) in enumerate(handling.watched):
             watches.append(If(((watch, (Line("net_send(0, " + str(first + row) + ")"),)),)))
         body.append(If(((Cmp("==", Name("flag"), Num(1.0)), tuple(watches)),)))
     for row, (flagged, condition, when) in enumerate(cases):

@@ -7,8 +7,21 @@ from dataclasses import replace
 import numpy as np
 
 from ..lems.evaluate import evaluate
-from ..lems.expression import Bin, Call, Cmp, Expr, Logic, Name, Num, Piecewise, calls, names, operands, rebuild
-from ..lems.expression import substitute
+from ..lems.expression import (
+    Bin,
+    Call,
+    Cmp,
+    Expr,
+    Logic,
+    Name,
+    Num,
+    Piecewise,
+    calls,
+    names,
+    operands,
+    rebuild,
+    substitute,
+)
 from .algebra import simplify
 from .equations import Array, Equations
 
@@ -111,7 +124,7 @@ def prune(eq: Equations, outputs: set[str]) -> Equations:
         for name, expr in eq.derivatives.items():
             if name in needed:
                 needed |= names(expr)
-        for group in (*eq.conditions, *eq.events):
+        for group in eq.reactions:
             for action in group.actions:
                 variable = getattr(action, "variable", None)
                 if variable in needed or variable is None:
@@ -123,7 +136,7 @@ def prune(eq: Equations, outputs: set[str]) -> Equations:
             if needed & set(scheme.states):
                 needed |= set(scheme.states)
                 needed |= {r for s in scheme.transitions for r in (s.forward, s.reverse) if r}
-        for group in (*eq.conditions, *eq.events):
+        for group in eq.reactions:
             if group.regime is not None:
                 needed.add(group.regime[0])
         for name in [n for n in reversed(list(eq.derived)) if n in needed]:

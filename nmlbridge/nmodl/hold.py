@@ -8,6 +8,7 @@ clamp. Source: LEMS 0.7.6, OnCondition is looked at after every step; later cond
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 
@@ -92,7 +93,7 @@ def _no_gap(eq: Equations, tests: list[Expr]) -> bool:
     for member in range(eq.members):
         marks = sorted({float(column[member]) for column in times if np.isfinite(column[member])} | {0.0})
         marks = [m for m in marks if m >= 0]
-        middles = [(a + b) / 2 for a, b in zip(marks, marks[1:], strict=False)] + [marks[-1] + 1.0]
+        middles = [(a + b) / 2 for a, b in pairwise(marks)] + [marks[-1] + 1.0]
         env = {name: column[member] for name, column in eq.values.items()}
         matched = [any(bool(evaluate(test, {**env, "t": t})) for test in tests) for t in middles]
         if True in matched and False in matched[matched.index(True) :]:

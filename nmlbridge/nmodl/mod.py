@@ -9,7 +9,6 @@ from ..lems.expression import Bin, Call, Cmp, Expr, Logic, Name, Neg, Num, Piece
 from .fold import small_power
 
 
-
 @dataclass(frozen=True)
 class Set:
     """``name = expr``; a name that the mechanism does not declare becomes LOCAL to the block."""
@@ -251,7 +250,14 @@ def _statements(body: Iterable[Stmt]) -> Iterable[Expr]:
 
 def mod_expressions(mod: Mod) -> list[Expr]:
     """Every expression in the mechanism."""
-    bodies = [mod.initial, mod.breakpoint, mod.derivative, mod.procedure, mod.net_receive, *(b for _, b in mod.kinetics)]
+    bodies = [
+        mod.initial,
+        mod.breakpoint,
+        mod.derivative,
+        mod.procedure,
+        mod.net_receive,
+        *(b for _, b in mod.kinetics),
+    ]
     return [expr for body in bodies for expr in _statements(body)]
 
 

@@ -28,11 +28,7 @@ def derivative_block(eq: Equations) -> tuple[Stmt, ...]:
     body += derived_statements(eq, needed)
     means: dict[str, Expr] = {}
     sequence = _drivers_first(closed, moving)
-    saved = {
-        other
-        for row, name in enumerate(sequence)
-        for other in names(closed[name]) & set(sequence[:row])
-    }
+    saved = {other for row, name in enumerate(sequence) for other in names(closed[name]) & set(sequence[:row])}
     for name in sequence:
         rate = simplify(substitute(closed[name], means))
         if name in saved:
