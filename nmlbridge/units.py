@@ -111,7 +111,9 @@ def parse_quantity(text: str, units: Mapping[str, Unit]) -> tuple[float, Dimensi
         if symbol:
             unit = units.get(symbol)
             if unit is None:
-                raise LemsError(f"unknown unit '{symbol}' in '{text}'{nearest(symbol, units)}; units are case sensitive")
+                raise LemsError(
+                    f"unknown unit '{symbol}' in '{text}'{nearest(symbol, units)}; units are case sensitive"
+                )
             value, dimension = unit.to_si(number), unit.dimension
         else:
             value, dimension = float(number), NONE

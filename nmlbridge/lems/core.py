@@ -1,7 +1,7 @@
 """The NeuroML 2 core ComponentTypes, read from the jar inside the installed pyneuroml distribution.
 
-pyneuroml is found, never imported. What is read is kept in the user's cache directory, so that a warm start does not open
-the jar: $NMLBRIDGE_CACHE, else $XDG_CACHE_HOME/nmlbridge, else ~/.cache/nmlbridge.
+pyneuroml is found, never imported. What is read is kept in the user's cache directory, so that a warm start does not
+open the jar: $NMLBRIDGE_CACHE, else $XDG_CACHE_HOME/nmlbridge, else ~/.cache/nmlbridge.
 """
 
 from __future__ import annotations

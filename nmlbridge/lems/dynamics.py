@@ -174,7 +174,7 @@ def parse_path(text: str) -> tuple[Step, ...]:
     for part in text.split("/"):
         match = _STEP.fullmatch(part)
         if match is None:
-            raise LemsError(f"cannot read '{part}' in the path '{text}'; expected a name, name[*] or name[attr='value']")
+            raise LemsError(f"cannot read '{part}' in the path '{text}'; expected a name, name[*] or name[a='value']")
         name, every, position, attribute, one, two = match.groups()
         where = (attribute, one if one is not None else two) if attribute else None
         steps.append(Step(name, bool(every), int(position) if position else None, where))
@@ -214,7 +214,6 @@ def read_dynamics(element: Element) -> Dynamics:
             derived.append(_derived(child))
         elif child.tag == "ConditionalDerivedVariable":
             derived.append(_conditional(child))
-    starts = [_actions(e) for e in element.findall("OnStart")]
     return Dynamics(
         states=tuple(
             StateVariable(attribute(e, "name"), e.get("dimension"), e.get("exposure"))
@@ -224,9 +223,7 @@ def read_dynamics(element: Element) -> Dynamics:
             TimeDerivative(attribute(e, "variable"), expression(e)) for e in element.findall("TimeDerivative")
         ),
         derived=tuple(derived),
-        on_start=Actions(
-            tuple(a for start in starts for a in start.assignments), tuple(e for start in starts for e in start.events)
-        ),
+        on_start=_joined(element.findall("OnStart")),
         conditions=tuple(OnCondition(expression(e, "test"), _actions(e)) for e in element.findall("OnCondition")),
         events=tuple(OnEvent(attribute(e, "port"), _actions(e)) for e in element.findall("OnEvent")),
         regimes=tuple(_regime(e) for e in element.findall("Regime")),
@@ -281,14 +278,20 @@ def _actions(element: Element) -> Actions:
 
 
 def _regime(element: Element) -> Regime:
-    entries = [_actions(e) for e in element.findall("OnEntry")]
     return Regime(
         attribute(element, "name"),
         element.get("initial", "false") == "true",
-        Actions(
-            tuple(a for entry in entries for a in entry.assignments), tuple(e for entry in entries for e in entry.events)
-        ),
+        _joined(element.findall("OnEntry")),
         read_dynamics(element),
+    )
+
+
+def _joined(elements: list[Element]) -> Actions:
+    """The actions of several blocks of one kind, one after the other."""
+    blocks = [_actions(e) for e in elements]
+    return Actions(
+        tuple(assignment for block in blocks for assignment in block.assignments),
+        tuple(port for block in blocks for port in block.events),
     )
 
 

@@ -15,7 +15,8 @@ Value = npt.NDArray[Any]
 
 
 def _factorial(x: Value) -> Value:
-    return np.vectorize(lambda n: float(np.prod(np.arange(1.0, np.floor(n) + 1.0))) if n == n and n < 171 else np.inf)(x)
+    product = np.vectorize(lambda n: float(np.prod(np.arange(1.0, np.floor(n) + 1.0))) if n < 171 else np.inf)
+    return np.asarray(product(x))
 
 
 _FUNCTIONS: dict[str, Callable[[Value], Value]] = {

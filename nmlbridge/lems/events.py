@@ -37,8 +37,9 @@ class Wiring:
             for name in (connection.source, connection.target):
                 path = with_names.get(name)
                 if path is None:
+                    hint = nearest(name, with_names)
                     raise node.component.error(
-                        f"the Structure of '{node.type.name}' connects '{name}', which no With names{nearest(name, with_names)}"
+                        f"the Structure of '{node.type.name}' connects '{name}', which no With names{hint}"
                     )
                 ends.append(self._instance(node, path))
             source, target = ends
@@ -126,7 +127,7 @@ def _port(node: Node, end: Node, named: str | None, ports: tuple[str, ...], dire
         named = end.component.texts.get(named)
     if named is None:
         if not ports:
-            raise node.component.error(f"the {end.type.name} '{end.component.label}' has no {direction} port to connect")
+            raise end.component.error(f"the {end.type.name} has no {direction} port to connect")
         return ports[0]
     if named not in ports:
         raise node.component.error(f"the {end.type.name} has no {direction} port '{named}'{nearest(named, ports)}")

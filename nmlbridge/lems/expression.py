@@ -1,8 +1,8 @@
 """The LEMS expression language: a tree, a parser and nothing that runs text.
 
 Binding follows jLEMS, the de-facto standard, from tight to loose: a minus directly after another operator, ``^``
-(left-associative), ``/``, ``*``, ``-``, ``+``, comparisons, then ``.and.`` and ``.or.`` together; equal levels bind left
-to right. So ``-x^2`` is -(x^2), ``2*-x^2`` is 2*((-x)^2), ``2^3^2`` is 64 and ``a*b/c*d`` is (a*(b/c))*d.
+(left-associative), ``/``, ``*``, ``-``, ``+``, comparisons, then ``.and.`` and ``.or.`` together; equal levels bind
+left to right. So ``-x^2`` is -(x^2), ``2*-x^2`` is 2*((-x)^2), ``2^3^2`` is 64 and ``a*b/c*d`` is (a*(b/c))*d.
 ``.eq.`` is read as a comparison (jLEMS refuses ``a .and. b .eq. c``). Source: LEMS 0.7.6, Parser in jLEMS 0.12.
 """
 
@@ -14,12 +14,9 @@ from typing import NoReturn
 
 from ..errors import LemsError
 
-FUNCTIONS = {
-    name: 1
-    for name in (
-        "sin cos tan sinh cosh tanh exp sqrt ceil floor ln log log10 random factorial abs H"
-    ).split()
-}
+FUNCTIONS = frozenset(
+    "sin cos tan sinh cosh tanh exp sqrt ceil floor ln log log10 random factorial abs H".split()
+)
 MAX_DEPTH = 150
 MAX_TOKENS = 20_000
 

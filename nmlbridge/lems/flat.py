@@ -1,8 +1,8 @@
 """FlatComponent: one closed system of equations, what flattening a component with its children gives.
 
 No children, paths, selects, reductions or regimes are left. Numbers are float64 in SI. Every name used in an expression
-is declared in exactly one of ``parameters``, ``properties``, ``externals``, ``states``, ``derived``, or is ``t`` (time, s).
-Derived variables stand in dependency order.
+is declared in exactly one of ``parameters``, ``properties``, ``externals``, ``states``, ``derived``, or is ``t`` (time,
+s). Derived variables stand in dependency order.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ class Event:
 
 @dataclass(frozen=True)
 class Transition:
-    """A reversible or one-way transition of a kinetic scheme; rates are names of derived variables or parameters, 1/s."""
+    """A transition of a kinetic scheme, in one or both directions; rates are names of variables or parameters, 1/s."""
 
     source: str
     target: str

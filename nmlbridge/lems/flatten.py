@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ..errors import LemsError, UnsupportedError
+from ..errors import UnsupportedError
 from ..units import NONE, Dimension, nearest
 from .dynamics import Actions, DerivedVariable, Dynamics, Step
 from .events import Wiring
@@ -21,7 +21,6 @@ from .flat import (
     Assign,
     Condition,
     Derived,
-    Emit,
     Event,
     External,
     FlatComponent,
@@ -37,9 +36,9 @@ from .model import Component
 def flatten(component: Component, library: Library) -> FlatComponent:
     """The closed system of equations of ``component``, with its children and the components that it makes instances of.
 
-    Requirements that nothing inside fulfils, attachments and peers become externals. Raises LemsError, with the place of
-    the component, where a name or a path means nothing, a parameter that is needed is not given, or derived variables
-    depend on each other in a circle; UnsupportedError where a component sends an event when the model starts.
+    Requirements that nothing inside fulfils, attachments and peers become externals. Raises LemsError, with the place
+    of the component, where a name or a path means nothing, a parameter that is needed is not given, or derived
+    variables depend on each other in a circle; UnsupportedError where a component sends an event at the start.
     """
     return _Flattener(component, library).run()
 
@@ -157,15 +156,18 @@ class _Flattener:
         assert variable.select is not None
         return self.select(node, variable, variable.select, dimension)
 
-    def select(self, node: Node, variable: DerivedVariable, path: tuple[Step, ...], dimension: Dimension) -> Expr | None:
+    def select(
+        self, node: Node, variable: DerivedVariable, path: tuple[Step, ...], dimension: Dimension
+    ) -> Expr | None:
+        """A path as an expression; None, and an external, where it leads out of the component."""
         nodes = [node]
         for position, step in enumerate(path[:-1]):
             outside = [n for n in nodes if step.name in n.type.attachments or step.name in n.type.instance_requirements]
             if outside:
                 kind = "attachments" if step.name in outside[0].type.attachments else "peer"
                 target = outside[0].path("/".join(s.name for s in path[position:]))
-                flat_name = node.symbols[variable.name]
-                self.flat.externals[flat_name] = External(dimension, kind, target, variable.reduce or "add")
+                name = node.symbols[variable.name]
+                self.flat.externals[name] = External(dimension, kind, target, variable.reduce or "add")
                 return None
             nodes = [below for n in nodes for below in n.follow(step)]
         leaf = path[-1].name
@@ -177,8 +179,8 @@ class _Flattener:
             elif variable.required:
                 known = {*found.symbols, *found.exposures, *found.type.parameters}
                 raise found.component.error(
-                    f"'{leaf}', which '{variable.name}' of the {node.type.name} '{node.component.label}' selects, is not "
-                    f"defined in the {found.type.name}{nearest(leaf, known)}"
+                    f"'{leaf}', which '{variable.name}' of the {node.type.name} '{node.component.label}' selects, "
+                    f"is not defined in the {found.type.name}{nearest(leaf, known)}"
                 )
         if len(terms) == 1:
             return terms[0]
@@ -341,7 +343,7 @@ class _Flattener:
             for child in node.follow(Step(scheme.nodes)):
                 flat_name = self.scope.exposed(child, scheme.state_variable)
                 if flat_name is None:
-                    raise child.component.error(f"the {child.type.name} has no '{scheme.state_variable}' for its scheme")
+                    raise child.component.error(f"the {child.type.name} has no '{scheme.state_variable}'")
                 states[child.component.id] = flat_name
             transitions = []
             for edge in node.follow(Step(scheme.edges)):

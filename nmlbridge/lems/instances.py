@@ -120,7 +120,9 @@ def grow(component: Component) -> Node:
 
 def _grow(node: Node, depth: int) -> None:
     if depth > MAX_DEPTH:
-        raise node.component.error(f"components are nested deeper than {MAX_DEPTH}; do they refer to each other in a circle?")
+        raise node.component.error(
+            f"nested deeper than {MAX_DEPTH} components; do some refer to each other in a circle?"
+        )
     listed: list[tuple[str, Component, bool]] = [
         (slot, child, slot in node.type.child) for slot, child in node.component.children
     ]
@@ -208,7 +210,7 @@ class Scope:
             return self._global(name)
         known = {*node.symbols, *node.type.parameters, *node.type.constants, *node.type.requirements, "t"}
         raise node.component.error(
-            f"the ComponentType '{node.type.name}' uses the name '{name}', which it does not declare{nearest(name, known)}"
+            f"the ComponentType '{node.type.name}' uses '{name}', which it does not declare{nearest(name, known)}"
         )
 
     def exposed(self, node: Node, name: str) -> str | None:
@@ -301,7 +303,7 @@ class Scope:
             for step in member.select[:-1]:
                 nodes = [n for above in nodes for n in above.follow(step)]
             if len(nodes) != 1:
-                raise node.component.error(f"the DerivedParameter '{name}' selects {len(nodes)} components; expected one")
+                raise node.component.error(f"DerivedParameter '{name}' selects {len(nodes)} components; expected one")
             return self.number(nodes[0], member.select[-1].name)
         env: dict[str, float] = {}
         for needed in sorted(names(member.value)):

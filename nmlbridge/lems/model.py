@@ -17,7 +17,7 @@ from .library import Library, same
 from .types import ComponentType
 
 _NOT_COMPONENTS = frozenset(
-    "Include include Target Dimension Unit Constant ComponentType notes annotation property Description Assertion".split()
+    "Include include Target Dimension Unit Constant ComponentType notes annotation property Assertion".split()
 )
 # allowed by the NeuroML schema anywhere, or known to it and not to LEMS
 _QUIET = frozenset("notes annotation property reversalPotential RDF Description".split())
@@ -138,6 +138,10 @@ class Model:
             raise LemsError(f"there is no component '{identifier}'{nearest(identifier, self.components)}")
         return found
 
+    def lookup(self, identifier: str) -> Component | None:
+        """The top-level component with this id, or None."""
+        return self.components.get(identifier)
+
     def of_type(self, type_name: str) -> list[Component]:
         """The top-level components whose type is, or extends, this one."""
         return [component for component in self.components.values() if component.is_a(type_name)]
@@ -179,9 +183,9 @@ class _Index:
 def resolve(elements: Iterable[Element], library: Library, report: Report | None = None) -> Model:
     """Turn top-level elements into components of the library's types.
 
-    Elements that are no components (includes, dimensions, units, types, notes ...) are passed over. Raises LemsError, with
-    file, line and component, for an unknown type, a missing parameter, a quantity of the wrong dimension, an id that two
-    different elements share. What the types do not know is noted in the report.
+    Elements that are no components (includes, dimensions, units, types, notes ...) are passed over. Raises LemsError,
+    with file, line and component, for an unknown type, a missing parameter, a quantity of the wrong dimension, an id
+    that two different elements share. What the types do not know is noted in the report.
     """
     return _Resolver(library, report if report is not None else Report()).run(elements)
 
@@ -250,7 +254,9 @@ class _Resolver:
             return None
         found = self.sources.get(name)
         if found is None:
-            raise self.error(element, f"it extends the component '{name}', which is not there{nearest(name, self.sources)}")
+            raise self.error(
+                element, f"it extends the component '{name}', which is not there{nearest(name, self.sources)}"
+            )
         return found
 
     def lineage(self, element: Element) -> list[Element]:
@@ -373,5 +379,9 @@ class _Resolver:
         if component.type.child:
             for name in component.type.child:
                 text = component.texts.get(name)
-                if text is not None and component.child(name) is None and (found := self.find(text.strip())) is not None:
+                if (
+                    text is not None
+                    and component.child(name) is None
+                    and (found := self.find(text.strip())) is not None
+                ):
                     component._children.append((name, found))

@@ -1,9 +1,9 @@
 """ComponentType: a type of the LEMS language with all that it inherits.
 
-What ``extends`` hands down follows jLEMS: parameters, derived parameters, constants, requirements, exposures, event ports,
-children, references and links are inherited; properties, texts, paths, attachments, structure and the other requirements
-are not. Dynamics and Simulation come from the nearest ancestor that has them, as a whole; ``<Super/>`` inside Dynamics
-puts the ancestor's before one's own. Source: LEMS 0.7.6 and jLEMS 0.12.
+What ``extends`` hands down follows jLEMS: parameters, derived parameters, constants, requirements, exposures, event
+ports, children, references and links are inherited; properties, texts, paths, attachments, structure and the other
+requirements are not. Dynamics and Simulation come from the nearest ancestor that has them, as a whole; ``<Super/>``
+inside Dynamics puts the ancestor's before one's own. Source: LEMS 0.7.6 and jLEMS 0.12.
 """
 
 from __future__ import annotations
