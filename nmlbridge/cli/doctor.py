@@ -6,7 +6,6 @@ import argparse
 import json
 import os
 import platform
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
@@ -15,6 +14,7 @@ from pathlib import Path
 
 from .. import __version__
 from ..errors import NmlBridgeError
+from .progress import ProgressBar
 
 # distribution, what it is for, the extra that brings it (None: it comes with nmlbridge itself)
 _PACKAGES: tuple[tuple[str, str, str | None], ...] = (
@@ -65,9 +65,8 @@ def _examine() -> Iterator[Finding]:
     for name, purpose, extra in _PACKAGES:
         cure = f"pip install 'nmlbridge[{extra}]'" if extra else f"pip install {name}"
         yield _look(f"{name} ({purpose})", extra is None, cure, lambda name=name: version(name))
-    yield from _neuron()
-    yield from _mpi()
     yield _cache()
+    yield from _simulator()
 
 
 def _look(what: str, needed: bool, cure: str, find: Callable[[], str]) -> Finding:
@@ -80,28 +79,16 @@ def _look(what: str, needed: bool, cure: str, find: Callable[[], str]) -> Findin
         return Finding(what, False, needed, str(fault), cure)
 
 
-def _neuron() -> Iterator[Finding]:
-    from ..simulator.neuron.toolchain import compiler_version, find_compiler, neuron_root, neuron_version
+def _simulator() -> Iterator[Finding]:
+    """A small model is compiled and run, on one process and on two."""
+    from ..simulator.neuron.doctor import facts
 
-    yield _look("NEURON", True, "pip install neuron", lambda: f"{neuron_version()} in {neuron_root()}")
-    yield _look("C++ compiler", True, "", lambda: compiler_version(find_compiler()))
-
-
-def _mpi() -> Iterator[Finding]:
-    from ..simulator.neuron.mpi import find_launcher, find_library
-
-    cure = "pip install 'nmlbridge[mpi]', or an MPI of the system; without it runs use one process"
-    launcher = find_launcher()
-    library = find_library(launcher)
-    if launcher is None or library is None:
-        lost = "there is no mpiexec" if launcher is None else f"there is {launcher}, but no libmpi"
-        yield Finding("MPI", False, False, lost, cure)
-        return
-    try:
-        done = subprocess.run([launcher, "--version"], capture_output=True, text=True, timeout=30, check=True)
-        yield Finding("MPI", True, False, f"{done.stdout.strip().splitlines()[0]} ({launcher}, {library})")
-    except (OSError, subprocess.SubprocessError, IndexError) as fault:
-        yield Finding("MPI", False, False, f"{launcher} does not answer: {fault}", cure)
+    with ProgressBar() as progress:
+        progress("trying")
+        for fact in facts():
+            optional = fact.name.lower().startswith("mpi")
+            cure = fact.cure or ("pip install 'nmlbridge[mpi]'; without it runs use one process" if optional else "")
+            yield Finding(fact.name, fact.works, not optional, fact.detail, cure)
 
 
 def _cache() -> Finding:

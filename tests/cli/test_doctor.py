@@ -15,7 +15,7 @@ def test_json_has_each_finding(capsys: pytest.CaptureFixture[str]) -> None:
     answer = json.loads(capsys.readouterr().out)
     assert code == (0 if answer["able"] else 4)
     findings = {finding["what"] for finding in answer["findings"]}
-    assert {"NEURON", "C++ compiler", "MPI", "Python"} <= findings
+    assert {"NEURON and compiler", "serial run", "Python"} <= findings
 
 
 def test_a_missing_compiler_is_4_with_the_cure(
@@ -25,7 +25,7 @@ def test_a_missing_compiler_is_4_with_the_cure(
     monkeypatch.delenv("CXX", raising=False)
     assert main(["doctor"]) == 4
     out = capsys.readouterr().out
-    assert "MISSING C++ compiler" in out
+    assert "MISSING NEURON and compiler" in out
     assert "install" in out
 
 
