@@ -9,6 +9,7 @@ import platform
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -64,7 +65,7 @@ def _examine() -> Iterator[Finding]:
     yield Finding("Python", True, True, f"{platform.python_version()} on {sys.platform} {platform.machine()}")
     for name, purpose, extra in _PACKAGES:
         cure = f"pip install 'nmlbridge[{extra}]'" if extra else f"pip install {name}"
-        yield _look(f"{name} ({purpose})", extra is None, cure, lambda name=name: version(name))
+        yield _look(f"{name} ({purpose})", extra is None, cure, partial(version, name))
     yield _cache()
     yield from _simulator()
 

@@ -27,7 +27,8 @@ def output_paths(outputs: Outputs, folder: str | Path) -> dict[str, Path]:
     """
     root = Path(folder).resolve()
     paths: dict[str, Path] = {}
-    for file in (*outputs.files, *outputs.event_files):
+    files: tuple[OutputFile | EventOutputFile, ...] = (*outputs.files, *outputs.event_files)
+    for file in files:
         if "\0" in file.name or "\n" in file.name:
             raise file.place.error("the output file's name has a character that no file name may have")
         path = (root / file.name).resolve()

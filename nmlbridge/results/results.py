@@ -15,7 +15,7 @@ from .outputs import Outputs
 
 def _frozen(array: Any, dtype: type, dimensions: int) -> np.ndarray:
     """A read-only array of this type and number of dimensions."""
-    result = np.ascontiguousarray(array, dtype)
+    result: np.ndarray = np.ascontiguousarray(array, dtype)
     if result.ndim != dimensions:
         raise ValueError(f"an array of {dimensions} dimensions was expected, not one of shape {result.shape}")
     result = result.view()
