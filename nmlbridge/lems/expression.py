@@ -19,6 +19,7 @@ FUNCTIONS = frozenset(
 )
 MAX_DEPTH = 150
 MAX_TOKENS = 20_000
+_MAX_CALLS = 620  # of the parser inside itself: enough for MAX_DEPTH fully bracketed levels, well below Python's limit
 
 
 class Expr:
@@ -113,6 +114,7 @@ _LEVELS: tuple[frozenset[str], ...] = (
     frozenset({"/"}),
     frozenset({"^"}),
 )
+_LEVEL_OF = {op: number for number, ops in enumerate(_LEVELS) for op in ops}
 _MINUS_LEVEL = 3
 
 
@@ -164,23 +166,27 @@ class _Parser:
         return tree
 
     def level(self, number: int, leading: bool) -> Expr:
-        if number == len(_LEVELS):
-            return self.atom()
-        if number == _MINUS_LEVEL and leading and self.peek() == "-":
+        """An expression of operators that bind at least as tightly as level ``number``."""
+        self.deeper()
+        if leading and number <= _MINUS_LEVEL and self.peek() == "-":
             self.at += 1
-            left: Expr = _negate(self.level(number + 1, False))
+            left: Expr = _negate(self.level(_MINUS_LEVEL + 1, False))
         else:
-            left = self.level(number + 1, leading)
-        while (op := self.peek()) in _LEVELS[number]:
+            left = self.atom()
+        while (found := _LEVEL_OF.get(op := self.peek())) is not None and found >= number:
             self.at += 1
-            left = _join(op, left, self.level(number + 1, False))
+            left = _join(op, left, self.level(found + 1, False))
+        self.depth -= 1
         return left
+
+    def deeper(self) -> None:
+        self.depth += 1
+        if self.depth > _MAX_CALLS:
+            self.fail(f"it is nested deeper than {MAX_DEPTH} levels")
 
     def atom(self) -> Expr:
         kind, value, position = self.tokens[self.at]
-        self.depth += 1
-        if self.depth > MAX_DEPTH:
-            self.fail(f"it is nested deeper than {MAX_DEPTH} levels")
+        self.deeper()
         try:
             if kind == "num":
                 self.at += 1
@@ -208,11 +214,13 @@ class _Parser:
         self.fail("expected a number, a name or '('")
 
     def bracket(self) -> Expr:
+        self.deeper()
         self.at += 1
         inner = self.level(0, leading=True)
         if self.peek() != ")":
             self.fail("expected ')'")
         self.at += 1
+        self.depth -= 1
         return inner
 
 
