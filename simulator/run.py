@@ -81,9 +81,13 @@ def simulate(
     phases |= {names.get(name, name): dict(values) for name, values in raw.phases.items()}
     for note in raw.notes:
         report.add("run", "info", note)
+    columns = raw.columns.copy()
+    for row, recording in enumerate(lowered.recordings):
+        if recording.after is not None:
+            columns[row] = recording.after(columns[row])
     results = Results(
         outputs=outputs,
-        traces=Traces(raw.time, raw.columns, tuple(r.quantity for r in lowered.recordings),
+        traces=Traces(raw.time, columns, tuple(r.quantity for r in lowered.recordings),
                       tuple(r.unit for r in lowered.recordings)),
         spikes=SpikeTrains(raw.spike_gids, raw.spike_times, lowered.populations),
         provenance=_provenance(document, lowered.program.hash, settings, ranks),
@@ -128,7 +132,10 @@ def _cvode(simulation: Component) -> dict[str, float] | None:
     for meta in simulation.children_of("metas"):
         if meta.texts.get("for") == "neuron" and meta.texts.get("method") == "cvode":
             try:
-                return {"atol": float(meta.texts.get("abs_tolerance", 1e-3)), "rtol": float(meta.texts.get("rel_tolerance", 0))}
+                return {
+                    "atol": float(meta.texts.get("abs_tolerance", 1e-3)),
+                    "rtol": float(meta.texts.get("rel_tolerance", 0)),
+                }
             except ValueError:
                 raise meta.error("the tolerances of cvode must be numbers") from None
     return None

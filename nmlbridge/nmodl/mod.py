@@ -193,7 +193,8 @@ def _wrapped(head: str, items: Sequence[str]) -> list[str]:
 
 def _block(body: Sequence[Stmt], declared: set[str]) -> list[str]:
     local = list(dict.fromkeys(name for name in _assigned(body) if name not in declared))
-    lines = [f"    LOCAL {', '.join(local[i : i + 10])}" for i in range(0, len(local), 10)]
+    rows = [", ".join(local[i : i + 10]) for i in range(0, len(local), 10)]
+    lines = ["    LOCAL " + ",\n        ".join(rows)] if rows else []  # CoreNEURON takes one LOCAL a block
     return lines + _lines(body, 1)
 
 

@@ -34,7 +34,7 @@ class Rows:
     peer_gid: Ints | None = None  # the other end of a tunnel
     peer_section: Ints | None = None
     peer_x: Floats | None = None
-    stream: Floats | None = None  # what the random stream of a row is keyed by
+    stream: Ints | None = None  # what the random stream of a row is keyed by
 
 
 @dataclass
@@ -100,8 +100,7 @@ def emit(attachment: Attachment, tables: Tables, seed: int) -> dict[str, list[di
     }
     if mechanism.random:
         streams = attachment.column("stream")
-        ids = np.stack([np.full(len(streams), stream_of(attachment.component)), streams.astype(np.int64),
-                        np.full(len(streams), seed)], axis=1)  # fmt: skip
+        ids = np.stack([streams >> 32, streams & 0xFFFFFFFF, np.full(len(streams), seed)], axis=1)
         entry["random"] = tables.add(f"{key}.random", (ids % 2**32).astype(np.uint32))
         entry["rng"] = "rng"
     out["points"].append(entry)

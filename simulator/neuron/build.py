@@ -163,15 +163,17 @@ class Network:
         """One NetCon for each of ``rows``, made by ``connect(row, target)``.
 
         An event that comes from another rank (``elsewhere``) takes at least one step, so shorter delays become dt.
+        NEURON asks for 1e-10 ms more than dt; it delivers such an event at the same step.
         """
         members = self._members(spec)
         index = self.program.column(spec["index"])[rows]
         weight = self.program.column(spec["weight"])[rows]
         delay = self.program.column(spec["delay"])[rows].astype(float)
         if elsewhere is not None and self.ranks > 1:
-            short = elsewhere[rows] & (delay < self.dt)
-            self.lengthened += int(short.sum())
-            delay[short] = self.dt
+            least = self.dt + 1e-9
+            short = elsewhere[rows] & (delay < least)
+            self.lengthened += int((short & (delay < self.dt - 1e-9)).sum())
+            delay[short] = least
         first = weight if weight.ndim == 1 else weight[:, 0]
         keep = self.netcons.append
         at = len(self.netcons)

@@ -121,12 +121,14 @@ def _environment(extra: dict[str, str]) -> dict[str, str]:
 def _message(text: str, said: deque[str], code: int) -> str:
     """What went wrong, from the worker's standard error."""
     lines = [line for line in text.splitlines() if line.strip()]
+    hoc = [line[line.index("NEURON: ") + 8 :].strip() for line in lines if "NEURON: " in line]
     for line in lines:
         if MARK in line:
             with suppress(ValueError, KeyError):
                 message = json.loads(line[line.index(MARK) + len(MARK) :])["message"]
-                hoc = [line.strip() for line in lines if line.startswith(("NEURON:", " near line"))]
                 return f"{message} ({hoc[0]})" if hoc and hoc[0] not in message else str(message)
+    if hoc:  # NEURON itself ended all ranks
+        return f"the simulator failed: {hoc[0]}"
     if code < 0:
         cause = signal.Signals(-code).name
         hint = "; perhaps it ran out of memory" if code == -signal.SIGKILL else ""

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ...errors import NetworkError, UnsupportedError
+from ...errors import ModelError, NetworkError, UnsupportedError
 from ...graph import InputList, Network, Population, Projection
 from ...lems import Component, Library, Model, flatten
 from ...lems.flat import FlatComponent, Property
@@ -80,7 +80,8 @@ class _Lowering:
             self.projection(projection)
         for inputs in self.network.inputs:
             self.inputs(inputs)
-        recordings = [self.recording(q, where) for q, where in _quantities(self.outputs)]
+        found = [self.recording(q, where, saved) for q, where, saved in _quantities(self.outputs)]
+        recordings = [recording for recording in found if recording is not None]
         gids = {path: self.gid_of(path, where) for path, where in _selections(self.outputs)}
         self.catalogue.compile()
         self.place_densities()
@@ -247,13 +248,17 @@ class _Lowering:
 
     # what is recorded ----------------------------------------------------------------------------------------------
 
-    def recording(self, quantity: str, where: Place) -> Recording:
+    def recording(self, quantity: str, where: Place, saved: bool) -> Recording | None:
+        """How to record a quantity; one that is only drawn and cannot be had is left out with a note."""
         try:
             return resolve(quantity, self.network, self.kinds, self.attachments, where)
-        except NetworkError as error:
-            if error.file:
-                raise
-            raise where.error(error.message) from error
+        except (ModelError, UnsupportedError) as error:
+            if not saved:
+                self.report.add("line-not-drawn", "loss", str(error), component=quantity)
+                return None
+            if isinstance(error, NetworkError) and not error.file:
+                raise where.error(error.message) from error
+            raise
 
     def gid_of(self, selection: str, where: Place) -> int:
         try:
@@ -358,7 +363,12 @@ class _Lowering:
         # cm in uF/cm2 of a section of known area has exactly the cell's capacitance in nF
         cm = capacitance * 1e-3 / (POINT_AREA_UM2 * 1e-8)
         v_init = -65.0 if mechanism.v_init is None else float(mechanism.v_init[request.member])
-        point: dict[str, Any] = {"mechanism": mechanism.name, "section": 0, "x": 0.5, "parameters": request.parameters()}
+        point: dict[str, Any] = {
+            "mechanism": mechanism.name,
+            "section": 0,
+            "x": 0.5,
+            "parameters": request.parameters(),
+        }
         return {
             "id": kind.component, "inserts": [], "ions": [], "points": [point],
             "sections": [{"name": "point", "nseg": 1, "parent": -1, "parent_x": 1.0, "Ra": 100.0, "L": 10.0, "diam": 10.0}],
@@ -407,20 +417,21 @@ def _tunnel(projection: Projection, side: int) -> tuple[tuple[str, ...], npt.NDA
     return projection.post_components, projection.post_component
 
 
-def _streams(id: str, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-    """What random streams of a projection's or input list's rows are keyed by: its id and the row."""
-    return ((stream_of(id) * 2654435761 + rows) % 2**32).astype(float)
+def _streams(id: str, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """What random streams of a projection's or input list's rows are keyed by: its id (high word) and the row."""
+    return (stream_of(id) & 0x7FFFFFFF) << 32 | rows.astype(np.int64)
 
 
-def _quantities(outputs: Outputs) -> list[tuple[str, Place]]:
-    found: dict[str, Place] = {}
+def _quantities(outputs: Outputs) -> list[tuple[str, Place, bool]]:
+    """(quantity, where it is asked for, whether it is saved rather than only drawn), each quantity once."""
+    found: dict[str, tuple[Place, bool]] = {}
     for file in outputs.files:
         for _, quantity in file.columns:
-            found.setdefault(quantity, file.place)
+            found.setdefault(quantity, (file.place, True))
     for display in outputs.displays:
         for line in display.lines:
-            found.setdefault(line.quantity, Place())
-    return list(found.items())
+            found.setdefault(line.quantity, (Place(), False))
+    return [(quantity, *where) for quantity, where in found.items()]
 
 
 def _selections(outputs: Outputs) -> list[tuple[str, Place]]:
@@ -429,5 +440,3 @@ def _selections(outputs: Outputs) -> list[tuple[str, Place]]:
         for _, path, _ in file.selections:
             found.setdefault(path, file.place)
     return list(found.items())
-
-

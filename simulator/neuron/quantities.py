@@ -49,11 +49,15 @@ def split_path(path: str, network: Network) -> CellPath:
         raise NetworkError(f"the quantity '{path}' names no cell; expected pop[0]/... or pop/0/component/...")
     if name not in network.populations:
         known = ", ".join(list(network.populations)[:8])
-        raise NetworkError(f"the quantity '{path}' refers to population '{name}', which is not there; there are {known}")
+        raise NetworkError(
+            f"the quantity '{path}' refers to population '{name}', which is not there; there are {known}"
+        )
     population = network.populations[name]
     row = population.row_of(index)
     if row is None:
-        raise NetworkError(f"the quantity '{path}' refers to cell {index} of population '{name}', which has no such cell")
+        raise NetworkError(
+            f"the quantity '{path}' refers to cell {index} of population '{name}', which has no such cell"
+        )
     if rest and rest[0] == population.component:
         rest = rest[1:]
     segment = None

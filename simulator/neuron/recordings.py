@@ -10,6 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from ...errors import UnsupportedError
 from ...graph import Network
 from ...results.outputs import Place
@@ -34,6 +37,8 @@ class Recording:
     quantity: str
     unit: str
     place: Callable[[], dict[str, Any]]
+    after: Callable[[npt.NDArray[np.float64]], npt.NDArray[np.float64]] | None = None
+    """what is done to the recorded column (SI), where NEURON has the quantity in another form only"""
 
 
 def unit_symbol(dimension: Dimension) -> str:
@@ -79,9 +84,10 @@ def _of_cell(quantity: str, path: CellPath, kind: CellKind, gid: int) -> Recordi
         side = "o" if "Ext" in path.rest[0] else "i"
         return Recording(quantity, "mol/m3", lambda: {**here, "variable": f"{ion}{side}"})
     if path.rest == ("spiking",):
-        raise UnsupportedError(
-            f"the quantity '{quantity}': 'spiking' of a cell with a morphology is not kept by NEURON; record v or events"
-        )
+        assert kind.template is not None
+        threshold = kind.template.threshold * 1e-3
+        return Recording(quantity, "", lambda: {**here, "variable": "v", "scale": 1e-3},
+                         lambda v: (v > threshold).astype(float))  # fmt: skip
     for depth in range(len(path.rest) - 1):
         for placed in kind.inside(path.rest[depth]):
             rest = "/".join(path.rest[depth + 1 :])

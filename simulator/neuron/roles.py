@@ -89,7 +89,9 @@ def pool_role(flat: FlatComponent, ion: str, pools: set[str]) -> Role:
     while name in flat.derived and isinstance(flat.derived[name].expr, Name):
         name = flat.derived[name].expr.id  # type: ignore[attr-defined]
     if name is None or name not in flat.states:
-        raise UnsupportedError(f"'{flat.id}' ({flat.type}): its concentration is not a state variable; NEURON needs one")
+        raise UnsupportedError(
+            f"'{flat.id}' ({flat.type}): its concentration is not a state variable; NEURON needs one"
+        )
     bindings = dict(membrane_bindings(pools - {ion}))
     bindings["surfaceArea"] = Binding(multiply(Num(UM2_TO_CM2), Name("area")))
     for requirement, source in (("iCa", "ca"), ("iCa2", "ca2")):

@@ -14,26 +14,29 @@ from collections.abc import Sequence
 
 LAST_HEADER = '#include "neuron/cache/mechanism_range.hpp"\n'
 _DEFINITION = re.compile(r"^[ \t]*#[ \t]*define[ \t]+([A-Za-z_]\w*)", re.MULTILINE)
-_STATIC = re.compile(r"^[ \t]*static\b(.*)$", re.MULTILINE)
-_DECLARED = re.compile(r"([A-Za-z_]\w*)\s*(?=[\[(=;,{])")
+_STATIC = re.compile(r"(?:^|;)[ \t]*static\b([^;{=]*)", re.MULTILINE)
+_FUNCTION = re.compile(r"([A-Za-z_]\w*)\s*\(")
+_VARIABLE = re.compile(r"([A-Za-z_]\w*)\s*(?:\[[^\]]*\]\s*)*(?:,|$)")
 _ALIAS = re.compile(r"^[ \t]*using\s+([A-Za-z_]\w*)\s*=", re.MULTILINE)
 _TEMPLATE_ALIAS = re.compile(r"template\s*<[^<>]*>\s*using\s+([A-Za-z_]\w*)\s*=[^;]*;")
 _TEMPLATE_FUNCTION = re.compile(r"template\s*<[^<>]*>\s*\w+\s+([A-Za-z_]\w*)\s*\(")
-_INCLUDE = re.compile(r"^[ \t]*#[ \t]*include\b.*$", re.MULTILINE)
-_NOT_NAMES = frozenset({"if", "for", "while", "return", "sizeof", "void", "int", "double", "char", "size_t", "static"})
+_INCLUDE = re.compile(r"^[ \t]*#[ \t]*include\b[ \t]*(.*)$", re.MULTILINE)
 
 
 def join(sources: Sequence[str]) -> str | None:
     """One source with all of ``sources`` (the translator's output), or None if they cannot be put together."""
-    parts = []
+    first, late, parts = "", set(), []
     for index, source in enumerate(sources):
         head, found, body = source.partition(LAST_HEADER)
-        if not found or _INCLUDE.search(body):
+        if not found:
             return None
-        if index == 0:
-            parts.append(head + LAST_HEADER)
-        parts.append(_renamed(head, body, f"__{index}"))
-    return "".join(parts)
+        first = first or head + LAST_HEADER
+        late.update(header.strip() for header in _INCLUDE.findall(body))
+        parts.append(_renamed(head, _INCLUDE.sub("", body), f"__{index}"))
+    if any(not header.startswith("<") for header in late):
+        return None
+    # a standard header that one mechanism asks for must not be read under the macros of another
+    return "".join([first, *(f"#include {header}\n" for header in sorted(late)), *parts])
 
 
 def _renamed(head: str, body: str, suffix: str) -> str:
@@ -41,8 +44,9 @@ def _renamed(head: str, body: str, suffix: str) -> str:
     macros = set(_DEFINITION.findall(body))
     names = set(_ALIAS.findall(body)) | set(_TEMPLATE_ALIAS.findall(body)) | set(_TEMPLATE_FUNCTION.findall(body))
     for declaration in _STATIC.findall(body):
-        names.update(_DECLARED.findall(declaration))
-    names -= macros | _NOT_NAMES
+        function = _FUNCTION.search(declaration)
+        names.update([function.group(1)] if function else _VARIABLE.findall(declaration))
+    names -= macros
     before = [f"#define {name} {name}{suffix}\n" for name in sorted(names)]
     # what the translator says above the headers about this mechanism, such as NRN_VECTORIZED
     own = [line for line in head.splitlines(keepends=True) if line.startswith("#define NRN_")]

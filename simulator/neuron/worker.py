@@ -28,7 +28,7 @@ from .build import Network
 from .record import Recorder, Spikes
 
 MARK = "@nmlbridge "
-_CHUNKS = 100  # at least so many reports of progress
+_CHUNKS, _LONGEST = 100, 1000  # a chunk is a hundredth of the steps, and no more than so many
 _MEMORY = 64e6  # bytes of recorded values that wait in NEURON's Vectors
 
 
@@ -100,13 +100,13 @@ class Run:
     def simulate(self) -> None:
         """Initialise and advance to the end."""
         with self._phase("simulate"):
-            self.pc.set_maxstep(10.0)
+            self.pc.set_maxstep(max(10.0, 2 * self.dt))
             if self.run.get("v_init") is None:
                 self.h.finitialize()
             else:
                 self.h.finitialize(self.run["v_init"])
             columns = max(len(self.program.spec.get("recordings", ())), 1)  # the same on all ranks, as chunks must be
-            chunk = max(1, min(-(-self.steps // _CHUNKS), int(_MEMORY / 8 / columns)))
+            chunk = max(1, min(-(-self.steps // _CHUNKS), _LONGEST, int(_MEMORY / 8 / columns)))
             done = 0
             while done < self.steps:
                 count = min(chunk, self.steps - done)
