@@ -84,8 +84,9 @@ class Program:
             column = np.ascontiguousarray(self.tables[key])
             if column.dtype.kind not in "biuf":
                 raise ValueError(f"table '{key}' has type {column.dtype}, expected numbers")
-            column = column.view()
-            column.flags.writeable = False
+            if column.flags.writeable:  # the caller may change his own array later
+                column = column.copy()
+                column.flags.writeable = False
             tables[key] = column
         for name in self.mods:
             stem, dot, extension = name.partition(".")

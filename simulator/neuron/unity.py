@@ -25,7 +25,8 @@ _INCLUDE = re.compile(r"^[ \t]*#[ \t]*include\b[ \t]*(.*)$", re.MULTILINE)
 
 def join(sources: Sequence[str]) -> str | None:
     """One source with all of ``sources`` (the translator's output), or None if they cannot be put together."""
-    first, late, parts = "", set(), []
+    first, parts = "", []
+    late: set[str] = set()
     for index, source in enumerate(sources):
         head, found, body = source.partition(LAST_HEADER)
         if not found:

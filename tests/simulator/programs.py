@@ -113,3 +113,129 @@ def one_cell(**spec: Any) -> Program:
             "amp": column(0.5),
         },
     )
+
+
+def ring(cells: int = 6, **spec: Any) -> Program:
+    """Cells with a dendrite in a ring of synapses, driven by Poisson sources, neighbours joined by gap junctions."""
+    n = cells
+    index = np.arange(n)
+    template = soma(
+        id="cell",
+        sections=[
+            {"name": "soma", "L": 20.0, "diam": 20.0, "nseg": 1, "parent": -1, "parent_x": 1.0, "Ra": 100.0},
+            {"name": "dend", "points": "T:dend", "nseg": 3, "parent": 0, "parent_x": 1.0, "Ra": 150.0},
+        ],
+        cm="T:cm",
+        v_init="T:v",
+        inserts=[
+            {"mechanism": "hh", "sections": [0], "parameters": {}},
+            {"mechanism": "testleak", "sections": [1], "parameters": {"g": "T:leak", "e": -60.0}},
+        ],
+    )
+    tables = {
+        "dend": np.array([[0, 0, 0, 3.0], [50, 0, 0, 2.0], [120, 10, 0, 1.0]]),
+        "cm": column(1.0, 1.5, 1.5, 1.5),
+        "v": column(-65.0, -64.0, -63.0, -62.0),
+        "leak": column(1e-3, 2e-3, 3e-3),
+        "gid": index,
+        "dendrite": np.ones(n, dtype=int),
+        "x": np.full(n, 0.5),
+        "ids": np.column_stack([index, np.full(n, 7), np.full(n, 11)]).astype(np.uint32),
+        "source": index,
+        "next": (index + 1) % n,
+        "row": index,
+        "weight": np.linspace(0.004, 0.006, n),
+        "delay": np.linspace(0.5, 2.0, n),
+        "drive": np.full(n, 0.01),
+        "none": np.zeros(n),
+        # each gap junction has two halves: half k is on cell k or its neighbour, and sees the other
+        "gap_gid": np.concatenate([index[:-1], index[1:]]),
+        "gap_peer": np.concatenate([index[1:], index[:-1]]),
+        "gap_row": np.arange(2 * (n - 1)),
+        "gap_section": np.zeros(2 * (n - 1), dtype=int),
+        "gap_x": np.full(2 * (n - 1), 0.5),
+    }
+    return Program(
+        {
+            "templates": [template],
+            "populations": [
+                {"id": "ring", "template": 0, "first_gid": 0, "size": n},
+                {
+                    "id": "noise",
+                    "artificial": "TestPoisson",
+                    "first_gid": n,
+                    "size": n,
+                    "parameters": {"mean": 8.0},
+                    "random": "T:ids",
+                    "rng": "rng",
+                },
+            ],
+            "points": [
+                {
+                    "id": "syn",
+                    "mechanism": "Exp2Syn",
+                    "gid": "T:gid",
+                    "section": "T:dendrite",
+                    "x": "T:x",
+                    "parameters": {"tau1": 0.5, "tau2": 3.0},
+                },
+                {
+                    "id": "gap",
+                    "mechanism": "TestGap",
+                    "gid": "T:gap_gid",
+                    "section": "T:gap_section",
+                    "x": "T:gap_x",
+                    "parameters": {"g": 0.002},
+                },
+            ],
+            "generators": [
+                {
+                    "id": "drive",
+                    "mechanism": "TestPoisson",
+                    "gid": "T:gid",
+                    "parameters": {"mean": 5.0},
+                    "random": "T:ids",
+                    "rng": "rng",
+                    "targets": {"points": "syn", "index": "T:row", "weight": "T:drive", "delay": "T:none"},
+                }
+            ],
+            "netcons": [
+                {"source_gid": "T:source", "points": "syn", "index": "T:next", "weight": "T:weight", "delay": "T:delay"}
+            ],
+            "transfers": [
+                {
+                    "source_gid": "T:gap_peer",
+                    "source_section": "T:gap_section",
+                    "source_x": "T:gap_x",
+                    "source_variable": "v",
+                    "points": "gap",
+                    "index": "T:gap_row",
+                    "variable": "vpeer",
+                }
+            ],
+            "recordings": [
+                {"column": k, "gid": k, "section": 0, "x": 0.5, "variable": "v", "scale": 1e-3} for k in range(n)
+            ]
+            + [
+                {"column": n, "points": "syn", "index": 1, "variable": "g", "scale": 1e-6},
+                {"column": n + 1, "gid": 1, "section": 1, "x": 5 / 6, "mechanism": "testleak", "variable": "q"},
+                {"column": n + 2, "generators": "drive", "index": 3, "variable": "count"},
+                {"column": n + 3, "gid": n + 1, "artificial": True, "variable": "count"},
+                {"column": n + 4, "points": "gap", "index": 0, "variable": "i", "scale": 1e-9},
+                {
+                    "column": n + 5,
+                    "terms": [
+                        {"gid": 1, "section": 0, "x": 0.5, "variable": "v", "scale": 2.0},
+                        {"gid": 1, "section": 1, "x": 0.5, "variable": "v", "scale": -1.0},
+                    ],
+                    "scale": 1e-3,
+                    "offset": 1.0,
+                },
+            ],
+            "spikes": "all",
+            "run": run(duration=50.0),
+            **spec,
+        },
+        tables,
+        {"poisson.mod": POISSON, "gap.mod": GAP, "leak.mod": LEAK},
+    )
