@@ -142,6 +142,8 @@ def _grow(node: Node, depth: int) -> None:
             keys.append(slot)
         elif not keys:
             keys.append(f"{slot}[{number}]")
+        if not child.id and count[slot] == 1:
+            keys.append(child.element.tag)
         if keys[0] in taken:
             keys = keys[1:] or [f"{slot}[{number}]"]
         taken.add(keys[0])

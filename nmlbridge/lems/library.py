@@ -215,13 +215,19 @@ class Library:
 
 def same(one: Element, two: Element) -> bool:
     """Whether two elements say the same: tags, attributes and children; descriptions, texts and places aside."""
-    if one is two:
-        return True
-    if one.tag != two.tag or len(one.children) != len(two.children):
-        return False
-    left = {k: v for k, v in one.attributes.items() if k != "description"}
-    right = {k: v for k, v in two.attributes.items() if k != "description"}
-    return left == right and all(same(a, b) for a, b in zip(one.children, two.children, strict=True))
+    pairs = [(one, two)]
+    while pairs:
+        one, two = pairs.pop()
+        if one is two:
+            continue
+        if one.tag != two.tag or len(one.children) != len(two.children):
+            return False
+        left = {k: v for k, v in one.attributes.items() if k != "description"}
+        right = {k: v for k, v in two.attributes.items() if k != "description"}
+        if left != right:
+            return False
+        pairs += zip(one.children, two.children, strict=True)
+    return True
 
 
 def _dimension(element: Element) -> Dimension:

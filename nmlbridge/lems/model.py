@@ -16,6 +16,7 @@ from ..units import nearest
 from .library import Library, same
 from .types import ComponentType
 
+MAX_DEPTH = 100
 _NOT_COMPONENTS = frozenset(
     "Include include Target Dimension Unit Constant ComponentType notes annotation property Assertion".split()
 )
@@ -195,6 +196,7 @@ class _Resolver:
         self.library, self.report = library, report
         self.find = _Index()
         self.sources: dict[str, Element] = {}
+        self.depth = 0
 
     def run(self, elements: Iterable[Element]) -> Model:
         for element in elements:
@@ -269,6 +271,16 @@ class _Resolver:
         return chain[::-1]
 
     def component(self, element: Element, slot_type: str | None) -> Component:
+        """The component of an element and all inside it; ``slot_type`` is what its place makes of it."""
+        self.depth += 1
+        if self.depth > MAX_DEPTH:
+            raise self.error(element, f"components are nested deeper than {MAX_DEPTH} levels")
+        try:
+            return self.made(element, slot_type)
+        finally:
+            self.depth -= 1
+
+    def made(self, element: Element, slot_type: str | None) -> Component:
         lineage = [element] if "extends" not in element.attributes else self.lineage(element)
         type_ = self.type_of(element, slot_type)
         component = Component(element.get("id") or "", type_, element, self.find)

@@ -83,6 +83,8 @@ def test_paths_by_id_and_by_slot(flat: Flat) -> None:
     assert paths["na/m/forwardRate/r"] == "na_m_forwardRate_r"
     assert paths["na/h/q10Settings/q10"] == "na_h_q10Settings_q10"
     assert paths["iDensity"] == "iDensity"
+    synapse = flat(SYNAPSES, "NMDA").paths
+    assert synapse["plasticityMechanism/R"] == synapse["plasticityMechanisms/R"] == "plasticityMechanisms_R"
 
 
 def test_the_same_input_gives_the_same_output(flat: Flat) -> None:

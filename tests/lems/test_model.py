@@ -175,6 +175,13 @@ def test_an_id_used_twice(build: Build) -> None:
         build(one + '<ionChannelPassive id="a" conductance="2pS"/>')
 
 
+def test_nesting_is_bounded(build: Build) -> None:
+    nest = '<ComponentType name="nest"><Children name="inner" type="nest"/></ComponentType>'
+    build(nest + '<nest id="x">' + "<nest>" * 90 + "</nest>" * 90 + "</nest>")
+    with pytest.raises(LemsError, match="nested deeper than 100 levels"):
+        build(nest + '<nest id="x">' + "<nest>" * 1500 + "</nest>" * 1500 + "</nest>")
+
+
 def test_zero_needs_no_unit(build: Build) -> None:
     model = build('<expOneSynapse id="s" gbase="1nS" erev="0" tauDecay="1ms"/>')
     assert model.component("s").parameters["erev"] == 0.0
