@@ -1,0 +1,44 @@
+"""Columns: read-only numpy arrays of one length."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import NetworkError
+
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+
+
+def frozen(values: npt.ArrayLike, dtype: Any) -> npt.NDArray[Any]:
+    """A read-only array; a copy only where the caller still could write to it."""
+    array = np.asarray(values, dtype=dtype)
+    if array.flags.writeable:
+        array = array.view() if array.base is None and not isinstance(values, np.ndarray) else array.copy()
+        array.flags.writeable = False
+    return array
+
+
+def filled(values: npt.ArrayLike | None, count: int, default: float, dtype: Any) -> npt.NDArray[Any]:
+    """The column, or ``count`` times the default where there is none."""
+    return frozen(np.full(count, default, dtype=dtype) if values is None else values, dtype)
+
+
+def same_length(owner: str, columns: dict[str, npt.NDArray[Any] | None], place: dict[str, Any]) -> int:
+    """The common length of the columns; NetworkError that names both sides if they disagree."""
+    lengths = {name: len(column) for name, column in columns.items() if column is not None}
+    counts = set(lengths.values())
+    if len(counts) > 1:
+        shown = ", ".join(f"{name} {length}" for name, length in lengths.items())
+        raise NetworkError(f"the columns of {owner} have different lengths: {shown}", **place)
+    return counts.pop() if counts else 0
+
+
+def in_range(owner: str, column: Ints, size: int, what: str, place: dict[str, Any]) -> None:
+    """NetworkError if a row index points outside a population of ``size`` cells."""
+    if len(column) and (int(column.min()) < 0 or int(column.max()) >= size):
+        bad = int(column.min()) if int(column.min()) < 0 else int(column.max())
+        raise NetworkError(f"{owner} refers to cell {bad} of {what}, which has {size} cells", **place)

@@ -1,0 +1,112 @@
+"""Network: the hub. Populations, projections and inputs as columns, and the components they are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from typing import Any
+
+from ..element import Element
+from ..errors import NetworkError
+from .columns import in_range
+from .population import Population
+from .projection import InputList, Projection
+
+
+@dataclass(eq=False)
+class Network:
+    """A network, or a document without one (``id`` None): then it holds components only.
+
+    ``temperature`` in K or None. ``components`` are the top-level elements of the document and of all it includes
+    (cells, channels, synapses ...). ``extra`` keeps what has no column, in document order: notes, annotation, regions,
+    layouts, spaces, cellSets, extracellularProperties and unknown elements. gids are dense from 0 in the order of the
+    populations. Raises NetworkError for a dangling population, a row out of range or an id that is used twice.
+    """
+
+    id: str | None
+    populations: dict[str, Population] = field(default_factory=dict)
+    projections: list[Projection] = field(default_factory=list)
+    inputs: list[InputList] = field(default_factory=list)
+    temperature: float | None = None
+    type: str | None = None
+    components: list[Element] = field(default_factory=list)
+    attributes: dict[str, str] = field(default_factory=dict)
+    extra: list[Element] = field(default_factory=list)
+    order: list[tuple[str, str]] = field(default_factory=list)
+    """(tag, id) of the children in document order, for writing them back in that order"""
+    file: str | None = None
+    line: int | None = None
+
+    def __post_init__(self) -> None:
+        offset = 0
+        for name, population in self.populations.items():
+            if name != population.id:
+                raise ValueError(f"population '{population.id}' is filed under '{name}'")
+            population.offset = offset
+            offset += population.size
+        self._unique("projection", self.projections)
+        self._unique("input list", self.inputs)
+        for projection in self.projections:
+            pre = self.population(projection.presynaptic, projection, "presynapticPopulation")
+            post = self.population(projection.postsynaptic, projection, "postsynapticPopulation")
+            owner, place = f"projection '{projection.id}'", projection.place()
+            in_range(owner, projection.pre, pre.size, f"population '{pre.id}'", place)
+            in_range(owner, projection.post, post.size, f"population '{post.id}'", place)
+        for inputs in self.inputs:
+            population = self.population(inputs.population, inputs, "population")
+            in_range(f"input list '{inputs.id}'", inputs.target, population.size, f"population '{population.id}'",
+                     inputs.place())  # fmt: skip
+
+    def _unique(self, what: str, items: Iterable[Projection | InputList]) -> None:
+        seen: set[str] = set()
+        for item in items:
+            if item.id in seen:
+                raise NetworkError(f"the {what} id '{item.id}' is used twice; ids must differ", **item.place())
+            seen.add(item.id)
+
+    def population(self, id: str, owner: Projection | InputList | None = None, role: str = "population") -> Population:
+        """The population with this id; NetworkError with the nearest ids if there is none."""
+        found = self.populations.get(id)
+        if found is None:
+            near = get_close_matches(id, list(self.populations), 3) or list(self.populations)[:3]
+            hint = f"; there are {', '.join(near)}" if near else "; the network has none"
+            place: dict[str, Any] = owner.place() if owner is not None else {"file": self.file, "line": self.line}
+            raise NetworkError(f"{role}='{id}' names no population of network '{self.id}'{hint}", **place)
+        return found
+
+    @property
+    def size(self) -> int:
+        """The number of cells."""
+        return sum(population.size for population in self.populations.values())
+
+    @property
+    def connections(self) -> int:
+        """The number of connections of all kinds."""
+        return sum(len(projection) for projection in self.projections)
+
+    def summary(self) -> dict[str, Any]:
+        """Counts, as plain values for JSON."""
+        return {
+            "id": self.id,
+            "temperature_K": self.temperature,
+            "cells": self.size,
+            "connections": self.connections,
+            "inputs": sum(len(inputs) for inputs in self.inputs),
+            "populations": {p.id: {"component": p.component, "size": p.size} for p in self.populations.values()},
+            "projections": {
+                p.id: {"kind": p.kind, "from": p.presynaptic, "to": p.postsynaptic, "connections": len(p)}
+                for p in self.projections
+            },
+            "input_lists": {i.id: {"component": i.component, "population": i.population, "inputs": len(i)}
+                            for i in self.inputs},
+            "components": len(self.components),
+        }  # fmt: skip
+
+    def __repr__(self) -> str:
+        lines = [f"<Network {self.id}: {self.size} cells, {self.connections} connections, {len(self.components)} components"]
+        lines += [f"  {population!r}" for population in self.populations.values()]
+        lines += [f"  {projection!r}" for projection in self.projections[:20]]
+        lines += [f"  ... {len(self.projections) - 20} more projections"] if len(self.projections) > 20 else []
+        lines += [f"  {inputs!r}" for inputs in self.inputs[:10]]
+        return "\n".join(lines) + ">"

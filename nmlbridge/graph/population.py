@@ -1,0 +1,100 @@
+"""Populations: cells of one component, as columns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..element import Element
+from ..errors import NetworkError
+from .columns import Floats, Ints, frozen, same_length
+
+
+@dataclass(eq=False)
+class Population:
+    """Cells of one component.
+
+    ``instance_ids`` (n,) int64 are the ids of the document, in its order; a row is a place in that order. ``positions``
+    (n, 3) float64 in um, or None where the document states a size only. ``offset`` is the gid of row 0, given by the
+    Network. ``extra`` keeps what has no column (notes, annotation, layout ...), in document order. ``type`` is
+    "populationList" where instances are listed.
+    """
+
+    id: str
+    component: str
+    instance_ids: Ints
+    positions: Floats | None = None
+    properties: dict[str, str] = field(default_factory=dict)
+    type: str | None = None
+    attributes: dict[str, str] = field(default_factory=dict)
+    extra: list[Element] = field(default_factory=list)
+    file: str | None = None
+    line: int | None = None
+    offset: int = 0
+
+    def __post_init__(self) -> None:
+        self.instance_ids = frozen(self.instance_ids, np.int64)
+        if self.positions is not None:
+            self.positions = frozen(self.positions, np.float64).reshape(-1, 3)
+        place = self.place()
+        same_length(f"population '{self.id}'", {"instances": self.instance_ids, "positions": self.positions}, place)
+        if not self._plain and len(np.unique(self.instance_ids)) != len(self.instance_ids):
+            ids, counts = np.unique(self.instance_ids, return_counts=True)
+            raise NetworkError(
+                f"the instance id {ids[counts > 1][0]} is used twice in population '{self.id}'; ids must differ", **place
+            )
+
+    @classmethod
+    def sized(cls, id: str, component: str, size: int, **more: Any) -> Population:
+        """A population that states a size only; instances are 0 .. size-1."""
+        return cls(id, component, np.arange(size, dtype=np.int64), **more)
+
+    def place(self) -> dict[str, Any]:
+        """Where it stands, for an error."""
+        return {"file": self.file, "line": self.line, "component": self.id}
+
+    @property
+    def size(self) -> int:
+        """The number of cells."""
+        return len(self.instance_ids)
+
+    @cached_property
+    def _plain(self) -> bool:
+        """Whether the ids are 0 .. n-1 in order, so that an id is a row."""
+        return bool(np.array_equal(self.instance_ids, np.arange(len(self.instance_ids))))
+
+    @cached_property
+    def _order(self) -> Ints:
+        return np.argsort(self.instance_ids, kind="stable")
+
+    def rows_of(self, ids: npt.ArrayLike) -> Ints:
+        """The rows of instance ids; -1 for an id that is not there."""
+        wanted = np.asarray(ids, dtype=np.int64)
+        if self._plain:
+            return np.where((wanted >= 0) & (wanted < self.size), wanted, -1)
+        if not self.size:
+            return np.full(wanted.shape, -1, dtype=np.int64)
+        at = np.searchsorted(self.instance_ids, wanted, sorter=self._order)
+        rows = self._order[np.minimum(at, self.size - 1)]
+        return np.where(self.instance_ids[rows] == wanted, rows, -1)
+
+    def row_of(self, id: int) -> int | None:
+        """The row of one instance id, or None."""
+        row = int(self.rows_of(np.array([id]))[0])
+        return None if row < 0 else row
+
+    @property
+    def gids(self) -> Ints:
+        """The gids of all cells (n,)."""
+        return np.arange(self.offset, self.offset + self.size, dtype=np.int64)
+
+    def __len__(self) -> int:
+        return self.size
+
+    def __repr__(self) -> str:
+        where = "" if self.positions is None else ", positioned"
+        return f"<Population {self.id}: {self.size} cells of {self.component}{where}>"
