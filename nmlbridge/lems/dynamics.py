@@ -182,9 +182,9 @@ def parse_path(text: str) -> tuple[Step, ...]:
 
 
 def attribute(element: Element, name: str) -> str:
-    """A mandatory attribute; LemsError with file and line if it is missing."""
+    """A mandatory attribute; LemsError with file and line if it is missing or empty."""
     value = element.get(name)
-    if value is None:
+    if not value:
         raise LemsError(f"<{element.tag}> lacks the attribute '{name}'", file=element.file, line=element.line)
     return value
 

@@ -247,7 +247,10 @@ class Scope:
     def _property(self, node: Node, name: str) -> str:
         member = node.type.properties.get(name) or node.type.hidden_properties[name]
         dimension = self.dimension(node, member.dimension)
-        default = self.library.convert(member.default, dimension) if member.default is not None else 0.0
+        try:
+            default = self.library.convert(member.default, dimension) if member.default is not None else 0.0
+        except LemsError as error:
+            raise node.component.error(f"property {name} of the type '{node.type.name}': {error.message}") from None
         flat_name = node.symbols[name] = self.names.unique(node.prefix + name)
         if node is self.root:
             self.flat.properties[flat_name] = Property(default, dimension, node.path(name))
