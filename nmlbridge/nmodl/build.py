@@ -56,7 +56,7 @@ def build(eq: Equations, role: Role, name: str, comment: tuple[str, ...]) -> Mec
     held = Name("v_hold") if drives and current is not None and "v_hold" in names(current) else None
     ranges: list[str] = []
     recorded = [n for n in eq.derived if n in eq.keep]
-    varying = constants(eq)
+    varying = constants(eq, *([] if current is None else [current]))
     random = any(calls(expr, "random") for expr in eq.expressions())
     after: list[Stmt] = [Set("v_hold", Name("v"))] if held is not None else []
     receive = net_receive(eq, handling, emits, after)
@@ -352,7 +352,7 @@ def _breakpoint(
         body.append(Line("SOLVE states METHOD cnexp"))
     body += [Line(f"SOLVE {name} METHOD sparse") for name in schemes]
     if steps:
-        body.append(Line("SOLVE step"))
+        body.append(Line("SOLVE look"))
     needed = set(recorded)
     tail: list[Stmt] = []
     target = "i_m" if role.ion is None or role.kind != "density" else f"i{role.ion}"
@@ -449,7 +449,7 @@ def _shareable(
             return False
         for action in event.actions:
             if isinstance(action, Emit):
-                return False
+                continue  # nobody listens to a synapse
             split = linear(simplify(eq.expand(action.expr, states)), action.variable)
             if split is None or split[0] != Num(1.0) or names(split[1]) & states:
                 return False

@@ -136,9 +136,16 @@ def net_receive(eq: Equations, handling: Handling, emits: bool, after: list[Stmt
     """The body of NET_RECEIVE: flag 0 is an event from outside, 1 sets the watches, the others are conditions."""
     body: list[Stmt] = []
     arrived: list[Stmt] = []
+    guarded: list[tuple[Expr | None, tuple[Stmt, ...]]] = []
     for event in eq.events:
         done = perform(eq, event.actions, emits)
-        arrived += done if event.regime is None or not done else [If(((in_regime(event.regime), tuple(done)),))]
+        if event.regime is None:
+            arrived += done
+        else:
+            guarded.append((in_regime(event.regime), tuple(done)))
+    if guarded:
+        # one regime acts on an event, even if it leaves for another one
+        arrived.insert(0, If(tuple(guarded)))
     if arrived:
         body.append(If(((Cmp("==", Name("flag"), Num(0.0)), tuple(arrived)),)))
     cases: list[tuple[Expr, Condition, Expr | None]] = []

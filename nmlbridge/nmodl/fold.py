@@ -176,7 +176,7 @@ def ordered(derived: dict[str, Expr]) -> dict[str, Expr]:
     return result
 
 
-def constants(eq: Equations) -> dict[str, Array]:
-    """The parameters that differ between members and are used by some expression."""
-    used = eq.used()
+def constants(eq: Equations, *more: Expr) -> dict[str, Array]:
+    """The parameters that are left as names, in the equations or in the expressions given besides."""
+    used = eq.used().union(*(names(expr) for expr in more))
     return {name: column for name, column in eq.values.items() if name in used}

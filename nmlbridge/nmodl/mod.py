@@ -178,7 +178,7 @@ def to_nmodl(mod: Mod) -> str:
         blocks.append(("DERIVATIVE states", mod.derivative))
     blocks += [(f"KINETIC {name}", body) for name, body in mod.kinetics]
     if mod.procedure:
-        blocks.append(("PROCEDURE step()", mod.procedure))
+        blocks.append(("PROCEDURE look()", mod.procedure))
     if mod.net_receive or mod.net_args:
         blocks.append((f"NET_RECEIVE({', '.join(mod.net_args) or 'w'})", mod.net_receive))
     for title, body in blocks:

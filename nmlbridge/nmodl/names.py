@@ -10,7 +10,7 @@ from collections.abc import Iterable
 _RESERVED = set(
     """
     v t dt celsius diam area e i ina ik ica cai cao nai nao ki ko ena ek eca E PI F R FARADAY
-    rng flag w weight states step rates heaviside factorial_of nseg L Ra cm secondorder second_order
+    rng flag w weight states look rates heaviside factorial_of nseg L Ra cm secondorder second_order
     sin cos tan sinh cosh tanh exp log log10 sqrt fabs abs ceil floor pow fmod min max random factorial
     if else while for from to return VERBATIM LOCAL SOLVE METHOD STATE INITIAL BREAKPOINT NEURON UNITS PARAMETER
     ASSIGNED KINETIC DERIVATIVE PROCEDURE FUNCTION NET_RECEIVE CONDUCTANCE WATCH TABLE DEPEND DEFINE INCLUDE BEFORE AFTER
