@@ -56,6 +56,11 @@ class Network:
                 self._artificial(population)
             else:
                 self._cells(population, templates[population["template"]])
+        for population in spec.get("populations", ()):
+            if "template" in population:
+                template = templates[population["template"]]
+                for gid in local(population["first_gid"], population["size"], self.rank, self.ranks):
+                    template.start(self.cells[gid])
         for group in spec.get("points", ()):
             self._points(group)
         for group in spec.get("generators", ()):
@@ -117,14 +122,14 @@ class Network:
     # point processes and events
 
     def _points(self, spec: Mapping[str, Any]) -> None:
-        gids = self.program.column(spec["gid"])
+        gids = self._integers(spec["gid"])
         group = self.groups[spec["id"]] = Group(spec["id"], spec["mechanism"], gids)
         make = getattr(self.h, spec["mechanism"])
         rows = self._mine(gids)
         places = zip(
             rows.tolist(),
             gids[rows].tolist(),
-            self.program.column(spec["section"])[rows].tolist(),
+            self._integers(spec["section"])[rows].tolist(),
             self.program.column(spec["x"])[rows].tolist(),
             strict=True,
         )
@@ -134,7 +139,7 @@ class Network:
         self.tick(len(rows))
 
     def _generators(self, spec: Mapping[str, Any]) -> None:
-        gids = self.program.column(spec["gid"])
+        gids = self._integers(spec["gid"])
         group = self.generators[spec["id"]] = Group(spec["id"], spec["mechanism"], gids)
         make = getattr(self.h, spec["mechanism"])
         rows = self._mine(gids)
@@ -147,8 +152,8 @@ class Network:
         self.tick(len(rows))
 
     def _netcons(self, spec: Mapping[str, Any]) -> None:
-        sources, targets = self.program.column(spec["source_gid"]), self._target(spec["points"])
-        rows = self._mine(targets.gids[self.program.column(spec["index"])])
+        sources, targets = self._integers(spec["source_gid"]), self._target(spec["points"])
+        rows = self._mine(targets.gids[self._integers(spec["index"])])
         gid_of, connect = sources.tolist(), self.pc.gid_connect
         elsewhere = owner(sources, self.ranks) != self.rank
         self._connect(spec, rows, lambda row, target: connect(gid_of[row], target), elsewhere)
@@ -166,7 +171,7 @@ class Network:
         NEURON asks for 1e-10 ms more than dt; it delivers such an event at the same step.
         """
         members = self._members(spec)
-        index = self.program.column(spec["index"])[rows]
+        index = self._integers(spec["index"])[rows]
         weight = self.program.column(spec["weight"])[rows]
         delay = self.program.column(spec["delay"])[rows].astype(float)
         if elsewhere is not None and self.ranks > 1:
@@ -213,14 +218,14 @@ class Network:
                         self.pc.source_var(self._pointer(section(x), variable), sid, sec=section)
             else:
                 group = self.groups[variable["points"]]
-                distinct, number = np.unique(self.program.column(variable["index"]), return_inverse=True)
+                distinct, number = np.unique(self._integers(variable["index"]), return_inverse=True)
                 for sid, row in enumerate(distinct.tolist(), base):
                     if row in group.members:
                         point = group.members[row]
                         pointer = self._pointer(point, variable["variable"])
                         self.pc.source_var(pointer, sid, sec=point.get_segment().sec)
             targets = self.groups[spec["points"]].members
-            rows = self.program.column(spec["index"]).tolist()
+            rows = self._integers(spec["index"]).tolist()
             for sid, row in zip((number.reshape(-1) + base).tolist(), rows, strict=True):
                 if row in targets:
                     self.pc.target_var(targets[row], self._pointer(targets[row], spec["variable"]), sid)
@@ -235,6 +240,10 @@ class Network:
             return self.cells[gid].sections[index]
         except (KeyError, IndexError):
             raise SimulatorError(f"'{who}' refers to section {index} of cell {gid}, which is not there") from None
+
+    def _integers(self, reference: str) -> NDArray[np.int64]:
+        """A table of gids, indices or sections, whatever number type it was stored as."""
+        return self.program.column(reference).astype(np.int64, copy=False)
 
     def _mine(self, gids: NDArray[np.int64]) -> NDArray[np.int64]:
         """The rows whose cell is on this rank."""

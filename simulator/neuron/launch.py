@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -42,8 +43,17 @@ def run_program(
     starter, extra = launch_command(ranks) if ranks > 1 else ([], {})
     report = progress or (lambda phase, done, total: None)
     start = time.perf_counter()
-    library = compile_mods(program.mods, progress=lambda done, total: report("compile", done, total))
-    compiled = {"seconds": time.perf_counter() - start, "peak_mb": 0.0}
+    built = False
+
+    def compiling(done: float, total: float) -> None:
+        nonlocal built
+        built = True
+        report("compile", done, total)
+
+    library = compile_mods(program.mods, progress=compiling)
+    # the largest process that this one has started; 0 if the cache had everything
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e6
+    compiled = {"seconds": time.perf_counter() - start, "peak_mb": peak if built else 0.0}
     folder = Path(keep).absolute() if keep is not None else Path(tempfile.mkdtemp(prefix="nmlbridge-"))
     try:
         program.save(folder / "program")

@@ -6,7 +6,9 @@ Vectors are copied into the output file and emptied, so memory does not grow wit
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -98,31 +100,65 @@ class Recorder:
                     return group.members[gid - int(group.gids[0])]
         raise LookupError
 
-    def fill_constants(self, output: NDArray[np.float64]) -> None:
+    def fill_constants(self, output: ColumnFile) -> None:
         """Write the columns that never change."""
         for row, value in self.constants:
-            output[row, :] = value
+            output.write(row, 0, np.full(output.samples, value))
 
-    def take(self, output: NDArray[np.float64]) -> None:
-        """Move the samples since the last call into ``output`` (columns, samples), converted to SI."""
+    def take(self, output: ColumnFile) -> None:
+        """Move the samples since the last call into ``output``, converted to SI."""
         if self.vectors:
             count = len(self.vectors[0])
             skip = -self.seen % self.every
             start = -(-self.seen // self.every)
-            stop = min(start + len(range(skip, count, self.every)), output.shape[1])
+            stop = min(start + len(range(skip, count, self.every)), output.samples)
             raw = [vector.as_numpy()[skip :: self.every][: stop - start] for vector in self.vectors]
             for row, offset, terms in self.columns:
                 value = raw[terms[0][0]] * terms[0][1]
                 for index, scale in terms[1:]:
                     value += raw[index] * scale
                 value += offset
-                output[row, start:stop] = value
+                output.write(row, start, value)
                 if not np.isfinite(value[-1:]).all():
                     self.not_finite.add(row)
             del raw
             for vector in self.vectors:
                 vector.resize(0)
             self.seen += count
+
+
+class ColumnFile:
+    """A .npy file of shape (columns, samples) that several processes write into, each its own rows.
+
+    Plain writes, not a mapped array: the pages of a map would count as memory of the process.
+    """
+
+    def __init__(self, path: Path, columns: int, samples: int, create: bool = False) -> None:
+        self.path, self.samples = path, samples
+        if create and columns:
+            np.lib.format.open_memmap(path, "w+", np.float64, (columns, samples)).flush()
+        elif create:
+            np.save(path, np.zeros((0, samples)), allow_pickle=False)
+        self.columns = columns
+        self.stream: io.FileIO | None = None
+
+    def open(self) -> None:
+        """Once the file is there, get ready to write."""
+        self.stream = io.FileIO(self.path, "r+")
+        self.start = self.path.stat().st_size - 8 * self.columns * self.samples  # after the header
+
+    def write(self, row: int, first: int, values: NDArray[np.float64]) -> None:
+        """Put ``values`` into a row from sample ``first`` on."""
+        assert self.stream is not None
+        self.stream.seek(self.start + 8 * (row * self.samples + first))
+        data = memoryview(values.tobytes())
+        while data:
+            data = data[self.stream.write(data) :]
+
+    def close(self) -> None:
+        """Nothing more will be written by this process."""
+        if self.stream is not None:
+            self.stream.close()
 
 
 class Spikes:

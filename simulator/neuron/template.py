@@ -46,7 +46,7 @@ class _Section:
     Ra: float
     geometry: tuple[Any, ...]  # four Vectors of 3-D points, or L and diam
     cm: float | list[float]
-    v_init: float | list[float] | None
+    v_init: list[float] | None
     inserts: list[tuple[str, list[tuple[str, float | list[float]]]]] = field(default_factory=list)
     ions: list[tuple[str, list[tuple[str, float | list[float]]]]] = field(default_factory=list)
 
@@ -86,7 +86,7 @@ class Template:
                 section.get("Ra", 35.4),
                 self._geometry(program, section),
                 cm[i],
-                v_init.get(i),
+                None if v_init.get(i) is None else _each(v_init[i], section["nseg"]),
             )
             for i, section in enumerate(spec["sections"])
         ]
@@ -136,17 +136,25 @@ class Template:
             for ion, concentrations in spec.ions:
                 self._ion(section, ion, concentrations)
             if spec.v_init is not None:
-                _along(section, "v", spec.v_init)
-                last = spec.v_init[-1] if isinstance(spec.v_init, list) else spec.v_init
-                section(1).v = last
-                if spec.parent < 0:
-                    section(0).v = spec.v_init[0] if isinstance(spec.v_init, list) else spec.v_init
+                # segment by segment: setting v of a whole section visits all sections there are
+                for segment, v in zip(section, spec.v_init, strict=True):
+                    segment.v = v
+                section(1).v = spec.v_init[-1]
         for mechanism, index, x, parameters in self.points:
             point = getattr(h, mechanism)(cell.sections[index](x))
             for parameter, value in parameters:
                 setattr(point, parameter, value)
             cell.points.append(point)
         return cell
+
+    def start(self, cell: Cell) -> None:
+        """Set the voltage at the open ends of the roots; to be called when all cells are there.
+
+        Access to end 0 makes NEURON sort its sections, which must not happen for every cell.
+        """
+        for section, spec in zip(cell.sections, self.sections, strict=True):
+            if spec.parent < 0 and spec.v_init is not None:
+                section(0).v = spec.v_init[0]
 
     def _ion(self, section: Any, ion: str, values: Sequence[tuple[str, float | list[float]]]) -> None:
         """Set an ion's values so that initialisation keeps them.
@@ -175,6 +183,10 @@ def _along(section: Any, name: str, value: float | list[float]) -> None:
             setattr(segment, name, one)
     else:
         setattr(section, name, value)
+
+
+def _each(value: float | list[float], count: int) -> list[float]:
+    return value if isinstance(value, list) else [value] * count
 
 
 def _uniform(values: NDArray[Any]) -> float | list[float]:

@@ -20,12 +20,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ...errors import SimulatorError
 from ..program import Program
 from .build import Network
-from .record import Recorder, Spikes
+from .record import ColumnFile, Recorder, Spikes
 
 MARK = "@nmlbridge "
 _CHUNKS, _LONGEST = 100, 1000  # a chunk is a hundredth of the steps, and no more than so many
@@ -84,17 +83,13 @@ class Run:
             self.cvode.rtol(run["cvode"].get("rtol", 0.0))
 
     def _open(self) -> None:
-        """Make the output file; every rank maps it and writes its own columns."""
-        shape = (len(self.program.spec.get("recordings", ())), self.samples)
-        path = self.partial / "columns.npy"
+        """Make the output file; every rank writes its own columns."""
         if self.rank == 0:
             self.partial.mkdir(parents=True)
-            if shape[0] == 0:
-                np.save(path, np.zeros(shape), allow_pickle=False)
-            else:
-                np.lib.format.open_memmap(path, "w+", np.float64, shape).flush()
+        columns = len(self.program.spec.get("recordings", ()))
+        self.output = ColumnFile(self.partial / "columns.npy", columns, self.samples, create=self.rank == 0)
         self.pc.barrier()
-        self.output: NDArray[np.float64] = np.load(path, mmap_mode=None if shape[0] == 0 else "r+", allow_pickle=False)
+        self.output.open()
         self.recorder.fill_constants(self.output)
 
     def simulate(self) -> None:
@@ -124,8 +119,7 @@ class Run:
         """Put the ranks' parts together and move them into the output folder."""
         with self._phase("save"):
             self._progress("save", 0.0, 1.0)
-            if isinstance(self.output, np.memmap):
-                self.output.flush()
+            self.output.close()
             gids, times = self.spikes.arrays()
             within = times <= (self.duration + 0.5 * self.dt) * 1e-3
             np.save(self.partial / f"gids-{self.rank}.npy", gids[within], allow_pickle=False)
