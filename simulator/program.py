@@ -29,6 +29,7 @@ The keys of the specification::
     netcons      [{source_gid: "T:", points: id, index: "T:", weight: "T:" (n,) or (n,k), delay: "T:" ms}]
                  ``points`` of targets and netcons names a group of points, or a population: then the event goes to the
                  artificial cell, or to the cell's own point process ``template_point`` (0 if not given)
+                 (so may ``points`` in transfers and recordings)
     transfers    [{source_gid, source_section, source_x: "T:", source_variable: "v" | {points: id, index: "T:",
                    variable}, points: id, index: "T:", variable}]: values copied each step (gap junctions)
     recordings   [{column, scale, offset} and the place]: SI value = raw * scale + offset (1 and 0 if not given);

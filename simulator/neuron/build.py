@@ -65,6 +65,7 @@ class Network:
             self._points(group)
         for group in spec.get("generators", ()):
             self._generators(group)
+        self.spiking = _spiking(spec)
         for group in spec.get("netcons", ()):
             self._netcons(group)
         if spec.get("transfers"):
@@ -153,6 +154,9 @@ class Network:
 
     def _netcons(self, spec: Mapping[str, Any]) -> None:
         sources, targets = self._integers(spec["source_gid"]), self._target(spec["points"])
+        silent = np.setdiff1d(sources, self.spiking)
+        if len(silent):
+            raise SimulatorError(f"connections start from cell {silent[0]}, which sends no events")
         rows = self._mine(targets.gids[self._integers(spec["index"])])
         gid_of, connect = sources.tolist(), self.pc.gid_connect
         elsewhere = owner(sources, self.ranks) != self.rank
@@ -331,6 +335,16 @@ def _registered(h: Any) -> tuple[frozenset[str], frozenset[str], frozenset[str]]
             types.selected(name)
             found[2 if kind == 0 else 1 if types.is_artificial(index) else 0].add(name[0])
     return frozenset(found[0]), frozenset(found[1]), frozenset(found[2])
+
+
+def _spiking(spec: Mapping[str, Any]) -> NDArray[np.int64]:
+    """The gids of all cells, on whatever rank, that send events."""
+    ranges = [
+        np.arange(p["first_gid"], p["first_gid"] + p["size"])
+        for p in spec.get("populations", ())
+        if "artificial" in p or spec["templates"][p["template"]].get("source") is not None
+    ]
+    return np.concatenate(ranges) if ranges else np.zeros(0, dtype=np.int64)
 
 
 def _no_parameter(mechanism: str, name: str, place: str) -> SimulatorError:

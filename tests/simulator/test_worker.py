@@ -316,6 +316,9 @@ np.save("v.npy", np.array(v))
          "gbar_hh"),
         ({"netcons": [{"source_gid": "T:gid", "points": "gone", "index": "T:gid", "weight": "T:x", "delay": "T:x"}]},
          "'gone'"),
+        ({"templates": [programs.soma(source=None)],
+          "netcons": [{"source_gid": "T:gid", "points": "stim", "index": "T:gid", "weight": "T:x", "delay": "T:x"}]},
+         "cell 0, which sends no events"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_said_in_one_line(change: dict[str, Any], said: str) -> None:
