@@ -18,12 +18,13 @@ from .kinetics import blocks as kinetic_blocks
 from .mechanism import Mechanism, Role
 from .mod import Ion, Line, Mod, Set, Stmt, lifted, to_nmodl
 from .ode import derivative_block, derived_statements
+from .timing import BEFORE, Timing
 
 DENSITY_TO_NEURON = 1e-6  # nA/cm2 -> mA/cm2
 HOLD = 1e4  # 1/ms: rate at which a voltage that LEMS holds still is pulled back to its value
 
 
-def build(eq: Equations, role: Role, name: str, comment: tuple[str, ...]) -> Mechanism:
+def build(eq: Equations, role: Role, name: str, comment: tuple[str, ...], stagger: float | None = None) -> Mechanism:
     """The mechanism of a group in a role. Raises UnsupportedError for what NEURON has no place for."""
     coherent = eq.factors.get("t") == 1e3
     eq, ions = _bind(eq, role, coherent)
@@ -59,7 +60,12 @@ def build(eq: Equations, role: Role, name: str, comment: tuple[str, ...]) -> Mec
     varying = constants(eq, *([] if current is None else [current]))
     random = any(calls(expr, "random") for expr in eq.expressions())
     after: list[Stmt] = [Set("v_hold", Name("v"))] if held is not None else []
-    receive = net_receive(eq, handling, emits, after)
+    timing: Timing | None = None
+    if stagger is not None and not artificial:
+        farad = _farad(eq, capacitance) if capacitance is not None else None
+        timing = Timing(stagger, current if drives else None, farad)
+    receive = net_receive(eq, handling, emits, after, timing)
+    crossing = timing is not None and bool(handling.watched)
     if moved and receive:
         receive = [*moved, *receive]
     discrete = [n for n in eq.states if n not in eq.derivatives and n not in kinetic]
@@ -76,6 +82,8 @@ def build(eq: Equations, role: Role, name: str, comment: tuple[str, ...]) -> Mec
     breakpoint_body = _breakpoint(
         eq, role, current, recorded, bool(derivative_body), bool(procedure), [name for name, _ in schemes]
     )
+    if crossing:
+        breakpoint_body.append(Set(BEFORE, Name("v")))
     initial = _initial(
         eq, role, handling, discrete, moving, recorded, held is not None, bool(moved), [name for name, _ in schemes]
     )
@@ -91,8 +99,10 @@ def build(eq: Equations, role: Role, name: str, comment: tuple[str, ...]) -> Mec
         assigned.append("v_hold")
     if moved:
         assigned.append("t_last")
-    if handling.scheduled:
+    if handling.scheduled or (timing is not None and receive):
         assigned.append("dt")
+    if crossing:
+        assigned.append(BEFORE)
     if currents is not None and currents[1] not in {n for ion in ions for n in ion.write}:
         assigned.append(currents[1])
     if "area" in {n for expr in _all(eq) for n in names(expr)}:
@@ -252,10 +262,9 @@ def _cell_current(eq: Equations) -> tuple[Expr, Array, Equations]:
             slopes.append(slope)
     capacitance = 1.0 / slopes[0] if slopes else np.ones(eq.members)
     values = dict(eq.values)
-    if np.all(capacitance == capacitance[0]):
-        farad: Expr = Num(float(capacitance[0]))
-    else:
-        values["c_cell"], farad = capacitance, Name("c_cell")
+    farad = _farad(eq, capacitance)
+    if isinstance(farad, Name):
+        values[farad.id] = capacitance
     cases: list[tuple[Expr | None, Expr]] = []
     for condition, rest in active:
         if rest == ZERO and len(active) > 1:
@@ -265,6 +274,10 @@ def _cell_current(eq: Equations) -> tuple[Expr, Array, Equations]:
     current = cases[0][1] if len(cases) == 1 else Piecewise(tuple(cases))
     dimensions = {**eq.dimensions}
     return current, capacitance, replace(eq, values=values, dimensions=dimensions)
+
+
+def _farad(eq: Equations, capacitance: Array) -> Expr:
+    return Num(float(capacitance[0])) if np.all(capacitance == capacitance[0]) else Name("c_cell")
 
 
 def _start_voltage(eq: Equations) -> Array:

@@ -82,6 +82,7 @@ class Equations:
 
     def map(self, change: Callable[[Expr], Expr]) -> Equations:
         """A copy with ``change(expr)`` applied to every expression."""
+
         def actions(items: Iterable[Action]) -> tuple[Action, ...]:
             return tuple(Assign(a.variable, change(a.expr)) if isinstance(a, Assign) else a for a in items)
 

@@ -18,6 +18,7 @@ from .algebra import divide, linear, negate, simplify, subtract
 from .equations import Equations
 from .mod import If, Line, Set, Stmt, lifted
 from .ode import derived_statements
+from .timing import Timing, after_crossing, after_event, carry_voltage, dated, jump, touches
 
 FIRST_FLAG = 2
 FIRED = Num(-1.0)  # a condition has just acted; NEVER: it has not been scheduled yet
@@ -80,7 +81,7 @@ def _due(test: Expr) -> Expr | None:
     return simplify(divide(negate(split[1]), split[0]))
 
 
-def perform(eq: Equations, actions: tuple[Action, ...], emits: bool) -> list[Stmt]:
+def perform(eq: Equations, actions: tuple[Action, ...], emits: bool, timing: Timing | None = None) -> list[Stmt]:
     """The actions in order; derived variables have the values from before them."""
     needed: set[str] = set()
     for action in actions:
@@ -89,7 +90,10 @@ def perform(eq: Equations, actions: tuple[Action, ...], emits: bool) -> list[Stm
     body = derived_statements(eq, needed)
     for action in actions:
         if isinstance(action, Assign):
-            body += lifted(action.variable, action.expr)
+            if timing is not None:
+                body += jump(eq, timing, action.variable, action.expr)
+            else:
+                body += lifted(action.variable, action.expr)
         elif emits:
             body.append(Line("net_event(t)"))
     return body
@@ -132,13 +136,20 @@ def in_regime(regime: tuple[str, int]) -> Expr:
     return Cmp("==", Name(regime[0]), Num(float(regime[1])))
 
 
-def net_receive(eq: Equations, handling: Handling, emits: bool, after: list[Stmt]) -> list[Stmt]:
-    """The body of NET_RECEIVE: flag 0 is an event from outside, 1 sets the watches, the others are conditions."""
+def net_receive(
+    eq: Equations, handling: Handling, emits: bool, after: list[Stmt], timing: Timing | None = None
+) -> list[Stmt]:
+    """The body of NET_RECEIVE: flag 0 is an event from outside, 1 sets the watches, the others are conditions.
+
+    ``after`` follows every event; ``timing`` is None where events are exact (variable steps, event sources).
+    """
     body: list[Stmt] = []
     arrived: list[Stmt] = []
     guarded: list[tuple[Expr | None, tuple[Stmt, ...]]] = []
     for event in eq.events:
-        done = perform(eq, event.actions, emits)
+        done = perform(eq, event.actions, emits, timing)
+        if timing is not None and touches(eq, event.actions):
+            done += [*after, *carry_voltage(eq, timing, False)]
         if event.regime is None:
             arrived += done
         else:
@@ -147,6 +158,8 @@ def net_receive(eq: Equations, handling: Handling, emits: bool, after: list[Stmt
         # one regime acts on an event, even if it leaves for another one
         arrived.insert(0, If(tuple(guarded)))
     if arrived:
+        if timing is not None:
+            arrived = [*after_event(timing), *arrived]
         body.append(If(((Cmp("==", Name("flag"), Num(0.0)), tuple(arrived)),)))
     cases: list[tuple[Expr, Condition, Expr | None]] = []
     when: Expr | None
@@ -183,7 +196,15 @@ def net_receive(eq: Equations, handling: Handling, emits: bool, after: list[Stmt
                 guard = _both(guard, term)
         if guard is not None:
             statements += derived_statements(eq, names(guard))
-        actions = perform(eq, condition.actions, emits)
+        if timing is None:
+            actions = perform(eq, condition.actions, emits)
+        else:
+            crossed = None if when is not None else handling.watched[row - len(handling.scheduled)][1]
+            wanted = condition.actions if crossed is None else dated(condition.actions)
+            before = after_event(timing) if crossed is None else after_crossing(timing, crossed, True)
+            actions = [*before, *perform(eq, wanted, emits, timing)]
+            if touches(eq, condition.actions):
+                actions += [*after, *carry_voltage(eq, timing, crossed is not None)]
         if when is not None:
             actions = [Set(f"sent_{FIRST_FLAG + row}", FIRED), *actions]
         statements += actions if guard is None else [If(((guard, tuple(actions)),))]

@@ -57,6 +57,7 @@ class Catalogue:
 
     def __init__(self, report: Report, dump: Dump | None = None) -> None:
         self.report, self.dump = report, dump
+        self.stagger: float | None = 0.5
         self.requests: dict[tuple[object, ...], Request] = {}
         self.mods: dict[str, str] = {}
 
@@ -92,7 +93,7 @@ class Catalogue:
         for key, group in groups.items():
             first = group[0]
             members = [request.flat for request in group]
-            mechanism = compile_group(members, first.role, coherent=coherent[key],
+            mechanism = compile_group(members, first.role, coherent=coherent[key], stagger=self.stagger,
                                       record=frozenset(first.record), dump=self.dump)  # fmt: skip
             self.mods[f"{mechanism.name}.mod"] = mechanism.text
             for row, request in enumerate(group):

@@ -1,0 +1,133 @@
+"""When things really happen inside a step.
+
+A fixed-step run looks at thresholds once a step and hands over events at the next step, so a spike is seen up to a step late
+and a jump of a conductance acts up to a step off: errors of first order that no better integrator can mend. But the time of
+an event is known (NET_RECEIVE is called with it), and so is the voltage before and after a crossing. So
+
+- a jump of a state is carried to the time that the state stands for, with the state's own decay;
+- a crossing is dated by interpolation, and what a reset sets in motion is carried on to the end of the step;
+- what ends at a time within a step (a refractory period) is started from there.
+
+All of it is of second order in the step, vanishes with it, and is left out under variable steps, where events are exact.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..lems.expression import Bin, Call, Cmp, Expr, Name, Num, Piecewise, names, substitute
+from ..lems.flat import Action, Assign
+from .algebra import ZERO, add, derivative, divide, linear, multiply, simplify, subtract
+from .equations import Equations
+from .mod import If, Set, Stmt, lifted
+from .ode import derived_statements
+
+LATE, CROSSED, BEFORE, DRIVE = "late_", "crossed_", "v_before", "drive_"
+T, DT = Name("t"), Name("dt")
+
+
+@dataclass(frozen=True)
+class Timing:
+    """How a fixed-step run sees time. ``stagger``: states stand for this part of a step after the voltage.
+
+    ``current`` (nA, outward) and ``capacitance`` (nF) are those of a cell that drives the voltage of its section.
+    """
+
+    stagger: float
+    current: Expr | None = None
+    capacitance: Expr | None = None
+
+
+def after_event(timing: Timing) -> list[Stmt]:
+    """Set ``late_``: how long before the voltage's time (ms, may be negative) the event was that is being handled."""
+    steps = Call("ceil", Bin("-", Bin("/", T, DT), Num(0.5 + 1e-9)))
+    return [Set(LATE, Bin("-", Bin("*", DT, steps), T))]
+
+
+def after_crossing(timing: Timing, watch: Cmp, drives: bool) -> list[Stmt]:
+    """Set ``late_`` from where the voltage crossed, and ``drive_``: what moved it besides the cell's own current."""
+    now = simplify(subtract(watch.left, watch.right))
+    before = substitute(now, {"v": Name(BEFORE)})
+    body: list[Stmt] = [
+        *lifted("now_", now),
+        *lifted("was_", before),
+        Set(LATE, ZERO),
+        If(((
+            Cmp("<", Bin("*", Name("was_"), Name("now_")), ZERO),
+            (Set(LATE, Bin("/", Bin("*", DT, Name("now_")), Bin("-", Name("now_"), Name("was_")))),),
+        ),)),
+    ]  # fmt: skip
+    if drives and timing.current is not None and timing.capacitance is not None:
+        middle: dict[str, Expr] = {"v": multiply(Num(0.5), add(Name("v"), Name(BEFORE)))}
+        own = divide(substitute(timing.current, middle), timing.capacitance)
+        if not isinstance(timing.current, Piecewise):
+            slope = divide(subtract(Name("v"), Name(BEFORE)), DT)
+            body += lifted(DRIVE, simplify(add(slope, own)))
+        else:
+            body.append(Set(DRIVE, ZERO))
+            for condition, branch in timing.current.cases:
+                if "v_hold" in names(branch):
+                    continue
+                part = divide(substitute(branch, middle), timing.capacitance)
+                value = add(divide(subtract(Name("v"), Name(BEFORE)), DT), part)
+                body.append(If(((condition, (Set(DRIVE, value),)),)))
+    else:
+        body.append(Set(DRIVE, ZERO))
+    return body
+
+
+def dated(actions: tuple[Action, ...]) -> tuple[Action, ...]:
+    """Actions after a crossing mean the time of the crossing when they say t."""
+    then: dict[str, Expr] = {"t": Bin("-", T, Name(LATE))}
+    return tuple(Assign(a.variable, substitute(a.expr, then)) if isinstance(a, Assign) else a for a in actions)
+
+
+def jump(eq: Equations, timing: Timing, variable: str, expr: Expr) -> list[Stmt]:
+    """``variable = expr``; if that adds to a state that decays, carried on to the time that the state stands for."""
+    plain = lifted(variable, expr)
+    split = linear(expr, variable)
+    if variable not in eq.derivatives or split is None or simplify(split[0]) != Num(1.0):
+        return plain
+    increment = simplify(split[1])
+    if increment == ZERO:
+        return plain
+    elapsed = add(Name(LATE), multiply(Num(timing.stagger), DT))
+    moving = set(eq.states)
+    body: list[Stmt] = [*lifted("jump_", increment)]
+    own: Expr = ZERO
+    for name, rate in eq.derivatives.items():
+        slope = derivative(simplify(eq.expand(rate, moving)), variable)
+        if slope is None or not names(slope) <= set(eq.values):
+            continue
+        if name == variable:
+            own = slope
+        elif slope != ZERO:
+            body.append(Set(name, add(Name(name), multiply(slope, Name("jump_"), elapsed))))
+    carried = multiply(Name("jump_"), Call("exp", multiply(own, elapsed))) if own != ZERO else Name("jump_")
+    return [*body, Set(variable, add(Name(variable), carried))]
+
+
+def carry_voltage(eq: Equations, timing: Timing, crossing: bool) -> list[Stmt]:
+    """Move v on by what happens between the event and the voltage's time, unless the cell now holds it still."""
+    if timing.current is None or timing.capacitance is None:
+        return []
+    drive: Expr = Name(DRIVE) if crossing else ZERO
+    cases = timing.current.cases if isinstance(timing.current, Piecewise) else ((None, timing.current),)
+    branches: list[tuple[Expr | None, tuple[Stmt, ...]]] = []
+    for condition, branch in cases:
+        if "v_hold" in names(branch):
+            branches.append((condition, ()))
+            continue
+        slope = simplify(subtract(drive, divide(branch, timing.capacitance)))
+        body = (*lifted("slope_", slope), Set("v", add(Name("v"), multiply(Name(LATE), Name("slope_")))))
+        branches.append((condition, body))
+    while branches and not branches[-1][1]:
+        branches.pop()
+    needed = {n for _, branch in cases for n in names(branch)}
+    return [*derived_statements(eq, needed), If(tuple(branches))]
+
+
+def touches(eq: Equations, actions: tuple[Action, ...]) -> bool:
+    """Whether the actions set the voltage or the regime, so that the voltage must be carried on."""
+    regimes = {name for name, regime in eq.states.items() if regime}
+    return any(isinstance(a, Assign) and (a.variable == "v" or a.variable in regimes) for a in actions)
