@@ -250,7 +250,8 @@ def main(arguments: Sequence[str]) -> int:
         run.save()
         if ranks > 1:
             run.h.quit()  # ends MPI, and this process
-        return 0
+        sys.stdout.flush()
+        os._exit(0)  # everything is on disk; taking a large network apart would take longer than building it
     except BaseException as fault:
         shutil.rmtree(out / ".partial", ignore_errors=True)
         kind = type(fault).__name__

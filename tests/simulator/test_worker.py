@@ -59,6 +59,17 @@ def test_record_every_keeps_one_step_of_so_many() -> None:
     np.testing.assert_allclose(some.time, every.time[::7], atol=1e-15)
 
 
+def test_a_duration_that_is_no_multiple_of_the_step_ends_before_it() -> None:
+    results = run_program(programs.one_cell(run=programs.run(dt=0.03, duration=1.0)))
+    assert results.columns.shape[1] == len(results.time) == 34
+    assert results.time[-1] == pytest.approx(0.99e-3)
+
+
+def test_nothing_recorded_is_no_failure() -> None:
+    results = run_program(programs.one_cell(recordings=[], spikes=[]))
+    assert results.columns.shape == (0, 401) and len(results.spike_times) == 0
+
+
 def test_cvode_agrees_and_samples_at_the_same_times() -> None:
     fixed = run_program(programs.one_cell(run=programs.run(dt=0.001)))
     free = run_program(programs.one_cell(run=programs.run(dt=0.025, cvode={"atol": 1e-6, "rtol": 0.0})))
