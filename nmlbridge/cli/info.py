@@ -13,7 +13,6 @@ from .options import say_notes
 from .progress import ProgressBar
 
 if TYPE_CHECKING:
-    from ..graph import Network
     from ..neuroml import Document
 
 _MOST_ROWS = 30  # of one kind on the terminal; --json has them all
@@ -51,28 +50,7 @@ def _facts(document: Document, title: str) -> dict[str, Any]:
         "files": [str(file.path) for file in document.files],
         "target": document.target,
         "components": dict(tags.most_common()),
-        "networks": [_network_facts(network) for network in document.networks],
-    }
-
-
-def _network_facts(network: Network) -> dict[str, Any]:
-    return {
-        "id": network.id,
-        "temperature": network.temperature,
-        "populations": {p.id: {"component": p.component, "size": p.size} for p in network.populations.values()},
-        "projections": {
-            p.id: {
-                "kind": p.kind,
-                "presynaptic": p.presynaptic,
-                "postsynaptic": p.postsynaptic,
-                "connections": len(p.pre),
-            }
-            for p in network.projections
-        },
-        "inputs": {
-            i.id: {"component": i.component, "population": i.population, "inputs": len(i.target)}
-            for i in network.inputs
-        },
+        "networks": [network.summary() for network in document.networks],
     }
 
 
@@ -82,22 +60,19 @@ def _say(facts: dict[str, Any]) -> None:
         _rows(f"{len(facts['files'])} files", facts["files"])
     _rows("components", [f"{count} {tag}" for tag, count in facts["components"].items()])
     for network in facts["networks"]:
-        cells = sum(p["size"] for p in network["populations"].values())
-        links = sum(p["connections"] for p in network["projections"].values())
-        warmth = f", {network['temperature'] - 273.15:g} degC" if network["temperature"] is not None else ""
-        print(f"network {network['id']}: {cells} cells, {links} connections{warmth}")
+        warmth = network["temperature_K"]
+        celsius = f", {warmth - 273.15:g} degC" if warmth is not None else ""
+        print(f"network {network['id']}: {network['cells']} cells, {network['connections']} connections{celsius}")
         _rows("populations", [f"{id}: {p['size']} {p['component']}" for id, p in network["populations"].items()])
         _rows(
             "projections",
             [
-                f"{id}: {p['connections']} {p['kind']} from {p['presynaptic']} to {p['postsynaptic']}"
+                f"{id}: {p['connections']} {p['kind']} from {p['from']} to {p['to']}"
                 for id, p in network["projections"].items()
             ],
         )
-        _rows(
-            "inputs",
-            [f"{id}: {i['inputs']} {i['component']} to {i['population']}" for id, i in network["inputs"].items()],
-        )
+        inputs = network["input_lists"].items()
+        _rows("inputs", [f"{id}: {i['inputs']} {i['component']} to {i['population']}" for id, i in inputs])
 
 
 def _rows(title: str, rows: list[str]) -> None:
