@@ -19,7 +19,7 @@ _RESERVED = set(
     int double float char void bool auto const static struct class public private namespace template this new delete
     operator switch case default break continue do goto sizeof typedef union enum extern inline register volatile
     signed unsigned short long true false using virtual friend try catch throw and or not xor asm mutable explicit
-    y J I _t _v nan inf hoc_exp net_send net_event net_move at_time state_discontinuity scop_random printf
+    y J I j jn yn y1 j1 gamma _t _v nan inf new hoc_exp net_send net_event net_move at_time state_discontinuity scop_random printf
     """.split()
 )
 _UNSAFE = re.compile(r"[^A-Za-z0-9_]")

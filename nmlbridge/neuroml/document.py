@@ -1,0 +1,148 @@
+"""Document: one or more files as read, includes resolved."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ..element import Element
+from ..errors import DocumentError
+from ..graph import Network
+from ..lems import Library, load_core
+from ..report import Report
+from .includes import find_include, include_of
+from .networks import build_network
+from .xml_read import Rows, read_tree
+
+ROOTS = {"Lems": "lems", "LEMS": "lems", "neuroml": "neuroml"}
+HDF5_SUFFIXES = (".h5", ".hdf5")
+
+
+@dataclass
+class SourceFile:
+    """One file of a document: ``kind`` is lems, neuroml or hdf5."""
+
+    path: Path
+    root: Element
+    kind: str
+    rows: dict[int, Rows] = field(default_factory=dict)
+    networks: list[Network] = field(default_factory=list)
+
+
+@dataclass
+class Document:
+    """The files of a model, included ones before those that include them; networks as columns."""
+
+    path: Path
+    files: list[SourceFile]
+    networks: list[Network] = field(default_factory=list)
+    target: str | None = None
+
+    @property
+    def main(self) -> SourceFile:
+        """The file that was asked for."""
+        return self.files[-1]
+
+    def elements(self) -> Iterator[Element]:
+        """All top-level elements of all files, without the includes."""
+        for file in self.files:
+            for child in file.root.children:
+                if child.tag not in ("Include", "include"):
+                    yield child
+
+    def library(self, report: Report | None = None) -> Library:
+        """The core types with those of the document added."""
+        return load_core().extended(self.elements(), report)
+
+    def __repr__(self) -> str:
+        names = ", ".join(file.path.name for file in self.files[-4:])
+        return f"<Document {self.path.name}: {len(self.files)} files ({names}), {len(self.networks)} networks>"
+
+
+def read_document(path: str | Path, report: Report | None = None) -> Document:
+    """Read a NeuroML or LEMS file with all it includes; networks become columns.
+
+    An include of a core file (Cells.xml ...) means the bundled core types. Raises DocumentError or NetworkError, with file,
+    line and component, for what is wrong; nothing of a file that is neither NeuroML nor LEMS is ever shown.
+    """
+    main = Path(path)
+    if not main.is_file():
+        raise DocumentError("there is no such file", file=str(path))
+    files: dict[Path, SourceFile] = {}
+    _load(main.resolve(), str(path), None, main.resolve().parent, files, [])
+    document = Document(main, list(files.values()))
+    for element in document.main.root.children:
+        if element.tag == "Target":
+            document.target = element.get("component")
+    if report is None:
+        report = Report()
+    units = document.library(report).units
+    for file in document.files:
+        for element in file.root.children:
+            if is_network(element):
+                file.networks.append(build_network(element, file.rows, units, report))
+        file.rows = {}
+        document.networks += file.networks
+    components = [e for e in document.elements() if not is_network(e) and e.tag not in ("Target", "Simulation")]
+    for network in document.networks:
+        network.components = components
+    return document
+
+
+def is_network(element: Element) -> bool:
+    """Whether a top-level element is a network, in either spelling."""
+    return element.tag == "network" or (
+        element.tag == "Component" and (element.get("type") or "") in ("network", "networkWithTemperature")
+    )
+
+
+def _load(
+    path: Path, shown: str, by: Element | None, home: Path, files: dict[Path, SourceFile], open_: list[Path]
+) -> None:
+    """Read a file after all that it includes, each once."""
+    if path in files or path in open_:
+        return
+    open_.append(path)
+    if path.suffix.lower() in HDF5_SUFFIXES:
+        from .hdf5_read import read_hdf5
+
+        source = read_hdf5(path, shown)
+    else:
+        tree = read_tree(path, shown)
+        if tree.root.tag not in ROOTS:
+            message = "the root element is neither <neuroml> nor <Lems>; this is no NeuroML or LEMS document"
+            if by is not None:
+                raise DocumentError("an included file is no NeuroML or LEMS document", file=by.file, line=by.line)
+            raise DocumentError(message, file=shown, line=tree.root.line)
+        source = SourceFile(path, tree.root, ROOTS[tree.root.tag], tree.rows)
+    for element in source.root.children:
+        name = include_of(element)
+        if name is None:
+            continue
+        found = find_include(element, name, [path.parent, home])
+        try:
+            _load(found, _shown(found, home), element, home, files, open_)
+        except DocumentError as error:
+            if error.file == _shown(found, home) and not _looks_like_xml(found):
+                raise DocumentError(
+                    f"the include '{name[:80]}' is neither NeuroML nor LEMS", file=element.file, line=element.line
+                ) from None
+            raise
+    files[path] = source
+
+
+def _shown(path: Path, home: Path) -> str:
+    """A file's name in errors: relative to the main file where that is short."""
+    try:
+        return str(path.relative_to(home))
+    except ValueError:
+        return str(path)
+
+
+def _looks_like_xml(path: Path) -> bool:
+    if path.suffix.lower() in HDF5_SUFFIXES:
+        return True
+    with path.open("rb") as stream:
+        head = stream.read(4096)
+    return b"<neuroml" in head or b"<Lems" in head or b"<LEMS" in head
