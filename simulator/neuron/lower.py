@@ -118,7 +118,7 @@ class _Lowering:
         return CellKind(Kind.POINT if role.kind == "cell" else Kind.SOURCE, component.id, request)
 
     def cell(self, component: Component) -> CellKind:
-        template = lower_cell(component, self.model.lookup, self.library.units, self.report)
+        template = lower_cell(component, self.model, self.library.units, self.report)
         kind = CellKind(Kind.CELL, component.id, template=template)
         for species in template.species:
             ion = ion_name(species.ion)
