@@ -129,7 +129,7 @@ def _color(line: Line) -> str | None:
 
 def _unit(symbol: str, scales: set[float]) -> str:
     """The unit that is left after division by the scale: V by 0.001 is mV."""
-    scale = scales.pop() if len(scales) == 1 else 0.0
+    scale = next(iter(scales)) if len(scales) == 1 else 0.0
     for size, prefix in _PREFIXES.items():
         if abs(scale - size) <= 1e-9 * size:
             return prefix + symbol

@@ -32,6 +32,7 @@ def test_a_display_is_drawn_in_its_units(results: Results) -> None:
     assert (axes.get_title(), axes.get_xlabel(), axes.get_ylabel()) == ("Membrane", "time (ms)", "mV")
     x, y = axes.lines[0].get_data()
     assert x.max() == pytest.approx(2500)
+    assert axes.get_xlim() == pytest.approx((0, 2500))
     assert (y.min(), y.max()) == pytest.approx((-65, 30))
     assert axes.lines[0].get_color() == "#888888"  # white would not be seen
 
