@@ -201,7 +201,7 @@ def net_receive(
         else:
             crossed = None if when is not None else handling.watched[row - len(handling.scheduled)][1]
             wanted = condition.actions if crossed is None else dated(condition.actions)
-            before = after_event(timing) if crossed is None else after_crossing(timing, crossed, True)
+            before = after_event(timing) if crossed is None else after_crossing(eq, timing, crossed)
             actions = [*before, *perform(eq, wanted, emits, timing)]
             if touches(eq, condition.actions):
                 actions += [*after, *carry_voltage(eq, timing, crossed is not None)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -214,11 +215,11 @@ def _lines(body: Iterable[Stmt], depth: int) -> list[str]:
     out: list[str] = []
     for statement in body:
         if isinstance(statement, Set):
-            out.append(f"{pad}{statement.name} = {expression(statement.expr)}")
+            out += _broken(f"{pad}{statement.name} = {expression(statement.expr)}", pad)
         elif isinstance(statement, Rate):
-            out.append(f"{pad}{statement.name}' = {expression(statement.expr)}")
+            out += _broken(f"{pad}{statement.name}' = {expression(statement.expr)}", pad)
         elif isinstance(statement, Line):
-            out.append(pad + statement.text.format(*(expression(arg) for arg in statement.args)))
+            out += _broken(pad + statement.text.format(*(expression(arg) for arg in statement.args)), pad)
         else:
             for number, (condition, inner) in enumerate(statement.cases):
                 head = "else" if number else ""
@@ -228,12 +229,20 @@ def _lines(body: Iterable[Stmt], depth: int) -> list[str]:
                     out += _lines(inner, depth)
                     continue
                 if number:
-                    out[-1] = f"{pad}}} {head} {{"
+                    out[-1:] = _broken(f"{pad}}} {head} {{", pad)
                 else:
-                    out.append(f"{pad}{head} {{")
+                    out += _broken(f"{pad}{head} {{", pad)
                 out += _lines(inner, depth + 1)
                 out.append(f"{pad}}}")
     return out
+
+
+def _broken(text: str, pad: str) -> list[str]:
+    """A long statement over several lines: NEURON's translator has a limit."""
+    if len(text) <= 120:
+        return [text]
+    return textwrap.wrap(text.strip(), 116, initial_indent=pad, subsequent_indent=pad + "    ",
+                         break_long_words=False, break_on_hyphens=False)  # fmt: skip
 
 
 def _statements(body: Iterable[Stmt]) -> Iterable[Expr]:

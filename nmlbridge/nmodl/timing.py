@@ -30,7 +30,8 @@ T, DT = Name("t"), Name("dt")
 class Timing:
     """How a fixed-step run sees time. ``stagger``: states stand for this part of a step after the voltage.
 
-    ``current`` (nA, outward) and ``capacitance`` (nF) are those of a cell that drives the voltage of its section.
+    ``current`` (nA, outward, in terms of v and the states) and ``capacitance`` (nF) are those of a cell that drives the
+    voltage of its section.
     """
 
     stagger: float
@@ -44,11 +45,13 @@ def after_event(timing: Timing) -> list[Stmt]:
     return [Set(LATE, Bin("-", Bin("*", DT, steps), T))]
 
 
-def after_crossing(timing: Timing, watch: Cmp, drives: bool) -> list[Stmt]:
+def after_crossing(eq: Equations, timing: Timing, watch: Cmp) -> list[Stmt]:
     """Set ``late_`` from where the voltage crossed, and ``drive_``: what moved it besides the cell's own current."""
     now = simplify(subtract(watch.left, watch.right))
     before = substitute(now, {"v": Name(BEFORE)})
+    needed = names(now) | (names(timing.current) if timing.current is not None else set())
     body: list[Stmt] = [
+        *derived_statements(eq, needed),
         *lifted("now_", now),
         *lifted("was_", before),
         Set(LATE, ZERO),
@@ -57,8 +60,15 @@ def after_crossing(timing: Timing, watch: Cmp, drives: bool) -> list[Stmt]:
             (Set(LATE, Bin("/", Bin("*", DT, Name("now_")), Bin("-", Name("now_"), Name("was_")))),),
         ),)),
     ]  # fmt: skip
-    if drives and timing.current is not None and timing.capacitance is not None:
+    if timing.current is not None and timing.capacitance is not None:
         middle: dict[str, Expr] = {"v": multiply(Num(0.5), add(Name("v"), Name(BEFORE)))}
+        wanted = names(timing.current)
+        for name in reversed(list(eq.derived)):
+            if name in wanted:
+                wanted |= names(eq.derived[name])
+        for name in [n for n in eq.derived if n in wanted and n in eq.depends({"v"})]:
+            body += lifted(f"{name}_mid", substitute(eq.derived[name], middle))
+            middle[name] = Name(f"{name}_mid")
         own = divide(substitute(timing.current, middle), timing.capacitance)
         if not isinstance(timing.current, Piecewise):
             slope = divide(subtract(Name("v"), Name(BEFORE)), DT)
