@@ -296,7 +296,8 @@ class Network:
         """Give the member's RANDOM variable its own Random123 stream."""
         if spec.get("random") is not None:
             first, second, third = self.program.column(spec["random"])[row].tolist()
-            getattr(member, spec.get("rng") or "rng").set_ids(first, second, third)
+            # set_ids keeps the numbers already drawn for the old ids; set_seq draws anew
+            getattr(member, spec.get("rng") or "rng").set_ids(first, second, third).set_seq(0)
 
     def _pointer(self, owner_of: Any, variable: str) -> Any:
         try:
