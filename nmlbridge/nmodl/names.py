@@ -22,6 +22,8 @@ _RESERVED = set(
     y J I j jn yn y1 j1 gamma _t _v nan inf new hoc_exp net_send net_event net_move at_time state_discontinuity scop_random printf
     """.split()
 )
+# what the compiler itself adds to a mechanism
+_OWN = re.compile(r"(late|crossed|drive|now|was|jump|slope)_|v_before|v_hold|i_m|(sent|due|fired)_\d+")
 _UNSAFE = re.compile(r"[^A-Za-z0-9_]")
 
 
@@ -33,7 +35,7 @@ def safe(text: str, taken: Iterable[str] = (), limit: int = 48) -> str:
     if len(name) > limit:
         name = name[: limit - 9] + "_" + hashlib.sha256(text.encode()).hexdigest()[:8]
     # A trailing zero would be the start value NMODL declares by itself for a state (m0 for m)
-    while name in _RESERVED or name.endswith("0") or name in taken:
+    while name in _RESERVED or name.endswith("0") or name in taken or _OWN.fullmatch(name):
         name += "_"
     return name
 
@@ -42,7 +44,7 @@ def mangle(names: Iterable[str]) -> dict[str, str]:
     """Distinct safe names for all ``names``, in order."""
     result: dict[str, str] = {}
     taken: set[str] = set()
-    for name in names:
+    for name in dict.fromkeys(names):
         result[name] = safe(name, taken)
         taken.add(result[name])
     return result
