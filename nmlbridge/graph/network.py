@@ -33,8 +33,10 @@ class Network:
     components: list[Element] = field(default_factory=list)
     attributes: dict[str, str] = field(default_factory=dict)
     extra: list[Element] = field(default_factory=list)
-    order: list[tuple[str, str]] = field(default_factory=list)
-    """(tag, id) of the children in document order, for writing them back in that order"""
+    header: dict[str, str] = field(default_factory=dict)
+    """attributes of the document's root element: its id, namespaces"""
+    others: list[Network] = field(default_factory=list)
+    """further networks of the same document"""
     file: str | None = None
     line: int | None = None
 
@@ -104,7 +106,8 @@ class Network:
         }  # fmt: skip
 
     def __repr__(self) -> str:
-        lines = [f"<Network {self.id}: {self.size} cells, {self.connections} connections, {len(self.components)} components"]
+        counts = f"{self.size} cells, {self.connections} connections, {len(self.components)} components"
+        lines = [f"<Network {self.id}: {counts}"]
         lines += [f"  {population!r}" for population in self.populations.values()]
         lines += [f"  {projection!r}" for projection in self.projections[:20]]
         lines += [f"  ... {len(self.projections) - 20} more projections"] if len(self.projections) > 20 else []

@@ -1,5 +1,22 @@
-"""NeuroML2 and LEMS documents: reading, writing, checking."""
+"""NeuroML2 and LEMS documents: reading, writing, checking, comparing."""
 
+from .diff import Difference, diff
 from .document import Document, SourceFile, read_document
+from .formats import as_network, read_hdf5, read_xml, write_document, write_hdf5, write_xml
+from .libneuroml import from_libneuroml, to_libneuroml
 
-__all__ = ["Document", "SourceFile", "read_document"]
+__all__ = [
+    "Difference",
+    "Document",
+    "SourceFile",
+    "as_network",
+    "diff",
+    "from_libneuroml",
+    "read_document",
+    "read_hdf5",
+    "read_xml",
+    "to_libneuroml",
+    "write_document",
+    "write_hdf5",
+    "write_xml",
+]

@@ -71,7 +71,12 @@ def read_document(path: str | Path, report: Report | None = None) -> Document:
         raise DocumentError("there is no such file", file=str(path))
     files: dict[Path, SourceFile] = {}
     _load(main.resolve(), str(path), None, main.resolve().parent, files, [])
-    document = Document(main, list(files.values()))
+    return assemble(main, list(files.values()), report)
+
+
+def assemble(main: Path, files: list[SourceFile], report: Report | None = None) -> Document:
+    """A Document from its parsed files: the networks' rows become columns."""
+    document = Document(main, files)
     for element in document.main.root.children:
         if element.tag == "Target":
             document.target = element.get("component")

@@ -33,7 +33,6 @@ class _Builder:
         self.projections: list[Projection] = []
         self.inputs: list[InputList] = []
         self.extra: list[Element] = []
-        self.order: list[tuple[str, str]] = []
 
     def run(self) -> Network:
         element = self.element

@@ -1,0 +1,65 @@
+"""The NeuroML formats as the registry knows them: a file to a Network, a Network to a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ..graph import Network
+from ..report import Report
+from .document import Document, read_document
+
+_LEMS_ONLY = frozenset({"Simulation", "Target", "Lems"})
+
+
+def as_network(document: Document, report: Report | None = None) -> Network:
+    """The hub's view of a document: its first network (the others beside it) with all components; a Network without id
+    and populations if it holds components only. What runs a model (Simulation, Target) is no part of it."""
+    report = report if report is not None else Report()
+    components = []
+    for element in document.elements():
+        if element.tag in _LEMS_ONLY or element.get("type") == "Simulation":
+            report.add("simulation-dropped", "loss", f"<{element.tag}> says how to run the model, not what it is; "
+                       "it is left out", file=element.file, line=element.line, component=element.get("id"))  # fmt: skip
+        elif not any(element.get("id") == n.id and element.line == n.line for n in document.networks):
+            components.append(element)
+    networks = document.networks or [Network(None)]
+    first = networks[0]
+    first.components = components
+    first.others = networks[1:]
+    for file in document.files:
+        first.header |= {k: v for k, v in file.root.attributes.items() if k.startswith("xmlns:")}
+    name = document.main.root.get("id")
+    if name:
+        first.header["id"] = name
+    return first
+
+
+def read_xml(path: str | Path, report: Report | None = None) -> Network:
+    """Read a NeuroML or LEMS file with all it includes as one Network."""
+    return as_network(read_document(path, report), report)
+
+
+def write_xml(network: Network, path: str | Path, report: Report | None = None) -> None:
+    """Write a network and its components as one NeuroML file."""
+    from .xml_write import write_network
+
+    write_network(network, Path(path))
+
+
+def write_document(document: Document, path: str | Path) -> None:
+    """Write a document's main file as it was read: includes stay includes."""
+    from .xml_write import write_root
+
+    write_root(document.main.root, document.main.networks, Path(path))
+
+
+def read_hdf5(path: str | Path, report: Report | None = None) -> Network:
+    """Read a NeuroML2 HDF5 file with all it includes as one Network."""
+    return as_network(read_document(path, report), report)
+
+
+def write_hdf5(network: Network, path: str | Path, report: Report | None = None) -> None:
+    """Write a network and its components as one NeuroML2 HDF5 file."""
+    from .hdf5_write import write_network
+
+    write_network(network, Path(path))

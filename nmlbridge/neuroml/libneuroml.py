@@ -1,0 +1,47 @@
+"""For people who live in libNeuroML: a Network as its objects, and back.
+
+Both ways go through a NeuroML file, so what libNeuroML can hold is carried over as the standard says.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from ..errors import UsageError
+from ..graph import Network
+
+
+def _neuroml() -> Any:
+    try:
+        import neuroml.loaders
+        import neuroml.writers
+    except ImportError:
+        raise UsageError("this needs libNeuroML; install it with: pip install libNeuroML") from None
+    return neuroml
+
+
+def to_libneuroml(network: Network) -> Any:
+    """The network and its components as a ``neuroml.NeuroMLDocument``. Raises UsageError without libNeuroML."""
+    from .formats import write_xml
+
+    library = _neuroml()
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "network.nml"
+        write_xml(network, path)
+        return library.loaders.NeuroMLLoader.load(str(path))
+
+
+def from_libneuroml(document: Any) -> Network:
+    """A ``neuroml.NeuroMLDocument`` (its includes not followed) as a Network. Raises UsageError without libNeuroML."""
+    from .document import SourceFile, assemble
+    from .formats import as_network
+    from .xml_read import read_tree
+
+    library = _neuroml()
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "network.nml"
+        library.writers.NeuroMLWriter.write(document, str(path))
+        tree = read_tree(path)
+        return as_network(assemble(path, [SourceFile(path, tree.root, "neuroml", tree.rows)]))
