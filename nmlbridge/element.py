@@ -10,7 +10,8 @@ class Element:
 
     ``attributes`` keeps the order of the document; attribute names keep their prefix (``xsi:type``), tags are local
     names without prefix or namespace. ``text`` is the character data directly inside the element. ``raw`` is the exact
-    source text of the whole element where it must survive byte for byte (notes, annotation, unknown content), else None.
+    source text of the whole element where it must survive byte for byte (notes, annotation, unknown content), else
+    None.
     """
 
     __slots__ = ("tag", "attributes", "children", "text", "file", "line", "raw")

@@ -40,10 +40,11 @@ def simulate(
     """Run the Simulation of a LEMS document in NEURON and return its Results (all SI).
 
     ``dt`` and ``duration`` are in ms and override the document's step and length. ``output`` is the folder that the
-    document's OutputFiles are written below; None writes nothing. ``method`` is a key of METHODS. ``dump_passes`` names a
-    folder for what each pass of the compiler made.
+    document's OutputFiles are written below; None writes nothing. ``method`` is a key of METHODS. ``dump_passes`` names
+    a folder for what each pass of the compiler made.
 
-    Raises ModelError if the model is wrong, UnsupportedError if NEURON cannot carry it, SimulatorError if the run fails.
+    Raises ModelError if the model is wrong, UnsupportedError if NEURON cannot carry it, SimulatorError if the run
+    fails.
     """
     from ..neuroml import Document, read_document
 

@@ -1,8 +1,8 @@
 """Morphology: the segments of a cell as columns, and its groups as selections of rows.
 
-Source: NeuroML 2.3.1 schema, types Morphology, Segment and SegmentGroup. A proximal point that is not given is the point at
-``fractionAlong`` of the parent. Groups may be built from members, other groups, paths (from a segment to one of its
-descendants) and subtrees.
+Source: NeuroML 2.3.1 schema, types Morphology, Segment and SegmentGroup. A proximal point that is not given is the
+point at ``fractionAlong`` of the parent. Groups may be built from members, other groups, paths (from a segment to one
+of its descendants) and subtrees.
 """
 
 from __future__ import annotations
@@ -205,7 +205,7 @@ def _sorted(sources: dict[int, Element], parents: dict[int, int | None]) -> list
     order: list[int] = []
     state: dict[int, bool] = {}
     for start in sources:
-        chain = []
+        chain: list[int] = []
         id: int | None = start
         while id is not None and id not in state:
             if id not in sources:

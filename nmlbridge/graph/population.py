@@ -45,7 +45,8 @@ class Population:
         if not self._plain and len(np.unique(self.instance_ids)) != len(self.instance_ids):
             ids, counts = np.unique(self.instance_ids, return_counts=True)
             raise NetworkError(
-                f"the instance id {ids[counts > 1][0]} is used twice in population '{self.id}'; ids must differ", **place
+                f"the instance id {ids[counts > 1][0]} is used twice in population '{self.id}'; ids must differ",
+                **place,
             )
 
     @classmethod

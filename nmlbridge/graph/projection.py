@@ -11,6 +11,7 @@ import numpy.typing as npt
 from ..element import Element
 from .columns import Floats, Ints, filled, frozen, same_length
 
+DEFAULT: Any = None  # of a column that the constructor fills in: typed as the column that it becomes
 KINDS = ("chemical", "electrical", "continuous")
 
 
@@ -32,19 +33,19 @@ class Projection:
     postsynaptic: str
     pre: Ints
     post: Ints
-    ids: Ints | None = None  # type: ignore[assignment]
-    pre_segment: Ints | None = None  # type: ignore[assignment]
-    post_segment: Ints | None = None  # type: ignore[assignment]
-    pre_fraction: Floats | None = None  # type: ignore[assignment]
-    post_fraction: Floats | None = None  # type: ignore[assignment]
+    ids: Ints = DEFAULT
+    pre_segment: Ints = DEFAULT
+    post_segment: Ints = DEFAULT
+    pre_fraction: Floats = DEFAULT
+    post_fraction: Floats = DEFAULT
     weight: Floats | None = None
     delay: Floats | None = None
     synapses: tuple[str, ...] = ()
-    synapse: npt.NDArray[np.int32] | None = None  # type: ignore[assignment]
+    synapse: npt.NDArray[np.int32] = DEFAULT
     pre_components: tuple[str, ...] = ()
-    pre_component: npt.NDArray[np.int32] | None = None  # type: ignore[assignment]
+    pre_component: npt.NDArray[np.int32] = DEFAULT
     post_components: tuple[str, ...] = ()
-    post_component: npt.NDArray[np.int32] | None = None  # type: ignore[assignment]
+    post_component: npt.NDArray[np.int32] = DEFAULT
     origin: str = "projection"
     attributes: dict[str, str] = field(default_factory=dict)
     extra: list[Element] = field(default_factory=list)
@@ -102,9 +103,9 @@ class InputList:
     component: str
     population: str
     target: Ints
-    ids: Ints | None = None  # type: ignore[assignment]
-    segment: Ints | None = None  # type: ignore[assignment]
-    fraction: Floats | None = None  # type: ignore[assignment]
+    ids: Ints = DEFAULT
+    segment: Ints = DEFAULT
+    fraction: Floats = DEFAULT
     weight: Floats | None = None
     origin: str = "inputList"
     attributes: dict[str, str] = field(default_factory=dict)

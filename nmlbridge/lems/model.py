@@ -17,6 +17,7 @@ from .library import Library, same
 from .types import ComponentType
 
 MAX_DEPTH = 100
+Find = Callable[[str], "Component | None"]
 _NOT_COMPONENTS = frozenset(
     "Include include Target Dimension Unit Constant ComponentType notes annotation property Assertion".split()
 )
@@ -42,7 +43,7 @@ class References(Mapping[str, "Component"]):
 
     __slots__ = ("_owner", "_find", "ids", "_inline")
 
-    def __init__(self, owner: Component, find: Callable[[str], Component | None]) -> None:
+    def __init__(self, owner: Component, find: Find) -> None:
         self._owner, self._find = owner, find
         self.ids: dict[str, str] = {}
         self._inline: dict[str, Component] = {}
@@ -77,7 +78,7 @@ class Component:
 
     __slots__ = ("id", "type", "parameters", "texts", "references", "element", "file", "line", "_children", "_later")
 
-    def __init__(self, identifier: str, type_: ComponentType, element: Element, find: _Index) -> None:
+    def __init__(self, identifier: str, type_: ComponentType, element: Element, find: Find) -> None:
         self.id, self.type, self.element = identifier, type_, element
         self.file, self.line = element.file, element.line
         self.parameters: dict[str, float] = {}

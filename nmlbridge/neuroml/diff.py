@@ -1,13 +1,13 @@
 """What differs between two models, not between two texts.
 
-The order of attributes and of components, the spelling of references, of numbers ("0.10", "1e-1") and of quantities (10mV,
-0.01 V) do not matter; notes and annotations do.
+The order of attributes and of components, the spelling of references, of numbers ("0.10", "1e-1") and of quantities
+(10mV, 0.01 V) do not matter; notes and annotations do.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ _NUMBER = re.compile(r"^\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*$")
 _QUANTITY = re.compile(r"^\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*[A-Za-z_]\w*\s*$")
 _IGNORED = frozenset({"Include", "include", "Target"})
 _LAYOUT = frozenset({"rows"})
+_Tables = Sequence[Projection | InputList]
 
 
 @dataclass(frozen=True)
@@ -139,7 +140,8 @@ class _Diff:
                 self.say(f"{path}/{id}", one or "", two or "")
             else:
                 self.populations(f"{path}/{id}", one, two)
-        for left, right in ((a.projections, b.projections), (a.inputs, b.inputs)):
+        pairs: tuple[tuple[_Tables, _Tables], ...] = ((a.projections, b.projections), (a.inputs, b.inputs))
+        for left, right in pairs:
             first = {_key(item, row): item for row, item in enumerate(left)}
             second = {_key(item, row): item for row, item in enumerate(right)}
             for id in [*first, *(i for i in second if i not in first)]:

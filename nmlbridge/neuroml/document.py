@@ -63,8 +63,8 @@ class Document:
 def read_document(path: str | Path, report: Report | None = None) -> Document:
     """Read a NeuroML or LEMS file with all it includes; networks become columns.
 
-    An include of a core file (Cells.xml ...) means the bundled core types. Raises DocumentError or NetworkError, with file,
-    line and component, for what is wrong; nothing of a file that is neither NeuroML nor LEMS is ever shown.
+    An include of a core file (Cells.xml ...) means the bundled core types. Raises DocumentError or NetworkError, with
+    file, line and component, for what is wrong; nothing of a file that is neither NeuroML nor LEMS is ever shown.
     """
     main = Path(path)
     if not main.is_file():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import Any
 
 from ..element import Element
 from ..errors import DocumentError
@@ -32,7 +33,7 @@ def find_include(element: Element, name: str, folders: list[Path]) -> Path:
 
     Raises DocumentError for an absolute path, a URL or a file that is not there.
     """
-    place = {"file": element.file, "line": element.line}
+    place: dict[str, Any] = {"file": element.file, "line": element.line}
     if (_SCHEME.match(name) and not re.match(r"^[A-Za-z]:[\\/]", name)) or name.startswith("//"):
         raise DocumentError(
             f"the include '{name[:80]}' is a URL; download the file and include it by a relative path", **place

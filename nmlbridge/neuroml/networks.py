@@ -11,6 +11,7 @@ import numpy.typing as npt
 from ..element import Element
 from ..errors import LemsError, NetworkError
 from ..graph import InputList, Network, Population, Projection
+from ..graph.projection import DEFAULT
 from ..report import Report
 from ..units import Unit, parse_quantity
 from .columns import Reader
@@ -231,7 +232,7 @@ class _Builder:
             # LEMS goes by the targets; "population" is only a text to it
             self.report.add(
                 "input-population", "info",
-                f"the list states population '{stated}', but its targets are in '{targets[0]}'; the targets are followed",
+                f"the list states population '{stated}', but its targets are in '{targets[0]}'; these count",
                 file=element.file, line=element.line, component=element.get("id"),
             )  # fmt: skip
             stated = targets[0]
@@ -243,7 +244,7 @@ class _Builder:
         self.inputs.append(InputList(
             self.need(element, "id"), self.need(element, "component"), population.id,
             target=self.cells(element, reader, ("target",), population),
-            ids=reader.ints(("id",), 0) if reader.has("id") else None,
+            ids=reader.ints(("id",), 0) if reader.has("id") else DEFAULT,
             segment=reader.ints(("segmentId",), 0), fraction=reader.floats(("fractionAlong",), 0.5),
             weight=reader.floats(("weight",), 1.0) if reader.has("weight") else None,
             attributes=attributes, extra=list(element.children), file=element.file, line=element.line,

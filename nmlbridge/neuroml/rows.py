@@ -1,8 +1,9 @@
 """Runs of equally shaped rows, read as arrays straight from the bytes of a file.
 
 A large network is a million lines that differ in their numbers only. Between the quotes of such lines everything is the
-same, so the places of the quotes give the places of all values at once, and digits become numbers column by column. Whatever
-is not exactly of that shape is refused here, and the caller reads it element by element: both ways give the same columns.
+same, so the places of the quotes give the places of all values at once, and digits become numbers column by column.
+Whatever is not exactly of that shape is refused here, and the caller reads it element by element: both ways give the
+same columns.
 """
 
 from __future__ import annotations
@@ -193,7 +194,7 @@ def _ints(buffer: Bytes, start: Ints, end: Ints) -> Ints:
 
 
 def _floats(buffer: Bytes, data: bytes, start: Ints, end: Ints) -> Floats:
-    """Decimal numbers, correctly rounded: a mantissa below 2**53 over a power of ten below 1e22 is one exact division."""
+    """Decimal numbers, correctly rounded: a mantissa below 2**53 over a power of ten below 1e22 divides exactly."""
     span = end - start
     longest = int(span.max())
     if int(span.min()) < 1:

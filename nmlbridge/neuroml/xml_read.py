@@ -1,8 +1,8 @@
 """Reading one XML file: a tree of Elements, with the rows of networks as arrays.
 
-The parser is expat. Entities are refused altogether, so nothing can be included or blown up by a document type. Long runs
-of connections, inputs and instances never become Elements: they are read from the bytes (see ``rows``), and the parser
-sees a placeholder in their place.
+The parser is expat. Entities are refused altogether, so nothing can be included or blown up by a document type. Long
+runs of connections, inputs and instances never become Elements: they are read from the bytes (see ``rows``), and the
+parser sees a placeholder in their place.
 """
 
 from __future__ import annotations
@@ -60,8 +60,8 @@ class _Restart(Exception):
 def read_tree(path: Path, shown: str | None = None) -> Tree:
     """Parse a file. ``shown`` is the name used in places and errors.
 
-    Raises DocumentError, with the line, for XML that is not well-formed, is truncated, is nested deeper than MAX_DEPTH or
-    declares entities.
+    Raises DocumentError, with the line, for XML that is not well-formed, is truncated, is nested deeper than MAX_DEPTH
+    or declares entities.
     """
     shown = shown or str(path)
     try:
@@ -98,7 +98,7 @@ class _Parser:
         parser.CommentHandler = self.comment
         parser.EntityDeclHandler = self.entity
         parser.UnparsedEntityDeclHandler = self.entity
-        parser.ExternalEntityRefHandler = self.entity
+        parser.ExternalEntityRefHandler = self.entity  # type: ignore[assignment]
         self.parser = parser
 
     # feeding -------------------------------------------------------------------------------------------------------

@@ -155,7 +155,10 @@ def _write_population(stream: IO[str], population: Population) -> None:
             _rows(stream, '            <instance id="%d"/>\n', (ids,))
         else:
             x, y, z = population.positions.T
-            row = '            <instance id="%d">\n                <location x="%r" y="%r" z="%r"/>\n            </instance>\n'
+            row = (
+                '            <instance id="%d">\n                <location x="%r" y="%r" z="%r"/>\n'
+                "            </instance>\n"
+            )
             _rows(stream, row, (ids, x, y, z))
     stream.write("        </population>\n")
 

@@ -1,8 +1,8 @@
 """The hold pass: a state that only level-triggered conditions on time assign is a function of time.
 
 pulseGenerator, sineGenerator, rampGenerator and the voltage clamps of the core write their current as a state that
-OnConditions set at every step. Taken as a Piecewise in time it is exact at any step, and NEURON sees the conductance of a
-clamp. Source: LEMS 0.7.6, OnCondition is looked at after every step; later conditions override earlier ones.
+OnConditions set at every step. Taken as a Piecewise in time it is exact at any step, and NEURON sees the conductance of
+a clamp. Source: LEMS 0.7.6, OnCondition is looked at after every step; later conditions override earlier ones.
 """
 
 from __future__ import annotations

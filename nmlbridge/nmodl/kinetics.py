@@ -1,7 +1,7 @@
 """Kinetic schemes: two states become one exponential equation, more become a KINETIC block.
 
-Both start in the steady state at the initial voltage, as NEURON users expect (jLEMS starts with all occupancy in the first
-state listed; the difference decays with the slowest rate).
+Both start in the steady state at the initial voltage, as NEURON users expect (jLEMS starts with all occupancy in the
+first state listed; the difference decays with the slowest rate).
 """
 
 from __future__ import annotations

@@ -13,13 +13,14 @@ _RESERVED = set(
     rng flag w weight states look rates heaviside factorial_of nseg L Ra cm secondorder second_order
     sin cos tan sinh cosh tanh exp log log10 sqrt fabs abs ceil floor pow fmod min max random factorial
     if else while for from to return VERBATIM LOCAL SOLVE METHOD STATE INITIAL BREAKPOINT NEURON UNITS PARAMETER
-    ASSIGNED KINETIC DERIVATIVE PROCEDURE FUNCTION NET_RECEIVE CONDUCTANCE WATCH TABLE DEPEND DEFINE INCLUDE BEFORE AFTER
-    COMPARTMENT CONSERVE STEADYSTATE LINEAR NONLINEAR DISCRETE CONSTRUCTOR DESTRUCTOR CONSTANT INDEPENDENT SWEEP PLOT
-    WITH RESET MATCH EQUATION TERMINAL PUT GET FORALL FUNCTION_TABLE LON LONGITUDINAL_DIFFUSION RANDOM SUFFIX GLOBAL RANGE
-    int double float char void bool auto const static struct class public private namespace template this new delete
-    operator switch case default break continue do goto sizeof typedef union enum extern inline register volatile
-    signed unsigned short long true false using virtual friend try catch throw and or not xor asm mutable explicit
-    y J I j jn yn y1 j1 gamma _t _v nan inf new hoc_exp net_send net_event net_move at_time state_discontinuity scop_random printf
+    ASSIGNED KINETIC DERIVATIVE PROCEDURE FUNCTION NET_RECEIVE CONDUCTANCE WATCH TABLE DEPEND DEFINE INCLUDE BEFORE
+    AFTER COMPARTMENT CONSERVE STEADYSTATE LINEAR NONLINEAR DISCRETE CONSTRUCTOR DESTRUCTOR CONSTANT INDEPENDENT SWEEP
+    PLOT WITH RESET MATCH EQUATION TERMINAL PUT GET FORALL FUNCTION_TABLE LON LONGITUDINAL_DIFFUSION RANDOM SUFFIX
+    GLOBAL RANGE int double float char void bool auto const static struct class public private namespace template this
+    new delete operator switch case default break continue do goto sizeof typedef union enum extern inline register
+    volatile signed unsigned short long true false using virtual friend try catch throw and or not xor asm mutable
+    explicit y J I j jn yn y1 j1 gamma _t _v nan inf new hoc_exp net_send net_event net_move at_time state_discontinuity
+    scop_random printf
     """.split()
 )
 # what the compiler itself adds to a mechanism
@@ -28,7 +29,7 @@ _UNSAFE = re.compile(r"[^A-Za-z0-9_]")
 
 
 def safe(text: str, taken: Iterable[str] = (), limit: int = 48) -> str:
-    """A name made of letters, digits and underscores that starts with a letter, is not reserved and not in ``taken``."""
+    """A name of letters, digits and underscores that starts with a letter, is not reserved and not in ``taken``."""
     name = _UNSAFE.sub("_", text) or "x"
     if not name[0].isalpha():
         name = "x" + name

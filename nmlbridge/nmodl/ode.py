@@ -1,10 +1,10 @@
 """The differential equations in the form that NEURON's ``cnexp`` solves exactly, or as exactly as one step allows.
 
-Every state becomes ``q' = b + a*q`` with a and b free of q, in variables computed just before. Where the equation is not
-linear in q, it is linearised at the state's own value, q' = f(q0) + J*(q - q0): the exponential Rosenbrock-Euler step
-(Hochbruck and Ostermann 2010, Exponential integrators, Acta Numerica 19), second order for a single state, and exactly
-f(q0) when a variable-step method asks for the derivative. A state that drives another one enters it by the mean of its
-old and new value, which keeps second order.
+Every state becomes ``q' = b + a*q`` with a and b free of q, in variables computed just before. Where the equation is
+not linear in q, it is linearised at the state's own value, q' = f(q0) + J*(q - q0): the exponential Rosenbrock-Euler
+step (Hochbruck and Ostermann 2010, Exponential integrators, Acta Numerica 19), second order for a single state, and
+exactly f(q0) when a variable-step method asks for the derivative. A state that drives another one enters it by the mean
+of its old and new value, which keeps second order.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """The scaling pass: from SI to a coherent system whose units are NEURON's own.
 
-Base units: ms, nA, cm, umol, K and a mass chosen so that a voltage comes out in mV. Conductance is then uS, capacitance nF,
-concentration mM, current density nA/cm2. Because the system is coherent, no equation changes: only numbers do. A component
-whose equations mix dimensions (the core's pinskyRinzelCA3Cell does) would change its meaning, so it stays in SI, as jLEMS
-computes it, and is converted where it meets NEURON.
+Base units: ms, nA, cm, umol, K and a mass chosen so that a voltage comes out in mV. Conductance is then uS, capacitance
+nF, concentration mM, current density nA/cm2. Because the system is coherent, no equation changes: only numbers do. A
+component whose equations mix dimensions (the core's pinskyRinzelCA3Cell does) would change its meaning, so it stays in
+SI, as jLEMS computes it, and is converted where it meets NEURON.
 """
 
 from __future__ import annotations

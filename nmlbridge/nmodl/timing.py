@@ -1,14 +1,15 @@
 """When things really happen inside a step.
 
-A fixed-step run looks at thresholds once a step and hands over events at the next step, so a spike is seen up to a step late
-and a jump of a conductance acts up to a step off: errors of first order that no better integrator can mend. But the time of
-an event is known (NET_RECEIVE is called with it), and so is the voltage before and after a crossing. So
+A fixed-step run looks at thresholds once a step and hands over events at the next step, so a spike is seen up to a step
+late and a jump of a conductance acts up to a step off: errors of first order that no better integrator can mend. But
+the time of an event is known (NET_RECEIVE is called with it), and so is the voltage before and after a crossing. So
 
 - a jump of a state is carried to the time that the state stands for, with the state's own decay;
 - a crossing is dated by interpolation, and what a reset sets in motion is carried on to the end of the step;
 - what ends at a time within a step (a refractory period) is started from there.
 
-All of it is of second order in the step, vanishes with it, and is left out under variable steps, where events are exact.
+All of it is of second order in the step, vanishes with it, and is left out under variable steps, where events are
+exact.
 """
 
 from __future__ import annotations

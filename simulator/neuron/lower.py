@@ -138,8 +138,8 @@ class _Lowering:
             varied = next((n for n in ("condDensity", "permeability") if n in flat.parameters), None)
             if varied is None:
                 raise UnsupportedError(
-                    f"'{part.id}' ({part.type.name}) covers only a part of a section, or varies along the cell, but has "
-                    "neither condDensity nor permeability to scale"
+                    f"'{part.id}' ({part.type.name}) covers only a part of a section, or varies along the cell, but "
+                    "has neither condDensity nor permeability to scale"
                 )
             flat = _per_segment(flat, varied)
         ion = ion_name(placement.ion)
@@ -242,8 +242,8 @@ class _Lowering:
     def needs_current(self, post: Population, synapse: str) -> None:
         if self.kinds[post.id].kind is Kind.SOURCE:
             raise UnsupportedError(
-                f"the synapse '{synapse}' acts on population '{post.id}', whose '{post.component}' is a source of events "
-                "and takes no current"
+                f"the synapse '{synapse}' acts on population '{post.id}', whose '{post.component}' is a source of "
+                "events and takes no current"
             )
 
     def inputs(self, inputs: InputList) -> None:
@@ -368,11 +368,11 @@ class _Lowering:
             if bare:
                 ions.append({"ion": ion, "sections": bare, "internal": 0.0, "external": 0.0,
                              "charge": valence(ion) or (2 if ion == "ca" else 1)})  # fmt: skip
-        section, x = kind.locate(None, 0.5)
+        at, x = kind.locate(None, 0.5)
         return {
             "id": kind.component, "sections": sections, "inserts": inserts, "ions": ions, "points": [],
             "cm": self.tables.add(f"{key}.cm", template.cm), "v_init": self.tables.add(f"{key}.v", template.v_init),
-            "source": {"kind": "voltage", "section": section, "x": x, "threshold": template.threshold},
+            "source": {"kind": "voltage", "section": at, "x": x, "threshold": template.threshold},
         }  # fmt: skip
 
     def point_entry(self, kind: CellKind) -> dict[str, Any]:
@@ -389,9 +389,9 @@ class _Lowering:
             "x": 0.5,
             "parameters": request.parameters(),
         }
+        section = {"name": "point", "nseg": 1, "parent": -1, "parent_x": 1.0, "Ra": 100.0, "L": 10.0, "diam": 10.0}
         return {
-            "id": kind.component, "inserts": [], "ions": [], "points": [point],
-            "sections": [{"name": "point", "nseg": 1, "parent": -1, "parent_x": 1.0, "Ra": 100.0, "L": 10.0, "diam": 10.0}],
+            "id": kind.component, "inserts": [], "ions": [], "points": [point], "sections": [section],
             "cm": self.tables.add(f"{key}.cm", [cm]), "v_init": self.tables.add(f"{key}.v", [v_init]),
             "source": {"kind": "point", "point": 0} if mechanism.emits else None,
         }  # fmt: skip

@@ -24,7 +24,7 @@ class Kind(Enum):
 
 @dataclass
 class Placed:
-    """A density or pool on sections of a cell; ``values`` hold the conductance density per NEURON segment where it varies."""
+    """A density or pool on sections of a cell; ``values``: the conductance density per NEURON segment if it varies."""
 
     id: str
     request: Request

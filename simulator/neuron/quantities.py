@@ -1,8 +1,9 @@
 """LEMS quantity paths: which cell, which segment, which variable.
 
-Spellings in use: ``pop[3]/v``, ``pop/3/comp/v``, ``pop/3/comp/SEGMENT/v``, with what follows addressing a component inside
-the cell (``biophys/membraneProperties/naChans/naChan/m/q``), an attached synapse or input by id (``pulseGen0/i``) or by
-attachment list, id and number (``synapses:AMPA:2/g``). Source: LEMS 0.7.6 and the paths in published models.
+Spellings in use: ``pop[3]/v``, ``pop/3/comp/v``, ``pop/3/comp/SEGMENT/v``, with what follows addressing a component
+inside the cell (``biophys/membraneProperties/naChans/naChan/m/q``), an attached synapse or input by id
+(``pulseGen0/i``) or by attachment list, id and number (``synapses:AMPA:2/g``). Source: LEMS 0.7.6 and the paths in
+published models.
 """
 
 from __future__ import annotations

@@ -1,13 +1,14 @@
 """From LEMS quantity paths to what NEURON records.
 
-Resolving has two steps, because a mechanism only keeps the variables that somebody reads: ``resolve`` finds the component
-and marks the variable before the mechanisms are compiled, ``place`` says afterwards where it is.
+Resolving has two steps, because a mechanism only keeps the variables that somebody reads: ``resolve`` finds the
+component and marks the variable before the mechanisms are compiled, ``place`` says afterwards where it is.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,11 +20,11 @@ from ...results.outputs import Place
 from ...units import Dimension
 from .attachments import Attachment
 from .catalogue import Request
-from .population import CellKind, Kind
+from .population import CellKind, Kind, Placed
 from .quantities import Attached, CellPath, attached, split_path
 
 VOLTAGE = Dimension(m=1, l=2, t=-3, i=-1)
-SI_SYMBOLS = {
+SI_SYMBOLS: dict[tuple[int, ...], str] = {
     (0, 0, 0, 0, 0, 0, 0): "", (1, 2, -3, -1, 0, 0, 0): "V", (0, 0, 0, 1, 0, 0, 0): "A", (-1, -2, 3, 2, 0, 0, 0): "S",
     (0, 0, 1, 0, 0, 0, 0): "s", (0, -3, 0, 0, 0, 1, 0): "mol/m3", (-1, -4, 3, 2, 0, 0, 0): "S/m2",
     (0, -2, 0, 1, 0, 0, 0): "A/m2", (0, 0, -1, 0, 0, 0, 0): "Hz",
@@ -98,9 +99,12 @@ def _of_cell(quantity: str, path: CellPath, kind: CellKind, gid: int) -> Recordi
                 raise UnsupportedError(
                     f"the quantity '{quantity}': '{path.rest[depth]}' is not on that segment of the cell"
                 )
-            return _marked(quantity, placed.request, name,
-                           lambda placed=placed: {**here, "mechanism": placed.mechanism_name})  # fmt: skip
+            return _marked(quantity, placed.request, name, partial(_on, placed, here))
     return None
+
+
+def _on(placed: Placed, here: dict[str, Any]) -> dict[str, Any]:
+    return {**here, "mechanism": placed.mechanism_name}
 
 
 def _of_point(quantity: str, path: CellPath, kind: CellKind, gid: int) -> Recording | None:
@@ -147,7 +151,7 @@ def _marked(quantity: str, request: Request, name: str, where: Callable[[], dict
     flat = request.flat
     for table in (flat.states, flat.derived, flat.parameters, flat.properties, flat.externals):
         if name in table:
-            dimension = table[name].dimension  # type: ignore[attr-defined]
+            dimension = table[name].dimension
             break
     if name in flat.parameters:
         value = flat.parameters[name].value

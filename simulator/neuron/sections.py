@@ -1,9 +1,9 @@
 """Sections: the unbranched pieces that NEURON divides into compartments.
 
-A group marked as a cable (neuroLexId sao864921383) becomes one section, divided as its numberInternalDivisions say. A cell
-without such groups gets one section per segment, begun at the proximal end (jNeuroML begins there at the distal end, which
-turns tapers round), and so do segments that no cable holds. Where on its parent a branch begins is kept as the arc fraction
-along the parent's section.
+A group marked as a cable (neuroLexId sao864921383) becomes one section, divided as its numberInternalDivisions say. A
+cell without such groups gets one section per segment, begun at the proximal end (jNeuroML begins there at the distal
+end, which turns tapers round), and so do segments that no cable holds. Where on its parent a branch begins is kept as
+the arc fraction along the parent's section.
 """
 
 from __future__ import annotations

@@ -8,11 +8,11 @@ import pytest
 
 from nmlbridge.lems import FlatComponent, Library, flatten, load_core, resolve
 from nmlbridge.lems.core import parse_xml
+from nmlbridge.lems.expression import Num
 from nmlbridge.nmodl.compile import compile_group
 from nmlbridge.nmodl.equations import structure_key
 from nmlbridge.nmodl.mechanism import Binding, Mechanism, Role
 from nmlbridge.nmodl.names import safe
-from nmlbridge.lems.expression import Num
 
 
 def flat(xml: str, id: str) -> FlatComponent:
@@ -139,8 +139,8 @@ def test_an_unmet_requirement_is_refused() -> None:
 
     component = flat(CHANNEL.format(id="na", rate=1), "na_dens")
     component.externals["magnesium"] = component.externals["v"]
-    from nmlbridge.lems.flat import Derived
     from nmlbridge.lems.expression import parse
+    from nmlbridge.lems.flat import Derived
     from nmlbridge.units import NONE
 
     component.derived["iDensity"] = Derived(parse("magnesium"), NONE, "")
