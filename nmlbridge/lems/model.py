@@ -164,12 +164,17 @@ class Model:
             raise LemsError(f"expected one Simulation, found {ids}; name one with <Target component=...>")
         return all_of_them[0]
 
-    def check(self) -> None:
-        """Follow every reference once; LemsError at the first that is dangling."""
+    def check(self, errors: list[LemsError] | None = None) -> None:
+        """Follow every reference once; LemsError at the first that is dangling, or all of them in ``errors``."""
         for component in self.components.values():
             for part in component.iter():
                 for name in part.references:
-                    part.references[name]
+                    try:
+                        part.references[name]
+                    except LemsError as error:
+                        if errors is None:
+                            raise
+                        errors.append(error)
 
 
 class _Index:
@@ -182,19 +187,25 @@ class _Index:
         return self.known.get(identifier)
 
 
-def resolve(elements: Iterable[Element], library: Library, report: Report | None = None) -> Model:
+def resolve(
+    elements: Iterable[Element],
+    library: Library,
+    report: Report | None = None,
+    errors: list[LemsError] | None = None,
+) -> Model:
     """Turn top-level elements into components of the library's types.
 
     Elements that are no components (includes, dimensions, units, types, notes ...) are passed over. Raises LemsError,
     with file, line and component, for an unknown type, a missing parameter, a quantity of the wrong dimension, an id
-    that two different elements share. What the types do not know is noted in the report.
+    that two different elements share. What the types do not know is noted in the report. With ``errors`` all of them
+    are gathered there instead, and the components that they are about are left out.
     """
-    return _Resolver(library, report if report is not None else Report()).run(elements)
+    return _Resolver(library, report if report is not None else Report(), errors).run(elements)
 
 
 class _Resolver:
-    def __init__(self, library: Library, report: Report) -> None:
-        self.library, self.report = library, report
+    def __init__(self, library: Library, report: Report, errors: list[LemsError] | None = None) -> None:
+        self.library, self.report, self.errors = library, report, errors
         self.find = _Index()
         self.sources: dict[str, Element] = {}
         self.depth = 0
@@ -209,18 +220,29 @@ class _Resolver:
                 continue
             before = self.sources.setdefault(identifier, element)
             if before is not element and not same(before, element):
-                raise LemsError(
-                    f"the id '{identifier}' is used twice: by <{before.tag}> at {before.file}:{before.line} and by "
-                    f"this <{element.tag}>; rename one",
-                    file=element.file,
-                    line=element.line,
-                    component=identifier,
+                self.fail(
+                    LemsError(
+                        f"the id '{identifier}' is used twice: by <{before.tag}> at {before.file}:{before.line} and by "
+                        f"this <{element.tag}>; rename one",
+                        file=element.file,
+                        line=element.line,
+                        component=identifier,
+                    )
                 )
         for identifier, element in self.sources.items():
-            self.find.known[identifier] = self.component(element, None)
+            try:
+                self.find.known[identifier] = self.component(element, None)
+            except LemsError as error:
+                self.fail(error)
         for component in list(self.find.known.values()):
             self.adopt(component)
         return Model(self.find.known, self.library)
+
+    def fail(self, error: LemsError) -> None:
+        """Raise an error, or gather it."""
+        if self.errors is None:
+            raise error
+        self.errors.append(error)
 
     def note(self, element: Element, code: str, severity: str, message: str, component: str | None = None) -> None:
         self.report.add(

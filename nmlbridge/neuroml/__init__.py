@@ -4,10 +4,12 @@ from .diff import Difference, diff
 from .document import Document, SourceFile, read_document
 from .formats import as_network, read_hdf5, read_xml, write_document, write_hdf5, write_xml
 from .libneuroml import from_libneuroml, to_libneuroml
+from .validate import Problem, validate
 
 __all__ = [
     "Difference",
     "Document",
+    "Problem",
     "SourceFile",
     "as_network",
     "diff",
@@ -16,6 +18,7 @@ __all__ = [
     "read_hdf5",
     "read_xml",
     "to_libneuroml",
+    "validate",
     "write_document",
     "write_hdf5",
     "write_xml",

@@ -202,8 +202,10 @@ class _Parser:
             return
         element, begin = self.stack.pop(), self.starts.pop()
         if begin >= 0:
-            first, last = self.offset(begin), self.offset(self.parser.CurrentByteIndex)
-            close = self.data.find(b">", last) if last > first else _tag_end(self.data, first)
+            first = self.offset(begin)
+            close = _tag_end(self.data, first)
+            if self.data[close - 1 : close] != b"/":  # not self-closing: up to the end of its end tag
+                close = self.data.find(b">", self.offset(self.parser.CurrentByteIndex))
             element.raw = self.data[first : close + 1].decode("utf-8", "replace")
 
     def text(self, data: str) -> None:

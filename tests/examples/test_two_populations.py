@@ -29,7 +29,7 @@ def results(folder: Path) -> Results:
 
 def test_its_files_are_valid(folder: Path) -> None:
     for path in sorted(folder.iterdir()):
-        nmlbridge.validate(path)
+        assert nmlbridge.validate(path) == []
 
 
 def test_cells_fire_at_sensible_rates(results: Results) -> None:
