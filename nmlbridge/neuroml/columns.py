@@ -175,6 +175,9 @@ class Reader:
         some = False
         for part in self.parts:
             if isinstance(part, Block):
+                if "x" not in part.columns:
+                    pieces.append(np.zeros((part.count, 3)))
+                    continue
                 pieces.append(np.stack([part.columns[axis] for axis in "xyz"], axis=1))
                 some = True
                 continue

@@ -74,8 +74,8 @@ class _Check:
             errors: list[Any] = []
             model = resolve(document.elements(), library, report, errors)
             model.check(errors)
-            for error in errors:
-                self.error(error)
+            for found in errors:
+                self.error(found)
             self.equations(model, library, self.own_types(document))
             for component in model.components.values():
                 self.cell(component)
@@ -185,8 +185,8 @@ class _Check:
                 self.needs(model, name, "synapse", projection)
             ends = ((projection.presynaptic, projection.pre_segment, "pre"),
                     (projection.postsynaptic, projection.post_segment, "post"))  # fmt: skip
-            for population, column, side in ends:
-                self.known_segments(segments[population], column, f"{side}SegmentId", population, projection)
+            for id, column, side in ends:
+                self.known_segments(segments[id], column, f"{side}SegmentId", id, projection)
             for fractions, side in ((projection.pre_fraction, "pre"), (projection.post_fraction, "post")):
                 self.fractions(fractions, f"{side}FractionAlong", projection)
         for inputs in network.inputs:

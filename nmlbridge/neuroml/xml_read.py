@@ -76,8 +76,13 @@ def read_tree(path: Path, shown: str | None = None) -> Tree:
         raise DocumentError(f"cannot be read: {error.strerror}", file=shown) from None
 
 
+def read_text(data: bytes, path: Path, shown: str) -> Tree:
+    """Parse the text of a document that stands inside another file. Raises DocumentError as read_tree does."""
+    return _Parser(path, shown, data, False).run()
+
+
 class _Parser:
-    def __init__(self, path: Path, shown: str, data: mmap.mmap, fast: bool) -> None:
+    def __init__(self, path: Path, shown: str, data: mmap.mmap | bytes, fast: bool) -> None:
         self.path, self.shown, self.data, self.fast = path, shown, data, fast
         self.mark = "x" + secrets.token_hex(8)
         self.queue: list[tuple[Block, int]] = []
@@ -146,7 +151,7 @@ class _Parser:
 
     def forget(self, position: int) -> None:
         """Give back the memory of pages that have been read (where the system can)."""
-        if hasattr(mmap, "MADV_DONTNEED"):
+        if isinstance(self.data, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
             page = mmap.PAGESIZE
             self.data.madvise(mmap.MADV_DONTNEED, 0, position // page * page)
 

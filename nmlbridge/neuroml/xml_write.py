@@ -6,6 +6,7 @@ annotations) goes out byte for byte.
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -43,10 +44,7 @@ def replacing(path: Path) -> Iterator[IO[str]]:
 
 def write_network(network: Network, path: Path) -> None:
     """Write a network with all its components as one NeuroML file."""
-    header = {"xmlns": NAMESPACE, "xmlns:xsi": "http://www.w3.org/2001/XMLSchema-instance",
-              "xsi:schemaLocation": f"{NAMESPACE} {SCHEMA}"}  # fmt: skip
-    header |= {k: v for k, v in network.header.items() if k.startswith("xmlns:") or k == "id"}
-    header.setdefault("id", network.id or path.name.split(".")[0])
+    header = header_of(network, path.name.split(".")[0])
     with replacing(path) as stream:
         stream.write('<?xml version="1.0" encoding="UTF-8"?>\n')
         stream.write(f"<neuroml{_attributes(header)}>\n")
@@ -93,7 +91,33 @@ def write_element(stream: IO[str], element: Element, depth: int) -> None:
     stream.write(f"{pad}</{element.tag}>\n")
 
 
-def _write_network(stream: IO[str], network: Network) -> None:
+def skeleton(network: Network) -> str:
+    """The network's XML without the rows of its populations, projections and input lists."""
+    stream = io.StringIO()
+    _write_network(stream, network, rows=False)
+    return stream.getvalue()
+
+
+def top_level(network: Network, header: dict[str, str]) -> str:
+    """The XML of all that is not a network."""
+    stream = io.StringIO()
+    stream.write(f"<neuroml{_attributes(header)}>\n")
+    for element in network.components:
+        write_element(stream, element, 1)
+    stream.write("</neuroml>\n")
+    return stream.getvalue()
+
+
+def header_of(network: Network, name: str) -> dict[str, str]:
+    """The attributes of the root element of a document that holds this network."""
+    header = {"xmlns": NAMESPACE, "xmlns:xsi": "http://www.w3.org/2001/XMLSchema-instance",
+              "xsi:schemaLocation": f"{NAMESPACE} {SCHEMA}"}  # fmt: skip
+    header |= {k: v for k, v in network.header.items() if k.startswith("xmlns:") or k == "id"}
+    header.setdefault("id", network.id or name)
+    return header
+
+
+def _write_network(stream: IO[str], network: Network, rows: bool = True) -> None:
     attributes: dict[str, str] = {"id": str(network.id)}
     if network.temperature is not None:
         attributes["type"] = network.type or "networkWithTemperature"
@@ -108,20 +132,20 @@ def _write_network(stream: IO[str], network: Network) -> None:
                 if element.tag == tag:
                     write_element(stream, element, 2)
     for population in network.populations.values():
-        _write_population(stream, population)
+        _write_population(stream, population, rows)
     for element in network.extra:
         if element.tag not in placed:
             write_element(stream, element, 2)
     single = [p for p in network.projections if p.origin in _SINGLE]
     for projection in (*single, *(p for p in network.projections if p.origin not in _SINGLE)):
-        _write_projection(stream, projection, network)
+        _write_projection(stream, projection, network, rows)
     explicit = [i for i in network.inputs if i.origin == "explicitInput"]
     for inputs in (*explicit, *(i for i in network.inputs if i.origin != "explicitInput")):
-        _write_inputs(stream, inputs, network)
+        _write_inputs(stream, inputs, network, rows)
     stream.write("    </network>\n")
 
 
-def _write_population(stream: IO[str], population: Population) -> None:
+def _write_population(stream: IO[str], population: Population, rows: bool) -> None:
     attributes = {"id": population.id, "component": population.component}
     listed = population.positions is not None or not np.array_equal(
         population.instance_ids, np.arange(population.size)
@@ -149,7 +173,7 @@ def _write_population(stream: IO[str], population: Population) -> None:
     for element in population.extra:
         if element not in first:
             write_element(stream, element, 3)
-    if listed:
+    if listed and rows:
         ids = population.instance_ids
         if population.positions is None:
             _rows(stream, '            <instance id="%d"/>\n', (ids,))
@@ -187,11 +211,11 @@ def _reference(population: Population, up: str = "../") -> str:
     return f'"{up}{id}[%d]"'
 
 
-def _write_projection(stream: IO[str], projection: Projection, network: Network) -> None:
+def _write_projection(stream: IO[str], projection: Projection, network: Network, rows: bool) -> None:
     pre, post = network.populations[projection.presynaptic], network.populations[projection.postsynaptic]
     pre_ids, post_ids = pre.instance_ids[projection.pre], post.instance_ids[projection.post]
     attributes = dict(projection.attributes)
-    rows = attributes.pop("rows", "")
+    layout = attributes.pop("rows", "")
     destination = attributes.pop("destination", "")
     if projection.origin in _SINGLE:
         values = {"from": _reference(pre, "")[1:-1] % pre_ids[0], "to": _reference(post, "")[1:-1] % post_ids[0]}
@@ -210,14 +234,14 @@ def _write_projection(stream: IO[str], projection: Projection, network: Network)
     if projection.kind == "chemical":
         head["synapse"] = projection.synapses[0] if projection.synapses else ""
     opening = f"        <{tag}{_attributes(head | attributes)}"
-    if not len(projection) and not projection.extra:
+    if not (len(projection) and rows) and not projection.extra:
         stream.write(opening + "/>\n")
         return
     stream.write(opening + ">\n")
     for element in projection.extra:
         write_element(stream, element, 3)
-    if len(projection):
-        row, columns = _row_of(projection, pre, post, pre_ids, post_ids, rows)
+    if len(projection) and rows:
+        row, columns = _row_of(projection, pre, post, pre_ids, post_ids, layout)
         if destination:
             row += f" destination={_percent(destination)}"
         _rows(stream, f"            <{row}/>\n", columns)
@@ -225,7 +249,7 @@ def _write_projection(stream: IO[str], projection: Projection, network: Network)
 
 
 def _row_of(
-    projection: Projection, pre: Population, post: Population, pre_ids: Any, post_ids: Any, rows: str
+    projection: Projection, pre: Population, post: Population, pre_ids: Any, post_ids: Any, layout: str
 ) -> tuple[str, tuple[Any, ...]]:
     """The pattern of one row and its columns."""
     weighted = projection.weight is not None or projection.delay is not None
@@ -236,7 +260,7 @@ def _row_of(
         suffix = "Id"
     else:
         stem = "electricalConnection" if projection.kind == "electrical" else "continuousConnection"
-        plain = rows == stem or (not rows and pre.positions is None and post.positions is None)
+        plain = layout == stem or (not layout and pre.positions is None and post.positions is None)
         tag = stem if plain and not weighted else f"{stem}Instance{'W' if weighted else ''}"
         if tag == stem:
             row = f'{tag} id="%d" preCell="%d" postCell="%d"'
@@ -261,7 +285,7 @@ def _row_of(
             row += f" {name}={_percent(values[0])}"
         else:
             row += f" {name}=%s"
-            columns.append([quoteattr(values[i]) for i in index.tolist()])
+            columns.append([quoteattr(values[i]) for i in np.asarray(index).tolist()])
     if weighted:
         row += ' weight="%r"'
         columns.append(projection.weight if projection.weight is not None else np.ones(len(projection)))
@@ -271,7 +295,7 @@ def _row_of(
     return row, tuple(columns)
 
 
-def _write_inputs(stream: IO[str], inputs: InputList, network: Network) -> None:
+def _write_inputs(stream: IO[str], inputs: InputList, network: Network, rows: bool) -> None:
     population = network.populations[inputs.population]
     targets = population.instance_ids[inputs.target]
     attributes = dict(inputs.attributes)
@@ -296,6 +320,6 @@ def _write_inputs(stream: IO[str], inputs: InputList, network: Network) -> None:
     if inputs.weight is not None:
         row += ' weight="%r"'
         columns.append(inputs.weight)
-    if len(inputs):
+    if len(inputs) and rows:
         _rows(stream, f"            <{row}/>\n", tuple(columns))
     stream.write("        </inputList>\n")
