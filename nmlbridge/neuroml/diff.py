@@ -93,7 +93,7 @@ class _Diff:
         if a is None or b is None:
             self.say(path, "" if a is None else f"<{a.tag}>", "" if b is None else f"<{b.tag}>")
             return
-        if a.raw is not None or b.raw is not None:
+        if a.raw is not None and b.raw is not None:
             if _plain(a) != _plain(b):
                 self.say(path, "other text", "other text")
             return
@@ -207,8 +207,7 @@ class _Diff:
 
 def _plain(element: Element) -> str:
     """Source text without the blanks between elements."""
-    text = element.raw if element.raw is not None else element.text
-    return re.sub(r">\s+<", "><", re.sub(r"\s+", " ", text)).strip()
+    return re.sub(r">\s+<", "><", re.sub(r"\s+", " ", element.raw or "")).strip()
 
 
 def _key(item: Projection | InputList, row: int) -> str:
