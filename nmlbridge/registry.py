@@ -48,14 +48,14 @@ class Format:
         """Read ``path``; raises DocumentError and the other ModelErrors of the reader."""
         if self.reader is None:
             raise UsageError(f"{self.title} can be written but not read")
-        network: Network = _resolve(self.reader)(Path(path), report)
+        network: Network = resolve_name(self.reader)(Path(path), report)
         return network
 
     def write(self, network: Network, path: str | Path, report: Report | None = None) -> None:
         """Write ``network`` to ``path``; what the format cannot carry is noted in ``report``."""
         if self.writer is None:
             raise UsageError(f"{self.title} can be read but not written")
-        _resolve(self.writer)(network, Path(path), report)
+        resolve_name(self.writer)(network, Path(path), report)
 
 
 @dataclass(frozen=True)
@@ -117,8 +117,11 @@ _BACKENDS = (
 )
 
 
-def _resolve(target: str | Callable[..., Any]) -> Callable[..., Any]:
-    """The function itself, imported if it is given as "module:attribute"."""
+def resolve_name(target: str | Callable[..., Any]) -> Callable[..., Any]:
+    """The function itself, imported if it is given as "module:attribute".
+
+    So a lower layer may offer what a higher one does (``Network.to_libneuroml``) without importing it.
+    """
     if callable(target):
         return target
     module, _, attribute = target.partition(":")

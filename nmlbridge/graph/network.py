@@ -9,6 +9,8 @@ from typing import Any
 
 from ..element import Element
 from ..errors import NetworkError
+from ..registry import resolve_name
+from ..report import Report
 from .columns import in_range
 from .population import Population
 from .projection import InputList, Projection
@@ -86,6 +88,22 @@ class Network:
     def connections(self) -> int:
         """The number of connections of all kinds."""
         return sum(len(projection) for projection in self.projections)
+
+    def to_libneuroml(self, report: Report | None = None) -> Any:
+        """The network and its components as a ``neuroml.NeuroMLDocument``; what that cannot hold is noted as a loss.
+
+        Raises UsageError if libNeuroML is not installed.
+        """
+        return resolve_name("nmlbridge.neuroml:to_libneuroml")(self, report)
+
+    @classmethod
+    def from_libneuroml(cls, document: Any, report: Report | None = None) -> Network:
+        """The Network of a ``neuroml.NeuroMLDocument``; its includes are not followed.
+
+        Raises UsageError if libNeuroML is not installed, NetworkError for a document that does not fit together.
+        """
+        network: Network = resolve_name("nmlbridge.neuroml:from_libneuroml")(document, report)
+        return network
 
     def summary(self) -> dict[str, Any]:
         """Counts, as plain values for JSON."""

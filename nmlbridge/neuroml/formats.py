@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
+from ..element import Element
 from ..graph import Network
 from ..report import Report
 from .document import Document, read_document
 
+_INSIDE = re.compile(r"^<annotation\b[^>]*?(?:/>|>(.*)</annotation\s*>)$", re.S)
 _LEMS_ONLY = frozenset({"Simulation", "Target", "Lems"})
 
 
@@ -24,7 +27,7 @@ def as_network(document: Document, report: Report | None = None) -> Network:
             components.append(element)
     networks = document.networks or [Network(None)]
     first = networks[0]
-    first.components = components
+    first.components = _one_header(components, document)
     first.others = networks[1:]
     for file in document.files:
         first.header |= {k: v for k, v in file.root.attributes.items() if k.startswith("xmlns:")}
@@ -32,6 +35,29 @@ def as_network(document: Document, report: Report | None = None) -> Network:
     if name:
         first.header["id"] = name
     return first
+
+
+def _one_header(components: list[Element], document: Document) -> list[Element]:
+    """A document has one <notes> and one <annotation>: those of included files are added to the main file's."""
+    result = [element for element in components if element.tag not in ("notes", "annotation")]
+    main = {id(element) for element in document.main.root.children}
+    for tag in ("annotation", "notes"):
+        found = [element for element in components if element.tag == tag]
+        found.sort(key=lambda element: id(element) not in main)
+        if len(found) == 1:
+            result.insert(0, found[0])
+        elif tag == "notes" and found:
+            text = "\n\n".join(
+                element.text.strip() if id(element) in main else f"{Path(element.file).name}: {element.text.strip()}"
+                for element in found
+            )
+            result.insert(0, Element("notes", text=text, file=found[0].file, line=found[0].line))
+        elif found:
+            children = [child for element in found for child in element.children]
+            raw = "".join(_INSIDE.sub(r"\1", element.raw) for element in found if element.raw is not None)
+            result.insert(0, Element("annotation", children=children, file=found[0].file, line=found[0].line,
+                                     raw=f"<annotation>{raw}</annotation>"))  # fmt: skip
+    return result
 
 
 def read_xml(path: str | Path, report: Report | None = None) -> Network:

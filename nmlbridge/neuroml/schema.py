@@ -41,6 +41,26 @@ def _schema() -> Any:
     return etree.XMLSchema(etree.parse(str(schema_path()), _parser()))
 
 
+@cache
+def document_order() -> dict[str, int]:
+    """The places of the elements of a NeuroML document: tag to rank. Empty if the schema is not installed."""
+    try:
+        root = etree.parse(str(schema_path()), _parser()).getroot()
+    except UsageError:
+        return {}
+    space = {"xs": "http://www.w3.org/2001/XMLSchema"}
+    groups = {g.get("name"): g for g in root.findall("xs:group", space)}
+    tags = []
+    for name in ("Standalone", "NeuroMLDocument"):
+        kind = next(t for t in root.findall("xs:complexType", space) if t.get("name") == name)
+        for item in kind.iterfind("xs:complexContent/xs:extension/xs:sequence/*", space):
+            if item.get("ref"):
+                tags += [e.get("name") for e in groups[item.get("ref")].iter(f"{{{space['xs']}}}element")]
+            elif item.get("name"):
+                tags.append(item.get("name"))
+    return {tag: rank for rank, tag in reversed(list(enumerate(tags)))}
+
+
 def _parser(**more: Any) -> Any:
     return etree.XMLParser(no_network=True, resolve_entities=False, load_dtd=False, **more)
 

@@ -18,6 +18,7 @@ import numpy as np
 
 from ..element import Element
 from ..graph import InputList, Network, Population, Projection
+from .schema import document_order
 
 NAMESPACE = "http://www.neuroml.org/schema/neuroml2"
 SCHEMA = "https://raw.github.com/NeuroML/NeuroML2/development/Schemas/NeuroML2/NeuroML_v2.3.1.xsd"
@@ -45,15 +46,27 @@ def replacing(path: Path) -> Iterator[IO[str]]:
 def write_network(network: Network, path: Path) -> None:
     """Write a network with all its components as one NeuroML file."""
     header = header_of(network, path.name.split(".")[0])
+    before, after = _in_order(network.components)
     with replacing(path) as stream:
         stream.write('<?xml version="1.0" encoding="UTF-8"?>\n')
         stream.write(f"<neuroml{_attributes(header)}>\n")
-        for element in network.components:
+        for element in before:
             write_element(stream, element, 1)
         for each in (network, *network.others):
             if each.id is not None:
                 _write_network(stream, each)
+        for element in after:
+            write_element(stream, element, 1)
         stream.write("</neuroml>\n")
+
+
+def _in_order(components: list[Element]) -> tuple[list[Element], list[Element]]:
+    """The components in the order of the schema: before the networks, and after them."""
+    rank = document_order()
+    last = len(rank)
+    ordered = sorted(components, key=lambda element: rank.get(element.tag, last))
+    before = sum(rank.get(element.tag, last) < rank.get("network", last) for element in ordered)
+    return ordered[:before], ordered[before:]
 
 
 def write_root(root: Element, networks: Iterable[Network], path: Path) -> None:
@@ -102,7 +115,8 @@ def top_level(network: Network, header: dict[str, str]) -> str:
     """The XML of all that is not a network."""
     stream = io.StringIO()
     stream.write(f"<neuroml{_attributes(header)}>\n")
-    for element in network.components:
+    before, after = _in_order(network.components)
+    for element in (*before, *after):
         write_element(stream, element, 1)
     stream.write("</neuroml>\n")
     return stream.getvalue()
