@@ -112,7 +112,9 @@ def read_run(data: bytes, line: int) -> Block:
 def _check_between(buffer: Bytes, quotes: Ints, count: int, length: int) -> None:
     """Everything outside the quotes, the space between rows included, must be the same in each row."""
     marks = np.concatenate(([0], quotes, [len(buffer)]))
-    outside = buffer[np.repeat(np.resize([True, False], len(quotes) + 1), np.diff(marks))]
+    between = np.zeros(len(quotes) + 1, dtype=bool)
+    between[::2] = True
+    outside = buffer[np.repeat(between, np.diff(marks))]
     if len(outside) % count:
         # the last row has no space behind it
         rest = len(outside) // count + 1
