@@ -18,13 +18,13 @@ import numpy as np
 
 from ..element import Element
 from ..graph import InputList, Network, Population, Projection
+from .rows_write import row_texts
 from .schema import document_order
 
 NAMESPACE = "http://www.neuroml.org/schema/neuroml2"
 SCHEMA = "https://raw.github.com/NeuroML/NeuroML2/development/Schemas/NeuroML2/NeuroML_v2.3.1.xsd"
 _FIRST = ("notes", "property", "annotation")
 _BEFORE = ("space", "region", "extracellularProperties")
-_CHUNK = 20_000
 _KELVIN = 273.15
 
 
@@ -202,12 +202,10 @@ def _write_population(stream: IO[str], population: Population, rows: bool) -> No
 
 
 def _rows(stream: IO[str], row: str, columns: tuple[Any, ...]) -> None:
-    """One line per row, written in blocks."""
-    count = len(columns[0])
-    for start in range(0, count, _CHUNK):
-        part = [c[start : start + _CHUNK].tolist() if isinstance(c, np.ndarray) else c[start : start + _CHUNK]
-                for c in columns]  # fmt: skip
-        stream.write("".join([row % values for values in zip(*part, strict=True)]))
+    """One line per row, past the stream's encoder."""
+    stream.flush()
+    for block in row_texts(row, columns):
+        stream.buffer.write(block)  # type: ignore[attr-defined]
 
 
 _SINGLE = ("synapticConnection", "synapticConnectionWD", "explicitConnection")
@@ -299,7 +297,7 @@ def _row_of(
             row += f" {name}={_percent(values[0])}"
         else:
             row += f" {name}=%s"
-            columns.append([quoteattr(values[i]) for i in np.asarray(index).tolist()])
+            columns.append(([quoteattr(value) for value in values], index))
     if weighted:
         row += ' weight="%r"'
         columns.append(projection.weight if projection.weight is not None else np.ones(len(projection)))
