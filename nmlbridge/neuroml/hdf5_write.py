@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import os
 import re
+import zlib
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -32,6 +34,8 @@ NAMES = "nmlbridge_names"
 """what begins the attributes that list the components of a mixed projection, one a line"""
 MORE = "nmlbridge"
 """group of further networks"""
+_CHUNK = 1 << 13  # rows
+_LEVEL = 1
 _LIBNEUROML_LOOKS_FOR = re.compile(r"(population|projection|inputList|input_list|column)_")
 
 
@@ -110,13 +114,25 @@ def _table(group: Any, id: str, title: str, columns: dict[str, Any]) -> None:
     if not count:
         return
     exact = all(_is_float32(column) for column in columns.values())
-    table = np.empty((count, len(columns)), np.float32 if exact else np.float64)
-    for number, column in enumerate(columns.values()):
-        table[:, number] = column
-    rows = min(count, 1 << 15)
-    name = re.sub(r"[^\w+-]", "_", id)
-    dataset = group.create_dataset(name, data=table, chunks=(rows, len(columns)), compression="gzip",
-                                   compression_opts=1, shuffle=True)  # fmt: skip
+    rows = min(count, _CHUNK)
+    kind = np.dtype(np.float32 if exact else np.float64)
+    # chunks of one column each: half the size and twice the speed of chunks of rows
+    dataset = group.create_dataset(re.sub(r"[^\w+-]", "_", id), (count, len(columns)), kind, chunks=(rows, 1),
+                                   compression="gzip", compression_opts=_LEVEL)  # fmt: skip
+    places = [(start, number) for start in range(0, count, rows) for number in range(len(columns))]
+    values = list(columns.values())
+
+    def packed(place: tuple[int, int]) -> bytes:
+        start, number = place
+        chunk = np.zeros(rows, dtype=kind)  # the last one is filled up
+        part = values[number][start : start + rows]
+        chunk[: len(part)] = part
+        return zlib.compress(chunk.tobytes(), _LEVEL)
+
+    # HDF5's own filter uses one processor only
+    with ThreadPoolExecutor(min(len(places), os.cpu_count() or 1)) as pool:
+        for place, data in zip(places, pool.map(packed, places), strict=True):
+            dataset.id.write_direct_chunk(place, data)
     _attributes(dataset, {"CLASS": "CARRAY", "VERSION": "1.1", "TITLE": title})
     _attributes(dataset, {f"column_{number}": column for number, column in enumerate(columns)})
 
