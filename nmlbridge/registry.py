@@ -70,7 +70,8 @@ class Backend:
 
 def _root_tag(head: bytes) -> bytes:
     """Local name of the first start tag in the first bytes of an XML file, b"" if there is none."""
-    head = re.sub(rb"<!--.*?(-->|\Z)|<\?.*?(\?>|\Z)|<![^>]*(>|\Z)", b"", head.removeprefix(b"\xef\xbb\xbf"), flags=re.S)
+    before = rb"<!--.*?(-->|\Z)|<\?.*?(\?>|\Z)|<![^\[>]*(\[.*?\]\s*>|>|\Z)"  # comments, instructions, a DOCTYPE
+    head = re.sub(before, b"", head.removeprefix(b"\xef\xbb\xbf"), flags=re.S)
     found = re.match(rb"\s*<(?:[\w.-]+:)?([\w.-]+)", head)
     return found.group(1) if found else b""
 

@@ -118,7 +118,7 @@ def _load(
         if tree.root.tag not in ROOTS:
             message = "the root element is neither <neuroml> nor <Lems>; this is no NeuroML or LEMS document"
             if by is not None:
-                raise DocumentError("an included file is no NeuroML or LEMS document", file=by.file, line=by.line)
+                raise _no_model(include_of(by) or "", by)
             raise DocumentError(message, file=shown, line=tree.root.line)
         source = SourceFile(path, tree.root, ROOTS[tree.root.tag], tree.rows)
     for element in source.root.children:
@@ -130,11 +130,13 @@ def _load(
             _load(found, _shown(found, home), element, home, files, open_)
         except DocumentError as error:
             if error.file == _shown(found, home) and not _looks_like_xml(found):
-                raise DocumentError(
-                    f"the include '{name[:80]}' is neither NeuroML nor LEMS", file=element.file, line=element.line
-                ) from None
+                raise _no_model(name, element) from None
             raise
     files[path] = source
+
+
+def _no_model(name: str, by: Element) -> DocumentError:
+    return DocumentError(f"the include '{name[:80]}' is neither NeuroML nor LEMS", file=by.file, line=by.line)
 
 
 def _shown(path: Path, home: Path) -> str:

@@ -6,7 +6,9 @@ import re
 from pathlib import Path
 
 from ..element import Element
+from ..errors import LemsError
 from ..graph import Network
+from ..lems.library import same
 from ..report import Report
 from .document import Document, read_document
 
@@ -25,6 +27,7 @@ def as_network(document: Document, report: Report | None = None) -> Network:
                        "it is left out", file=element.file, line=element.line, component=element.get("id"))  # fmt: skip
         elif not any(element.get("id") == n.id and element.line == n.line for n in document.networks):
             components.append(element)
+    _distinct(components)
     networks = document.networks or [Network(None)]
     first = networks[0]
     first.components = _one_header(components, document)
@@ -35,6 +38,20 @@ def as_network(document: Document, report: Report | None = None) -> Network:
     if name:
         first.header["id"] = name
     return first
+
+
+def _distinct(components: list[Element]) -> None:
+    seen: dict[str, Element] = {}
+    for element in components:
+        id = element.get("id")
+        if id is None or seen.setdefault(id, element) is element:
+            continue
+        before = seen[id]
+        if not same(before, element):
+            raise LemsError(
+                f"the id '{id}' is used twice: by <{before.tag}> at {before.file}:{before.line} and by this "
+                f"<{element.tag}>; rename one", file=element.file or None, line=element.line or None, component=id,
+            )  # fmt: skip
 
 
 def _one_header(components: list[Element], document: Document) -> list[Element]:

@@ -138,7 +138,8 @@ def _table(group: Any, id: str, title: str, columns: dict[str, Any]) -> None:
 
 
 def _is_float32(column: Any) -> bool:
-    return bool(np.array_equal(column.astype(np.float32).astype(column.dtype), column, equal_nan=True))
+    with np.errstate(over="ignore"):
+        return bool(np.array_equal(column.astype(np.float32).astype(column.dtype), column))
 
 
 def _plain(ids: Any) -> bool:

@@ -97,6 +97,7 @@ class _Parser:
         self.total = 0
         parser = expat.ParserCreate()
         parser.buffer_text = True
+        parser.StartDoctypeDeclHandler = self.doctype
         parser.StartElementHandler = self.start
         parser.EndElementHandler = self.end
         parser.CharacterDataHandler = self.text
@@ -135,6 +136,8 @@ class _Parser:
             if truncated or (self.stack and error.offset == 0):
                 why += "; the file seems to be cut short"
             raise DocumentError(f"this is not well-formed XML: {why}", file=self.shown, line=line) from None
+        except (LookupError, ValueError) as error:
+            raise DocumentError(f"the XML cannot be decoded: {error}", file=self.shown, line=1) from None
         if len(self.queue) != self.taken:
             raise _Restart
         assert self.root is not None
@@ -222,6 +225,13 @@ class _Parser:
     def comment(self, data: str) -> None:
         if self.fast and self.mark in data:
             raise _Restart
+
+    def doctype(self, name: str, system: str | None, public: str | None, internal: int) -> None:
+        if system is not None or public is not None:
+            raise DocumentError(
+                "the document refers to an external document type, which no NeuroML or LEMS file needs; remove the "
+                "DOCTYPE", file=self.shown, line=self.parser.CurrentLineNumber + self.removed,
+            )  # fmt: skip
 
     def entity(self, *_: Any) -> None:
         raise DocumentError(

@@ -106,10 +106,19 @@ class _Lowering:
     def kind_of(self, population: Population) -> CellKind:
         if population.component in self.by_component:
             return self.by_component[population.component]
-        component = self.model.component(population.component)
+        component = self.component(population.component, population)
         kind = self.cell(component) if component.is_a("cell") else self.abstract(component)
         self.by_component[population.component] = kind
         return kind
+
+    def component(self, id: str, owner: Population | Projection | InputList) -> Component:
+        """A component that a part of the network names. Raises NetworkError with the part's place."""
+        if self.model.lookup(id) is None:
+            try:
+                self.model.component(id)
+            except ModelError as error:
+                raise NetworkError(error.message, **owner.place()) from None
+        return self.model.component(id)
 
     def abstract(self, component: Component) -> CellKind:
         flat = self.flat(component)
@@ -167,12 +176,14 @@ class _Lowering:
 
     # connections and inputs ----------------------------------------------------------------------------------------
 
-    def attachment(self, key: str, component_id: str, target: CellKind, electrode: bool) -> Attachment:
+    def attachment(
+        self, key: str, component_id: str, target: CellKind, electrode: bool, owner: Projection | InputList
+    ) -> Attachment:
         """Rows of one component go together, whatever projection or list they come from."""
         pools = frozenset(target.pools)
         full = f"{key}:{component_id}:{'+'.join(sorted(pools))}"
         if full not in self.attachments:
-            component = self.model.component(component_id)
+            component = self.component(component_id, owner)
 
             def make() -> tuple[FlatComponent, Role]:
                 flat = self.flat(component)
@@ -206,7 +217,7 @@ class _Lowering:
                     post, projection.post[chosen], projection.post_segment[chosen], projection.post_fraction[chosen]
                 )
                 self.needs_current(post, synapse)
-                self.attachment("synapse", synapse, self.kinds[post.id], False).chunks.append(Rows(
+                self.attachment("synapse", synapse, self.kinds[post.id], False, projection).chunks.append(Rows(
                     gid, section, x, projection.post_segment[chosen], weight[chosen],
                     source_gid=pre.offset + projection.pre[chosen], delay=self.arrival(pre, delay[chosen]),
                     stream=_streams(projection.id, chosen),
@@ -225,7 +236,7 @@ class _Lowering:
                     continue
                 gid, section, x = self.places(here[0], here[1][chosen], here[2][chosen], here[3][chosen])
                 far = self.places(there[0], there[1][chosen], there[2][chosen], there[3][chosen])
-                self.attachment("tunnel", component, self.kinds[here[0].id], False).chunks.append(Rows(
+                self.attachment("tunnel", component, self.kinds[here[0].id], False, projection).chunks.append(Rows(
                     gid, section, x, here[2][chosen], weight[chosen],
                     peer_gid=far[0], peer_section=far[1], peer_x=far[2], stream=_streams(projection.id, chosen),
                 ))  # fmt: skip
@@ -253,7 +264,7 @@ class _Lowering:
         self.needs_current(population, inputs.component)
         gid, section, x = self.places(population, inputs.target, inputs.segment, inputs.fraction)
         weight = inputs.weight if inputs.weight is not None else np.ones(len(gid))
-        attachment = self.attachment("input", inputs.component, self.kinds[population.id], True)
+        attachment = self.attachment("input", inputs.component, self.kinds[population.id], True, inputs)
         rows = np.arange(len(gid))
         attachment.chunks.append(Rows(gid, section, x, inputs.segment, weight, stream=_streams(inputs.id, rows)))
 
