@@ -30,7 +30,9 @@ def test_a_file_is_told_by_its_content(head: bytes, name: str, tmp_path: Path) -
     assert format_to_read(path).name == name
 
 
-@pytest.mark.parametrize("content", [b"", b"<html>", b"root:x:0:0", gzip.compress(b"<neuroml/>", mtime=0), b"<!-- <neuroml> "])
+@pytest.mark.parametrize(
+    "content", [b"", b"<html>", b"root:x:0:0", gzip.compress(b"<neuroml/>", mtime=0), b"<!-- <neuroml> "]
+)
 def test_what_is_no_model_is_refused_and_not_echoed(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "x.nml"
     path.write_bytes(content)
