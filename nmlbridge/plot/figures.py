@@ -62,7 +62,7 @@ def draw_display(results: Results, display: Display) -> Figure:
         last = results.time[-1] / (min(scales) if scales else 1.0)
         axes.set_xlim(0, last if last > 0 else 1)
     if 1 < len(display.lines) <= _MOST_IN_LEGEND:
-        axes.legend(loc="upper right", fontsize="small", frameon=False)
+        axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize="small", frameon=False)
     return figure
 
 
