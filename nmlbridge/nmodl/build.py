@@ -141,7 +141,7 @@ def build(eq: Equations, role: Role, name: str, comment: tuple[str, ...], stagge
         emits=emits,
         random=random,
         drives_voltage=drives,
-        silent=current == ZERO,
+        silent=current == ZERO and not eq.keep - {role.current},
         clamps=role.kind == "electrode" and current is not None and "v" in names(current),
         capacitance=capacitance,
         v_init=v_init,

@@ -139,7 +139,8 @@ def _of_attachment(
 
         def place(attachment: Attachment = attachment, row: int = row) -> dict[str, Any]:
             index = attachment.index
-            assert index is not None
+            if index is None:  # a synapse without any current is not made at all
+                return {"points": attachment.key, "index": 0}
             return {"points": attachment.key, "index": int(index[row])}
 
         return _marked(quantity, attachment.request, name, place)
