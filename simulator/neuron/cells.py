@@ -36,7 +36,8 @@ class Placement:
     """A density or species on a cell.
 
     ``sections`` are sorted; ``coverage`` (0..1) and ``values`` (SI, or None) have one entry per compartment of these
-    sections, in order. ``internal`` and ``external`` are a species' initial concentrations in mM.
+    sections, in order. ``area`` (m2) is the membrane over which a channelPopulation is spread evenly. ``internal`` and
+    ``external`` are a species' initial concentrations in mM.
     """
 
     part: Component
@@ -44,6 +45,7 @@ class Placement:
     coverage: Floats
     ion: str | None = None
     values: Floats | None = None
+    area: float | None = None
     internal: float | None = None
     external: float | None = None
 
@@ -154,9 +156,7 @@ class _Cell:
             elif component.is_a("baseChannelDensity"):
                 template.densities.append(self.density(component))
             elif component.is_a("baseChannelPopulation"):
-                self.report.add("channel-population", "loss",
-                                "a channelPopulation in a cell with a morphology has no place there and is left out",
-                                file=component.file, line=component.line, component=component.id)  # fmt: skip
+                template.densities.append(self.population(component))
             elif component.is_a("species"):
                 template.species.append(self.species(component))
         self.finish(template, cm, v_init, Ra)
@@ -217,6 +217,15 @@ class _Cell:
         placed = self.placement(component, group)
         here = np.isin(self.centre_section, placed.sections)
         placed.values = self.vary(component, group, formula)[here]
+        return placed
+
+    def population(self, component: Component) -> Placement:
+        """A number of channels instead of a density: they are spread evenly over the membrane that they are on."""
+        group = self.rows(component)
+        placed = self.placement(component, group)
+        placed.area = float(self.morphology.area[group.rows].sum()) * 1e-12
+        if not placed.area:
+            raise component.error("the channelPopulation is on segments without any area")
         return placed
 
     def vary(self, component: Component, group: SegmentGroup, formula: Component) -> Floats:

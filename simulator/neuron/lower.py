@@ -23,7 +23,18 @@ from .cells import lower_cell
 from .population import CellKind, Kind, Placed
 from .quantities import split_path
 from .recordings import Recording, resolve
-from .roles import DEFAULT_CELSIUS, cell_role, density_role, ion_name, point_role, pool_role, valence, with_temperature
+from .roles import (
+    DEFAULT_CELSIUS,
+    cell_role,
+    density_role,
+    ion_name,
+    moving_paths,
+    per_area,
+    point_role,
+    pool_role,
+    valence,
+    with_temperature,
+)
 from .tables import Tables
 
 KELVIN = 273.15
@@ -123,8 +134,22 @@ class _Lowering:
     def abstract(self, component: Component) -> CellKind:
         flat = self.flat(component)
         role = cell_role(flat)
+        if role.kind == "source" and self.watched(component.id) & moving_paths(flat):
+            role = Role("cell")  # an artificial cell stands still between its events
         request = self.catalogue.ask(("cell", component.id), lambda: (flat, role))
         return CellKind(Kind.POINT if role.kind == "cell" else Kind.SOURCE, component.id, request)
+
+    def watched(self, component: str) -> set[str]:
+        """The LEMS paths that are recorded of an abstract cell."""
+        found = set()
+        for quantity, _, _ in _quantities(self.outputs):
+            try:
+                path = split_path(quantity, self.network)
+            except ModelError:
+                continue  # said when the recording is looked up
+            if self.network.populations[path.population].component == component:
+                found.add("/".join(path.rest))
+        return found
 
     def cell(self, component: Component) -> CellKind:
         template = lower_cell(component, self.model, self.library.units, self.report)
@@ -142,9 +167,11 @@ class _Lowering:
     def density(self, cell: Component, kind: CellKind, placement: Any, number: int) -> Placed:
         part = placement.component(self.model)
         flat = self.flat(part)
-        varied = None
+        if placement.area is not None:
+            flat = per_area(flat, placement.area)
+        whole, varied = flat, None
         if placement.values is not None or not bool(np.all(placement.coverage == 1.0)):
-            varied = next((n for n in ("condDensity", "permeability") if n in flat.parameters), None)
+            varied = next((n for n in ("condDensity", "permeability", "number") if n in flat.parameters), None)
             if varied is None:
                 raise UnsupportedError(
                     f"'{part.id}' ({part.type.name}) covers only a part of a section, or varies along the cell, but "
@@ -156,7 +183,7 @@ class _Lowering:
         request = self.catalogue.ask(key, lambda: (flat, density_role(flat, ion, kind.pools)))
         values = placement.values
         if varied is not None and values is None:
-            values = placement.coverage * self.flat(part).parameters[varied].value
+            values = placement.coverage * whole.parameters[varied].value
         elif values is not None:
             values = values * placement.coverage
         return Placed(part.id, request, placement.sections, values, varied)

@@ -6,8 +6,8 @@ import re
 from dataclasses import replace
 
 from ...errors import UnsupportedError
-from ...lems.expression import Bin, Name, Num
-from ...lems.flat import FlatComponent, Parameter
+from ...lems.expression import Bin, Name, Num, names
+from ...lems.flat import Derived, FlatComponent, Parameter
 from ...nmodl.algebra import multiply
 from ...nmodl.mechanism import Binding, Role
 from ...nmodl.mod import Ion
@@ -122,3 +122,26 @@ def cell_role(flat: FlatComponent) -> Role:
     if driven or moving or "v" in flat.states or "v" in flat.externals or flat.kinetics:
         return Role("cell")
     return Role("source")
+
+
+def per_area(flat: FlatComponent, area: float) -> FlatComponent:
+    """A channelPopulation as a density: its current divided by the membrane area (m2) that it is spread over."""
+    current = current_name(flat, "i")
+    if current is None:
+        raise UnsupportedError(f"'{flat.id}' ({flat.type}) exposes no i, so it is no channel population")
+    density = Derived(Bin("/", Name(current), Name("membraneArea")), Dimension(l=-2, i=1), "iDensity")
+    return replace(
+        flat,
+        parameters={**flat.parameters, "membraneArea": Parameter(area, Dimension(l=2), "membraneArea", "constant")},
+        derived={**flat.derived, "iDensity": density},
+        paths={**flat.paths, "iDensity": "iDensity"},
+    )
+
+
+def moving_paths(flat: FlatComponent) -> set[str]:
+    """LEMS paths of variables that change between events."""
+    moving = {"t", *(name for name, expr in flat.derivatives.items() if not (isinstance(expr, Num) and not expr.value))}
+    for name, derived in flat.derived.items():  # dependencies come first
+        if names(derived.expr) & moving:
+            moving.add(name)
+    return {path for path, name in flat.paths.items() if name in moving}
