@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import UnsupportedError, UsageError
+from ..graph import Network
 from ..report import Report
 from ..results import Results, SpikeTrains, Traces, output_paths, requested, write_lems
 from .backend import Progress
@@ -33,11 +34,15 @@ def simulate(
     seed: int | None = None,
     ranks: int = 1,
     method: str | None = None,
+    backend: str | None = None,
     dump_passes: str | Path | None = None,
     report: Report | None = None,
     progress: Progress | None = None,
 ) -> Results:
-    """Run the Simulation of a LEMS document in NEURON and return its Results (all SI).
+    """Run the Simulation of a LEMS document and return its Results (all SI).
+
+    ``backend`` is "neuron", or "reference": the equations as they stand, integrated in numpy (slow, exact, no cables).
+    None takes NEURON, and the reference for a model that is no network.
 
     ``dt`` and ``duration`` are in ms and override the document's step and length. ``output`` is the folder that the
     document's OutputFiles are written below; None writes nothing. ``method`` is a key of METHODS. ``dump_passes`` names
@@ -49,8 +54,8 @@ def simulate(
     from ..neuroml import Document, read_document
 
     report = report if report is not None else Report()
-    if method is not None and method not in METHODS:
-        raise UsageError(f"there is no method '{method}'; there are {', '.join(METHODS)}")
+    if backend not in (None, "neuron", "reference"):
+        raise UsageError(f"there is no backend '{backend}'; there are neuron, reference")
     phases: dict[str, dict[str, float]] = {}
     with _phase(phases, "read", progress):
         from ..lems import load_core, resolve
@@ -62,19 +67,44 @@ def simulate(
         outputs = requested(simulation)
         if output is not None:
             output_paths(outputs, output)
-        network = _network(document, components, simulation)
+        target = _target(document, components, simulation)
+    step = _time(dt, simulation.parameters["step"], "dt")
+    length = _time(duration, simulation.parameters["length"], "duration")
+    number = seed if seed is not None else _seed(simulation)
+    if backend is None:
+        backend = _choose(target, method, report)
+    known = _methods(backend)
+    if method is not None and method not in known:
+        raise UsageError(f"there is no method '{method}' of {backend}; there are {', '.join(known)}")
+    if backend == "reference":
+        from .reference.run import integrate
+
+        _serial(ranks, dump_passes)
+        with _phase(phases, "simulate", progress):
+            traces, spikes, gids = integrate(
+                target, components, library, outputs, report, dt=step * 1e-3, duration=length * 1e-3, seed=number,
+                method=method or "rk4", progress=progress,
+            )  # fmt: skip
+        provenance = _provenance(document, "", backend, step, length, number, 1)
+        results = Results(outputs=outputs, traces=traces, spikes=spikes, provenance=provenance, phases=phases,
+                          report=report)  # fmt: skip
+        return _saved(results, output, gids, phases, progress)
+    if not isinstance(target, Network):
+        raise UnsupportedError(
+            f"the simulation's target '{target.id}' is a {target.type.name}; the NEURON backend runs networks only"
+        )
     with _phase(phases, "lower", progress):
         from .neuron.lower import Settings, lower
 
         settings = Settings(
-            dt=_time(dt, simulation.parameters["step"], "dt"),
-            duration=_time(duration, simulation.parameters["length"], "duration"),
-            seed=seed if seed is not None else _seed(simulation),
+            dt=step,
+            duration=length,
+            seed=number,
             second_order=METHODS[method or "best"],
             cvode=_cvode(simulation) if method is None else None,
         )
         dump = _dumper(Path(dump_passes)) if dump_passes is not None else None
-        lowered = lower(network, components, library, settings, outputs, report, dump)
+        lowered = lower(target, components, library, settings, outputs, report, dump)
     from .neuron.launch import run_program
 
     raw = run_program(lowered.program, ranks=ranks, progress=progress)
@@ -91,26 +121,56 @@ def simulate(
         traces=Traces(raw.time, columns, tuple(r.quantity for r in lowered.recordings),
                       tuple(r.unit for r in lowered.recordings)),
         spikes=SpikeTrains(raw.spike_gids, raw.spike_times, lowered.populations),
-        provenance=_provenance(document, lowered.program.hash, settings, ranks),
+        provenance=_provenance(document, lowered.program.hash, backend, step, length, number, ranks),
         phases=phases,
         report=report,
     )  # fmt: skip
-    if output is not None:
-        with _phase(phases, "save", progress):
-            files = write_lems(results, output, outputs, lowered.gids)
-        results = replace(results, files=tuple(files))
-    return results
+    return _saved(results, output, lowered.gids, phases, progress)
 
 
-def _network(document: Document, components: Model, simulation: Component) -> Any:
+def _saved(
+    results: Results, output: str | Path | None, gids: dict[str, int], phases: dict[str, dict[str, float]],
+    progress: Progress | None,
+) -> Results:  # fmt: skip
+    """The results with their files written, if they are to be."""
+    if output is None:
+        return results
+    with _phase(phases, "save", progress):
+        files = write_lems(results, output, results.outputs, gids)
+    return replace(results, files=tuple(files))
+
+
+def _target(document: Document, components: Model, simulation: Component) -> Network | Component:
+    """What the Simulation is of: a network, or any other component."""
     target = simulation.references.ids.get("target") or simulation.texts.get("target")
     for network in document.networks:
         if network.id == target:
             return network
-    component = components.component(str(target))
-    raise UnsupportedError(
-        f"the simulation's target '{target}' is a {component.type.name}; the NEURON backend runs networks only"
-    )
+    return components.component(str(target))
+
+
+def _choose(target: Network | Component, method: str | None, report: Report) -> str:
+    if isinstance(target, Network):
+        return "neuron"
+    report.add(
+        "reference-backend", "info",
+        f"the simulation's target is a {target.type.name}, no network: its equations are integrated by the reference "
+        "backend", file=target.file, line=target.line, component=target.id,
+    )  # fmt: skip
+    return "reference"
+
+
+def _methods(backend: str) -> tuple[str, ...]:
+    if backend == "neuron":
+        return tuple(METHODS)
+    from .reference.run import METHODS as integrators
+
+    return integrators
+
+
+def _serial(ranks: int, dump_passes: object) -> None:
+    if ranks > 1 or dump_passes is not None:
+        raise UsageError("the reference backend has no ranks and no passes; leave out -n and --dump-passes")
 
 
 def _time(given: float | None, si: float, what: str) -> float:
@@ -155,16 +215,18 @@ def _dumper(folder: Path) -> Callable[[str, str, str], None]:
     return dump
 
 
-def _provenance(document: Document, program: str, settings: Any, ranks: int) -> dict[str, Any]:
+def _provenance(
+    document: Document, program: str, backend: str, dt: float, duration: float, seed: int, ranks: int
+) -> dict[str, Any]:
     return {
         "model": str(document.path),
         "program": program,
         "nmlbridge": _version("nmlbridge"),
         "neuron": _version("neuron"),
-        "backend": "neuron",
-        "dt": settings.dt * 1e-3,
-        "duration": settings.duration * 1e-3,
-        "seed": settings.seed,
+        "backend": backend,
+        "dt": dt * 1e-3,
+        "duration": duration * 1e-3,
+        "seed": seed,
         "ranks": ranks,
     }
 

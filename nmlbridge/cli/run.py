@@ -29,6 +29,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--duration", type=milliseconds, metavar="TIME", help="length instead of the document's")
     parser.add_argument("--seed", type=whole(0), metavar="N", help="seed of all random numbers")
     parser.add_argument("--method", metavar="NAME", help="integration method instead of the document's")
+    parser.add_argument("--backend", choices=("neuron", "reference"), help="what integrates (default: neuron)")
     parser.add_argument("-n", "--ranks", type=whole(1, 65536), default=1, metavar="N", help="MPI processes (default 1)")
     parser.add_argument("--plot", action="store_true", help="draw each Display and a raster of spikes as PNG into DIR")
     parser.add_argument("--report", type=Path, metavar="FILE", help="write seconds and memory of each phase as JSON")
@@ -53,6 +54,7 @@ def run(arguments: argparse.Namespace) -> int:
             seed=arguments.seed,
             ranks=arguments.ranks,
             method=arguments.method,
+            backend=arguments.backend,
             dump_passes=arguments.dump_passes,
             progress=progress,
         )

@@ -16,12 +16,13 @@ from ...nmodl.compile import Dump
 from ...nmodl.mechanism import Role
 from ...report import Report
 from ...results.outputs import Outputs, Place
+from ..environment import with_temperature
 from ..program import Program
+from ..quantities import split_path
 from .attachments import Attachment, Rows, emit, stream_of
 from .catalogue import Catalogue
 from .cells import lower_cell
 from .population import CellKind, Kind, Placed
-from .quantities import split_path
 from .recordings import Recording, resolve
 from .roles import (
     DEFAULT_CELSIUS,
@@ -33,7 +34,6 @@ from .roles import (
     point_role,
     pool_role,
     valence,
-    with_temperature,
 )
 from .tables import Tables
 

@@ -17,18 +17,10 @@ import numpy.typing as npt
 from ...errors import UnsupportedError
 from ...graph import Network
 from ...results.outputs import Place
-from ...units import Dimension
+from ..quantities import Attached, CellPath, attached, split_path, unit_symbol
 from .attachments import Attachment
 from .catalogue import Request
 from .population import CellKind, Kind, Placed
-from .quantities import Attached, CellPath, attached, split_path
-
-VOLTAGE = Dimension(m=1, l=2, t=-3, i=-1)
-SI_SYMBOLS: dict[tuple[int, ...], str] = {
-    (0, 0, 0, 0, 0, 0, 0): "", (1, 2, -3, -1, 0, 0, 0): "V", (0, 0, 0, 1, 0, 0, 0): "A", (-1, -2, 3, 2, 0, 0, 0): "S",
-    (0, 0, 1, 0, 0, 0, 0): "s", (0, -3, 0, 0, 0, 1, 0): "mol/m3", (-1, -4, 3, 2, 0, 0, 0): "S/m2",
-    (0, -2, 0, 1, 0, 0, 0): "A/m2", (0, 0, -1, 0, 0, 0, 0): "Hz",
-}  # fmt: skip
 
 
 @dataclass
@@ -40,11 +32,6 @@ class Recording:
     place: Callable[[], dict[str, Any]]
     after: Callable[[npt.NDArray[np.float64]], npt.NDArray[np.float64]] | None = None
     """what is done to the recorded column (SI), where NEURON has the quantity in another form only"""
-
-
-def unit_symbol(dimension: Dimension) -> str:
-    """The SI symbol of a dimension, spelled out where it has none of its own."""
-    return SI_SYMBOLS.get(dimension.exponents, str(dimension))
 
 
 def resolve(

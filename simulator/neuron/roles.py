@@ -13,21 +13,11 @@ from ...nmodl.mechanism import Binding, Role
 from ...nmodl.mod import Ion
 from ...units import Dimension
 
-TEMPERATURE = Dimension(k=1)
 DEFAULT_CELSIUS = 6.3  # NEURON's own, used where a network states no temperature
 UM2_TO_CM2 = 1e-8
 MA_PER_CM2_UM2_TO_NA = 1e-2
 _ION = re.compile(r"^[A-Za-z][A-Za-z0-9]{0,15}$")
 BUILT_IN_IONS = {"na": 1, "k": 1, "ca": 2}
-
-
-def with_temperature(flat: FlatComponent, kelvin: float) -> FlatComponent:
-    """The component with its Requirement ``temperature`` fulfilled by a constant."""
-    if "temperature" not in flat.externals:
-        return flat
-    externals = {name: item for name, item in flat.externals.items() if name != "temperature"}
-    parameters = {**flat.parameters, "temperature": Parameter(kelvin, TEMPERATURE, "temperature", "constant")}
-    return replace(flat, externals=externals, parameters=parameters)
 
 
 def ion_name(text: str | None) -> str | None:

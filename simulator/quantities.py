@@ -11,9 +11,15 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from ...errors import NetworkError
-from ...graph import Network
+from ..errors import NetworkError
+from ..graph import Network
+from ..units import Dimension
 
+SI_SYMBOLS: dict[tuple[int, ...], str] = {
+    (0, 0, 0, 0, 0, 0, 0): "", (1, 2, -3, -1, 0, 0, 0): "V", (0, 0, 0, 1, 0, 0, 0): "A", (-1, -2, 3, 2, 0, 0, 0): "S",
+    (0, 0, 1, 0, 0, 0, 0): "s", (0, -3, 0, 0, 0, 1, 0): "mol/m3", (-1, -4, 3, 2, 0, 0, 0): "S/m2",
+    (0, -2, 0, 1, 0, 0, 0): "A/m2", (0, 0, -1, 0, 0, 0, 0): "Hz",
+}  # fmt: skip
 _BRACKET = re.compile(r"^(?P<pop>[^/\[\]]+)\[(?P<index>\d+)\]$")
 _ATTACHED = re.compile(r"^(?P<list>[^:/]+):(?P<id>[^:/]+):(?P<number>\d+)$")
 
@@ -71,3 +77,8 @@ def attached(part: str) -> Attached:
     """``synapses:AMPA:2`` as (AMPA, 2); a bare id is its first attachment."""
     match = _ATTACHED.match(part)
     return Attached(match["id"], int(match["number"])) if match else Attached(part, 0)
+
+
+def unit_symbol(dimension: Dimension) -> str:
+    """The SI symbol of a dimension, spelled out where it has none of its own."""
+    return SI_SYMBOLS.get(dimension.exponents, str(dimension))
