@@ -146,8 +146,11 @@ class System:
             found = [(a, a.flat.paths.get(leaf)) for a in group.attached]
             return [(a, n, None) for a, n in found if n is not None]
         if external.kind == "peer" and group.peer is not None and group.peer_rows is not None:
-            wanted = external.target.rpartition("/")[2]
-            return [(group.peer, self._exposed(group, group.peer, wanted), group.peer_rows)]
+            wanted, peer, rows = external.target.rpartition("/")[2], group.peer, group.peer_rows
+            if peer.flat.paths.get(wanted, wanted) not in peer.slots and peer.host is not None:
+                assert peer.host_rows is not None
+                peer, rows = peer.host, peer.host_rows[rows]  # a silent synapse stands for the cell that it is on
+            return [(peer, self._exposed(group, peer, wanted), rows)]
         if external.kind == "requirement" and group.host is not None and group.host_rows is not None:
             return [(group.host, self._exposed(group, group.host, name), group.host_rows)]
         raise UnsupportedError(
