@@ -38,6 +38,8 @@ class Document:
     files: list[SourceFile]
     networks: list[Network] = field(default_factory=list)
     target: str | None = None
+    nested: dict[str, Network] = field(default_factory=dict)
+    """networks inside another component (a tissue around it), by the id of that component"""
 
     @property
     def main(self) -> SourceFile:
@@ -87,6 +89,9 @@ def assemble(main: Path, files: list[SourceFile], report: Report | None = None) 
         for element in file.root.children:
             if is_network(element):
                 file.networks.append(build_network(element, file.rows, units, report))
+            elif element.tag != "ComponentType" and element.get("id"):
+                for child in filter(is_network, element.children):
+                    document.nested[element.attributes["id"]] = build_network(child, file.rows, units, report)
         file.rows = {}
         document.networks += file.networks
     components = [e for e in document.elements() if not is_network(e) and e.tag not in ("Target", "Simulation")]

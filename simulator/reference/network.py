@@ -24,11 +24,15 @@ class Laid:
     attachments: dict[tuple[str, int], list[tuple[str, int, Group, int]]] = field(default_factory=dict)
     """(population, row) -> what is attached there, in order: component, segment, group, row"""
     root: Group | None = None
+    """the component that is integrated by itself, or that is around the network"""
 
     def probe(self, quantity: str, network: Network | None) -> tuple[Group, str, int]:
         """(group, flat name, row) of a quantity path; NetworkError if there is no such thing."""
         if self.root is not None:
-            return self.root, _name(self.root, quantity.strip("/"), quantity), 0
+            inside = within(quantity, network)
+            if network is None or inside is None:
+                return self.root, _name(self.root, quantity.strip("/"), quantity), 0
+            quantity = inside
         assert network is not None
         path = split_path(quantity, network)
         group = self.populations[path.population]
@@ -48,6 +52,12 @@ class Laid:
         return group, _name(group, rest, quantity), path.row
 
 
+def within(path: str, network: Network | None) -> str | None:
+    """The part of a path that begins inside a network that another component is around; None outside of it."""
+    first, _, rest = path.strip("/").partition("/")
+    return rest if network is not None and first == network.id else None
+
+
 def _name(group: Group, path: str, quantity: str) -> str:
     flat = group.flat
     name = flat.paths.get(path)
@@ -63,6 +73,16 @@ def lay_component(component: Component, library: Library) -> Laid:
     """One component by itself."""
     root = Group(flatten(component, library), 1, first_gid=0)
     return Laid([root], root=root)
+
+
+def lay_nested(component: Component, network: Network, model: Model, library: Library) -> Laid:
+    """A component with a network inside, which may require what the component exposes."""
+    laid = lay_network(network, model, library)
+    laid.root = Group(flatten(component, library), 1)
+    for group in laid.groups:
+        group.outer = laid.root
+    laid.groups.insert(0, laid.root)
+    return laid
 
 
 def lay_network(network: Network, model: Model, library: Library) -> Laid:

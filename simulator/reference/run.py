@@ -14,7 +14,7 @@ from ...results import SpikeTrains, Traces
 from ...results.outputs import Outputs
 from ..quantities import split_path, unit_symbol
 from .integrate import METHODS, Integrator
-from .network import lay_component, lay_network, make
+from .network import Laid, lay_component, lay_nested, lay_network, make, within
 
 if TYPE_CHECKING:
     from ..backend import Progress
@@ -24,16 +24,19 @@ __all__ = ["METHODS", "integrate"]
 
 def integrate(
     target: Network | Component, model: Model, library: Library, outputs: Outputs, report: Report, *, dt: float,
-    duration: float, seed: int, method: str = "rk4", progress: Progress | None = None,
+    duration: float, seed: int, method: str = "rk4", inside: Network | None = None, progress: Progress | None = None,
 ) -> tuple[Traces, SpikeTrains, dict[str, int]]:  # fmt: skip
     """Integrate a network of point cells and single segments, or one component by itself; ``dt``, ``duration`` in s.
 
+    ``inside`` is the network that the component is around, if there is one.
     ``method`` is rk4 (fixed steps, conditions located inside a step), euler (the same with explicit Euler steps) or
     lsoda (SciPy's, error below 1e-9 a step). Returns traces and spikes (SI) and the gid behind each event selection.
     """
-    network = target if isinstance(target, Network) else None
+    network = target if isinstance(target, Network) else inside
     if isinstance(target, Network):
         laid = lay_network(target, model, library)
+    elif inside is not None:
+        laid = lay_nested(target, inside, model, library)
     else:
         laid = lay_component(target, library)
     system = make(laid, seed)
@@ -68,10 +71,11 @@ def integrate(
     trains = SpikeTrains(
         np.array([gid for _, gid in spikes], dtype=np.int64), np.array([time for time, _ in spikes]), populations
     )
-    return Traces(trajectory.time, trajectory.values, tuple(quantities), tuple(units)), trains, _gids(outputs, network)
+    traces = Traces(trajectory.time, trajectory.values, tuple(quantities), tuple(units))
+    return traces, trains, _gids(outputs, network, laid)
 
 
-def _gids(outputs: Outputs, network: Network | None) -> dict[str, int]:
+def _gids(outputs: Outputs, network: Network | None, laid: Laid) -> dict[str, int]:
     gids = {}
     for file in outputs.event_files:
         for _, path, _ in file.selections:
@@ -79,7 +83,7 @@ def _gids(outputs: Outputs, network: Network | None) -> dict[str, int]:
                 gids[path] = 0
                 continue
             try:
-                cell = split_path(path, network)
+                cell = split_path((within(path, network) if laid.root else None) or path, network)
             except ModelError as error:
                 raise file.place.error(error.message) from None
             gids[path] = network.populations[cell.population].offset + cell.row

@@ -27,7 +27,8 @@ class Group:
     """``size`` instances of one flat component, all attached to instances of one ``host`` (or to nothing).
 
     ``host_rows`` and ``peer_rows`` (size,) are rows of the host and of the other end of a tunnel. ``values`` holds
-    properties (weight) that differ between instances. ``first_gid`` is the gid of row 0 of a population.
+    properties (weight) that differ between instances. ``first_gid`` is the gid of row 0 of a population. ``outer``
+    is the one component around the whole network (a tissue), if there is one.
     """
 
     flat: FlatComponent
@@ -38,6 +39,7 @@ class Group:
     peer_rows: Ints | None = None
     values: dict[str, Floats] = field(default_factory=dict)
     first_gid: int | None = None
+    outer: Group | None = None
     slots: dict[str, int] = field(default_factory=dict)
     registers: Registers = field(default_factory=list)
     attached: list[Group] = field(default_factory=list)
@@ -146,13 +148,17 @@ class System:
             found = [(a, a.flat.paths.get(leaf)) for a in group.attached]
             return [(a, n, None) for a, n in found if n is not None]
         if external.kind == "peer" and group.peer is not None and group.peer_rows is not None:
-            wanted, peer, rows = external.target.rpartition("/")[2], group.peer, group.peer_rows
+            wanted, peer = external.target.rpartition("/")[2], group.peer
+            rows: Ints = group.peer_rows
             if peer.flat.paths.get(wanted, wanted) not in peer.slots and peer.host is not None:
                 assert peer.host_rows is not None
                 peer, rows = peer.host, peer.host_rows[rows]  # a silent synapse stands for the cell that it is on
             return [(peer, self._exposed(group, peer, wanted), rows)]
         if external.kind == "requirement" and group.host is not None and group.host_rows is not None:
-            return [(group.host, self._exposed(group, group.host, name), group.host_rows)]
+            if group.outer is None or group.host.flat.paths.get(name, name) in group.host.slots:
+                return [(group.host, self._exposed(group, group.host, name), group.host_rows)]
+        if external.kind == "requirement" and group.outer is not None:
+            return [(group.outer, self._exposed(group, group.outer, name), np.zeros(group.size, dtype=np.int64))]
         raise UnsupportedError(
             f"'{group.flat.id}' ({group.flat.type}) requires '{name}', which nothing that it is in offers"
         )

@@ -33,7 +33,7 @@ def _difference(ours: Results, reference: Results, quantity: str) -> float:
 
 
 def _same_spikes(ours: Results, reference: Results, population: str, tolerance: float) -> int:
-    a, b = (np.sort(np.concatenate([r.spikes.of(population)])) for r in (ours, reference))
+    a, b = (np.sort(r.spikes.of(population)) for r in (ours, reference))
     assert len(a) == len(b)
     np.testing.assert_allclose(a, b, atol=tolerance)
     return len(a)
