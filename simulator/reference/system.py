@@ -148,12 +148,11 @@ class System:
             found = [(a, a.flat.paths.get(leaf)) for a in group.attached]
             return [(a, n, None) for a, n in found if n is not None]
         if external.kind == "peer" and group.peer is not None and group.peer_rows is not None:
-            wanted, peer = external.target.rpartition("/")[2], group.peer
-            rows: Ints = group.peer_rows
-            if peer.flat.paths.get(wanted, wanted) not in peer.slots and peer.host is not None:
-                assert peer.host_rows is not None
-                peer, rows = peer.host, peer.host_rows[rows]  # a silent synapse stands for the cell that it is on
-            return [(peer, self._exposed(group, peer, wanted), rows)]
+            wanted, peer, host = external.target.rpartition("/")[2], group.peer, group.peer.host
+            if peer.flat.paths.get(wanted, wanted) in peer.slots or host is None or group.peer.host_rows is None:
+                return [(peer, self._exposed(group, peer, wanted), group.peer_rows)]
+            # a silent synapse stands for the cell that it is on
+            return [(host, self._exposed(group, host, wanted), group.peer.host_rows[group.peer_rows])]
         if external.kind == "requirement" and group.host is not None and group.host_rows is not None:
             if group.outer is None or group.host.flat.paths.get(name, name) in group.host.slots:
                 return [(group.host, self._exposed(group, group.host, name), group.host_rows)]
