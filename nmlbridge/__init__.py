@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from .registry import convert, read, write
     from .report import Report
     from .results import Results
+    from .simulator.converge import converge
     from .simulator.run import simulate
 
 # Where each public name lives. Kept apart from the imports above so that `import nmlbridge` costs nothing.
@@ -49,6 +50,7 @@ _HOMES = {
     "SimulatorError": ".errors",
     "UnsupportedError": ".errors",
     "UsageError": ".errors",
+    "converge": ".simulator.converge",
     "convert": ".registry",
     "diff": ".neuroml",
     "read": ".registry",
@@ -69,6 +71,7 @@ __all__ = [
     "SimulatorError",
     "UnsupportedError",
     "UsageError",
+    "converge",
     "convert",
     "diff",
     "read",

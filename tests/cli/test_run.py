@@ -52,6 +52,7 @@ def test_options_reach_the_simulation(calls: list[dict[str, Any]], tmp_path: Pat
     assert call.pop("progress") is not None
     assert call == {
         "path": Path("a.xml"),
+        "backend": None,
         "output": tmp_path,
         "dt": 0.025,
         "duration": 1000.0,
