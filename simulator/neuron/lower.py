@@ -22,6 +22,7 @@ from ..quantities import split_path
 from .attachments import Attachment, Rows, emit, stream_of
 from .catalogue import Catalogue
 from .cells import lower_cell
+from .clamps import rings
 from .population import CellKind, Kind, Placed
 from .recordings import Recording, resolve
 from .roles import (
@@ -322,12 +323,19 @@ class _Lowering:
         """NEURON's secondorder: 2 where it is stable. A voltage clamp rings under it."""
         if self.settings.second_order is not None:
             return self.settings.second_order
-        for request in self.catalogue.requests.values():
-            if request.role.kind == "electrode" and "v" in request.flat.externals:
-                self.report.add(
-                    "clamp", "info", f"'{request.flat.id}' clamps a voltage: first-order implicit steps are used"
-                )
-                return 0
+        for attachment in self.attachments.values():
+            flat = attachment.request.flat
+            if attachment.request.role.kind != "electrode" or "v" not in flat.externals:
+                continue
+            gids = attachment.column("gid")
+            for population in self.network.populations.values():
+                here = (gids >= population.offset) & (gids < population.offset + population.size)
+                if here.any() and rings(flat, self.kinds[population.id], self.settings.dt):
+                    self.report.add(
+                        "clamp", "info",
+                        f"'{flat.id}' clamps a voltage faster than a step: first-order implicit steps are used",
+                    )  # fmt: skip
+                    return 0
         return 2
 
     def place_densities(self) -> None:
