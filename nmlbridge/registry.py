@@ -115,6 +115,12 @@ _BACKENDS = (
         simulate="nmlbridge.simulator.run:simulate",
         features=frozenset({"mpi", "gap junctions", "abstract cells", "custom component types"}),
     ),
+    Backend(
+        name="reference",
+        title="the model's own equations integrated in numpy: components, point cells, single segments",
+        simulate="nmlbridge.simulator.run:simulate_reference",
+        features=frozenset({"abstract cells", "custom component types", "components without a network"}),
+    ),
 )
 
 

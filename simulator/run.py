@@ -128,6 +128,11 @@ def simulate(
     return _saved(results, output, lowered.gids, phases, progress)
 
 
+def simulate_reference(model: str | Path | Document, **options: Any) -> Results:
+    """``simulate`` with the backend reference."""
+    return simulate(model, backend="reference", **options)
+
+
 def _saved(
     results: Results, output: str | Path | None, gids: dict[str, int], phases: dict[str, dict[str, float]],
     progress: Progress | None,

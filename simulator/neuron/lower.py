@@ -193,6 +193,10 @@ class _Lowering:
         part = species.component(self.model)
         ion = ion_name(species.ion)
         if ion is None:
+            self.report.add(
+                "no-ion", "loss", f"the species '{part.id}' of '{cell.id}' names no ion: nothing reads its concentration, "
+                "which is not computed", file=part.file, line=part.line, component=part.id,
+            )  # fmt: skip
             return
         flat = self.flat(part)
         request = self.catalogue.ask(("pool", cell.id, number), lambda: (flat, pool_role(flat, ion, kind.pools)))
