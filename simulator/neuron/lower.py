@@ -194,8 +194,9 @@ class _Lowering:
         ion = ion_name(species.ion)
         if ion is None:
             self.report.add(
-                "no-ion", "loss", f"the species '{part.id}' of '{cell.id}' names no ion: nothing reads its concentration, "
-                "which is not computed", file=part.file, line=part.line, component=part.id,
+                "no-ion", "loss",
+                f"the species '{part.id}' of '{cell.id}' names no ion: nothing reads its concentration, which is not "
+                "computed", file=part.file, line=part.line, component=part.id,
             )  # fmt: skip
             return
         flat = self.flat(part)
