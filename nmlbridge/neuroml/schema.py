@@ -76,7 +76,11 @@ def schema_problems(path: Path) -> Iterator[tuple[int | None, str]]:
             pass  # what it says is in the log
         log = parser.error_log
     else:
-        schema.validate(etree.parse(str(path), _parser()))
+        try:
+            schema.validate(etree.parse(str(path), _parser()))
+        except etree.XMLSyntaxError as error:  # libxml2 is stricter than expat about an XML declaration
+            yield error.lineno, _readable(str(error.msg))
+            return
         log = schema.error_log
     for entry in log:
         yield entry.line or None, _readable(entry.message)
