@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from ..lems import Component, Model
     from ..neuroml import Document
 
-METHODS = {"best": None, "implicit": 0, "crank-nicolson": 2}
-"""Fixed-step schemes: the best that the model allows, NEURON's implicit Euler, NEURON's staggered Crank-Nicolson."""
+METHODS = {"best": None, "implicit": 0, "crank-nicolson": 2, "compat": 0}
+"""Fixed-step schemes: the best that the model allows, NEURON's implicit Euler, NEURON's staggered Crank-Nicolson, and
+the explicit steps of the code that jNeuroML generates."""
 
 
 def simulate(
@@ -102,6 +103,7 @@ def simulate(
             seed=number,
             second_order=METHODS[method or "best"],
             cvode=_cvode(simulation) if method is None else None,
+            compat=method == "compat",
         )
         dump = _dumper(Path(dump_passes)) if dump_passes is not None else None
         lowered = lower(target, components, library, settings, outputs, report, dump)

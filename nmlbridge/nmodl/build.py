@@ -21,19 +21,20 @@ from .ode import derivative_block, derived_statements
 from .timing import BEFORE, Timing
 
 DENSITY_TO_NEURON = 1e-6  # nA/cm2 -> mA/cm2
+KINDS = {"density": "SUFFIX", "pool": "SUFFIX", "source": "ARTIFICIAL_CELL"}  # others are point processes
 HOLD = 1e4  # 1/ms: rate at which a voltage that LEMS holds still is pulled back to its value
 
 
 def build(eq: Equations, role: Role, name: str, comment: tuple[str, ...], stagger: float | None = None) -> Mechanism:
     """The mechanism of a group in a role. Raises UnsupportedError for what NEURON has no place for."""
     coherent = eq.factors.get("t") == 1e3
-    eq, ions = _bind(eq, role, coherent)
+    eq, ions = bind(eq, role, coherent)
     drives = role.kind == "cell" and "v" in eq.derivatives
     capacitance: Array | None = None
     current: Expr | None = None
     v_init: Array | None = None
     if drives:
-        current, capacitance, eq = _cell_current(eq)
+        current, capacitance, eq = cell_current(eq)
         v_init = _start_voltage(eq)
         eq = replace(eq, states={n: r for n, r in eq.states.items() if n != "v"},
                      on_start=[a for a in eq.on_start if a.variable != "v"],
@@ -53,7 +54,7 @@ def build(eq: Equations, role: Role, name: str, comment: tuple[str, ...], stagge
     moved: list[Stmt] = []
     if artificial:
         eq, moved = _clockwork(eq)
-    weight, instance, args = _properties(eq, role)
+    weight, instance, args = properties_of(eq, role)
     held = Name("v_hold") if drives and current is not None and "v_hold" in names(current) else None
     ranges: list[str] = []
     recorded = [n for n in eq.derived if n in eq.keep]
@@ -90,7 +91,7 @@ def build(eq: Equations, role: Role, name: str, comment: tuple[str, ...], stagge
     ranges += [*varying, *instance.values(), *recorded, *discrete]
     peers = {x.target: n for n, x in eq.externals.items() if x.kind == "peer"}
     ranges += list(peers.values())
-    currents = _current_line(role, ions)
+    currents = current_line(role, ions)
     if currents is not None and currents[0] == "NONSPECIFIC_CURRENT" and role.kind == "density":
         ranges.append(currents[1])
     sent = [f"sent_{FIRST_FLAG + row}" for row in range(len(handling.scheduled))]
@@ -107,10 +108,9 @@ def build(eq: Equations, role: Role, name: str, comment: tuple[str, ...], stagge
         assigned.append(currents[1])
     if "area" in {n for expr in _all(eq) for n in names(expr)}:
         assigned.append("area")
-    kinds = {"density": "SUFFIX", "pool": "SUFFIX", "source": "ARTIFICIAL_CELL"}
     mod = Mod(
         name=name,
-        kind=kinds.get(role.kind, "POINT_PROCESS"),
+        kind=KINDS.get(role.kind, "POINT_PROCESS"),
         comment=comment,
         ions=tuple(ions),
         current=currents if role.ion is None or role.kind != "density" else None,
@@ -153,7 +153,7 @@ def _all(eq: Equations) -> list[Expr]:
     return list(eq.expressions())
 
 
-def _bind(eq: Equations, role: Role, coherent: bool) -> tuple[Equations, list[Ion]]:
+def bind(eq: Equations, role: Role, coherent: bool) -> tuple[Equations, list[Ion]]:
     """Replace Requirements by NEURON's variables; collect the ions that are read or written."""
     used = eq.used() | ({role.current} if role.current else set())
     mapping: dict[str, Expr] = {}
@@ -211,7 +211,7 @@ def _refuse_unbound(eq: Equations) -> None:
         )
 
 
-def _scale(eq: Equations, name: str, neuron: float) -> float:
+def scale_of(eq: Equations, name: str, neuron: float) -> float:
     """What a value of ``name`` in the system of ``eq`` is multiplied with for NEURON's unit (SI times ``neuron``)."""
     dimension = eq.dimensions.get(name)
     if dimension is not None and dimension.dimensionless:
@@ -231,12 +231,12 @@ def _role_current(eq: Equations, role: Role) -> Expr:
             else eq.derived[name]
         )
     if role.kind == "density":
-        return simplify(multiply(Num(-DENSITY_TO_NEURON * _scale(eq, name, 1e5)), inward))
+        return simplify(multiply(Num(-DENSITY_TO_NEURON * scale_of(eq, name, 1e5)), inward))
     sign = 1.0 if role.kind == "electrode" else -1.0
-    return simplify(multiply(Num(sign * _scale(eq, name, 1e9)), inward))
+    return simplify(multiply(Num(sign * scale_of(eq, name, 1e9)), inward))
 
 
-def _cell_current(eq: Equations) -> tuple[Expr, Array, Equations]:
+def cell_current(eq: Equations) -> tuple[Expr, Array, Equations]:
     """The current that makes a section follow dv/dt, its capacitance (nF), and the equations without attachments."""
     attached = {n: x for n, x in eq.externals.items() if x.kind == "attachments"}
     rate = simplify(eq.expand(eq.derivatives["v"], set(attached)))
@@ -299,7 +299,7 @@ def _start_voltage(eq: Equations) -> Array:
     return np.asarray(env["v"] * (1e3 / eq.factors.get("v", 1.0)), dtype=float)
 
 
-def _properties(eq: Equations, role: Role) -> tuple[str | None, dict[str, str], list[str]]:
+def properties_of(eq: Equations, role: Role) -> tuple[str | None, dict[str, str], list[str]]:
     """(property that the NetCon weight carries, properties set per instance, arguments of NET_RECEIVE)."""
     in_events = {
         n
@@ -341,7 +341,7 @@ def _clockwork(eq: Equations) -> tuple[Equations, list[Stmt]]:
     return replace(eq, derivatives={}), body
 
 
-def _current_line(role: Role, ions: list[Ion]) -> tuple[str, str] | None:
+def current_line(role: Role, ions: list[Ion]) -> tuple[str, str] | None:
     if role.kind == "density":
         return ("NONSPECIFIC_CURRENT", "i_m") if role.ion is None else ("ION", f"i{role.ion}")
     if role.kind == "electrode":

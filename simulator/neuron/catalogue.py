@@ -27,6 +27,8 @@ class Request:
     record: set[str] = field(default_factory=set)
     mechanism: Mechanism | None = None
     member: int = 0
+    late: frozenset[str] | None = None
+    """asks for the compatibility scheme; the derived variables that belong to ion channels"""
 
     @property
     def made(self) -> Mechanism:
@@ -84,6 +86,8 @@ class Catalogue:
                 f"record {sorted(names.index(name) for name in request.record)}",
                 f"coherent {not problems}",
             ]
+            if request.late is not None:
+                context.append(f"compat {sorted(names.index(name) for name in request.late)}")
             key = structure_key(request.flat, context)
             groups.setdefault(key, []).append(request)
             coherent[key] = not problems
@@ -94,7 +98,7 @@ class Catalogue:
             first = group[0]
             members = [request.flat for request in group]
             mechanism = compile_group(members, first.role, coherent=coherent[key], stagger=self.stagger,
-                                      record=frozenset(first.record), dump=self.dump)  # fmt: skip
+                                      record=frozenset(first.record), late=first.late, dump=self.dump)  # fmt: skip
             self.mods[f"{mechanism.name}.mod"] = mechanism.text
             for row, request in enumerate(group):
                 request.mechanism, request.member = mechanism, row

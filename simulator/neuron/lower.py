@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,9 +21,10 @@ from ..environment import with_temperature
 from ..program import Program
 from ..quantities import split_path
 from .attachments import Attachment, Rows, emit, stream_of
-from .catalogue import Catalogue
+from .catalogue import Catalogue, Request
 from .cells import lower_cell
 from .clamps import rings
+from .compat import late_names, single, threshold_of
 from .population import CellKind, Kind, Placed
 from .recordings import Recording, resolve
 from .roles import (
@@ -44,13 +46,17 @@ POINT_AREA_UM2 = 100 * np.pi  # a cylinder of 10 by 10 um
 
 @dataclass(frozen=True)
 class Settings:
-    """How to run: times in ms. ``second_order`` None means the best that the model allows."""
+    """How to run: times in ms. ``second_order`` None means the best that the model allows.
+
+    ``compat`` asks for the compatibility scheme: first order, explicit, as jNeuroML's generated code.
+    """
 
     dt: float
     duration: float
     seed: int = 1
     second_order: int | None = None
     cvode: dict[str, float] | None = None
+    compat: bool = False
 
 
 @dataclass(frozen=True)
@@ -115,6 +121,15 @@ class _Lowering:
             )  # fmt: skip
         return with_temperature(flat, self.kelvin)
 
+    def asked(
+        self, key: tuple[object, ...], component: Component, make: Callable[[], tuple[FlatComponent, Role]]
+    ) -> Request:
+        """The catalogue's request for a component, in the scheme of this run."""
+        request = self.catalogue.ask(key, make)
+        if self.settings.compat:
+            request.late = late_names(component, request.flat, request.role)
+        return request
+
     def kind_of(self, population: Population) -> CellKind:
         if population.component in self.by_component:
             return self.by_component[population.component]
@@ -135,9 +150,9 @@ class _Lowering:
     def abstract(self, component: Component) -> CellKind:
         flat = self.flat(component)
         role = cell_role(flat)
-        if role.kind == "source" and self.watched(component.id) & moving_paths(flat):
+        if role.kind == "source" and (self.settings.compat or self.watched(component.id) & moving_paths(flat)):
             role = Role("cell")  # an artificial cell stands still between its events
-        request = self.catalogue.ask(("cell", component.id), lambda: (flat, role))
+        request = self.asked(("cell", component.id), component, lambda: (flat, role))
         return CellKind(Kind.POINT if role.kind == "cell" else Kind.SOURCE, component.id, request)
 
     def watched(self, component: str) -> set[str]:
@@ -181,7 +196,7 @@ class _Lowering:
             flat = _per_segment(flat, varied)
         ion = ion_name(placement.ion)
         key = ("density", cell.id, number)
-        request = self.catalogue.ask(key, lambda: (flat, density_role(flat, ion, kind.pools)))
+        request = self.asked(key, part, lambda: (flat, density_role(flat, ion, kind.pools)))
         values = placement.values
         if varied is not None and values is None:
             values = placement.coverage * whole.parameters[varied].value
@@ -200,7 +215,7 @@ class _Lowering:
             )  # fmt: skip
             return
         flat = self.flat(part)
-        request = self.catalogue.ask(("pool", cell.id, number), lambda: (flat, pool_role(flat, ion, kind.pools)))
+        request = self.asked(("pool", cell.id, number), part, lambda: (flat, pool_role(flat, ion, kind.pools)))
         kind.pool_models.append(Placed(part.id, request, species.sections))
         kind.ions.append({
             "ion": ion, "sections": [int(s) for s in species.sections], "internal": species.internal,
@@ -223,7 +238,7 @@ class _Lowering:
                 spiky = bool(flat.events and any(e.actions for e in flat.events)) or component.is_a("baseSynapse")
                 return flat, point_role(flat, set(pools), electrode and not spiky and not component_draws(flat))
 
-            request = self.catalogue.ask((full,), make)
+            request = self.asked((full,), component, make)
             self.attachments[full] = Attachment(full, component_id, request)
         return self.attachments[full]
 
@@ -279,7 +294,7 @@ class _Lowering:
 
         A little less than half keeps arrivals off the middle of a step, where rounding would decide between two steps.
         """
-        if self.settings.cvode or self.kinds[pre.id].kind is Kind.SOURCE:
+        if self.settings.cvode or self.settings.compat or self.kinds[pre.id].kind is Kind.SOURCE:
             return delay
         return np.maximum(delay - 0.45 * self.settings.dt, 0.0)
 
@@ -398,7 +413,8 @@ class _Lowering:
         for number, section in enumerate(template.sections):
             sections.append({
                 "name": section.name, "nseg": section.nseg, "parent": section.parent, "parent_x": section.parent_x,
-                "Ra": section.Ra, "points": self.tables.add(f"{key}.points{number}", section.points),
+                "Ra": float(self.rounded(section.Ra, 100.0)[0]),
+                "points": self.tables.add(f"{key}.points{number}", section.points),
             })  # fmt: skip
         inserts = []
         for number, placed in enumerate((*kind.densities, *kind.pool_models)):
@@ -422,9 +438,14 @@ class _Lowering:
         at, x = kind.locate(None, 0.5)
         return {
             "id": kind.component, "sections": sections, "inserts": inserts, "ions": ions, "points": [],
-            "cm": self.tables.add(f"{key}.cm", template.cm), "v_init": self.tables.add(f"{key}.v", template.v_init),
+            "cm": self.tables.add(f"{key}.cm", self.rounded(template.cm, 100.0)),
+            "v_init": self.tables.add(f"{key}.v", self.rounded(template.v_init, 1e3)),
             "source": {"kind": "voltage", "section": at, "x": x, "threshold": template.threshold},
         }  # fmt: skip
+
+    def rounded(self, values: npt.NDArray[np.float64] | float, factor: float) -> npt.NDArray[np.float64]:
+        """Values in a unit that is SI times ``factor``; the compatibility scheme knows them in single precision."""
+        return single(values, factor) if self.settings.compat else np.atleast_1d(np.asarray(values, dtype=float))
 
     def point_entry(self, kind: CellKind) -> dict[str, Any]:
         request = kind.request
@@ -440,11 +461,15 @@ class _Lowering:
             "x": 0.5,
             "parameters": request.parameters(),
         }
+        source: dict[str, Any] | None = {"kind": "point", "point": 0} if mechanism.emits else None
+        if self.settings.compat and mechanism.drives_voltage:
+            threshold = threshold_of(self.model.component(kind.component))
+            source = {"kind": "voltage", "section": 0, "x": 0.5, "threshold": threshold}
         section = {"name": "point", "nseg": 1, "parent": -1, "parent_x": 1.0, "Ra": 100.0, "L": 10.0, "diam": 10.0}
         return {
             "id": kind.component, "inserts": [], "ions": [], "points": [point], "sections": [section],
             "cm": self.tables.add(f"{key}.cm", [cm]), "v_init": self.tables.add(f"{key}.v", [v_init]),
-            "source": {"kind": "point", "point": 0} if mechanism.emits else None,
+            "source": source,
         }  # fmt: skip
 
     def population_entry(self, population: Population) -> dict[str, Any]:
