@@ -25,6 +25,8 @@ METHODS = {"best": None, "implicit": 0, "crank-nicolson": 2, "compat": 0}
 """Fixed-step schemes: the best that the model allows, NEURON's implicit Euler, NEURON's staggered Crank-Nicolson, and
 the explicit steps of the code that jNeuroML generates."""
 
+COMPAT_DIGITS = 7  # of the numbers that jNeuroML's generated code writes
+
 
 def simulate(
     model: str | Path | Document,
@@ -127,7 +129,7 @@ def simulate(
         phases=phases,
         report=report,
     )  # fmt: skip
-    return _saved(results, output, lowered.gids, phases, progress)
+    return _saved(results, output, lowered.gids, phases, progress, COMPAT_DIGITS if settings.compat else None)
 
 
 def simulate_reference(model: str | Path | Document, **options: Any) -> Results:
@@ -137,13 +139,13 @@ def simulate_reference(model: str | Path | Document, **options: Any) -> Results:
 
 def _saved(
     results: Results, output: str | Path | None, gids: dict[str, int], phases: dict[str, dict[str, float]],
-    progress: Progress | None,
+    progress: Progress | None, digits: int | None = None,
 ) -> Results:  # fmt: skip
     """The results with their files written, if they are to be."""
     if output is None:
         return results
     with _phase(phases, "save", progress):
-        files = write_lems(results, output, results.outputs, gids)
+        files = write_lems(results, output, results.outputs, gids, digits=digits)
     return replace(results, files=tuple(files))
 
 

@@ -14,17 +14,18 @@ recorded with it. What jNeuroML 0.14 does, as can be read in any mechanism that 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..lems.expression import Bin, Call, Cmp, Expr, Logic, Name, Num, Piecewise, calls, names, substitute
+from ..errors import UnsupportedError
+from ..lems.expression import Bin, Cmp, Expr, Logic, Name, Num, Piecewise, calls, names, substitute
 from ..lems.flat import Action, Assign, Condition, Emit
 from ..units import Dimension
 from .algebra import ZERO, multiply, simplify, subtract
 from .build import KINDS, bind, cell_current, current_line, properties_of, scale_of
 from .equations import Array, Equations
-from .events import in_regime
+from .events import conjuncts, in_regime
 from .mechanism import Mechanism, Role
 from .mod import If, Line, Mod, Rate, Set, Stmt, lifted, to_nmodl
 from .scale import exponent, rescale
@@ -37,7 +38,22 @@ FALL = "v_fall"  # mV/ms: how fast the voltage falls
 CONDUCTANCE_DENSITY = Dimension(m=-1, l=-4, t=3, i=2)
 
 
-def single(eq: Equations, density: bool) -> Equations:
+@dataclass(frozen=True)
+class Layout:
+    """What the scheme has to know of a component's tree, as flat names of the first member of a group.
+
+    ``order`` is that of the derived variables as jNeuroML writes them: children first, then as declared, conditional
+    ones last. What is used before it is computed has its value from the step before. ``late`` are those that belong to
+    an ion channel itself. ``exact`` are parameters that are set from a script; the others stand in the mechanism, and
+    NEURON's translator keeps six digits of them.
+    """
+
+    order: tuple[str, ...]
+    late: frozenset[str]
+    exact: frozenset[str]
+
+
+def single(eq: Equations, density: bool, layout: Layout) -> Equations:
     """The pass ``single``: SI values such that, in NEURON's units, they are products of single precision as printed.
 
     The conductance densities of a ``density`` are printed in S/cm2.
@@ -48,8 +64,12 @@ def single(eq: Equations, density: bool) -> Equations:
         if density and eq.dimensions[name] == CONDUCTANCE_DENSITY:
             power = -4
         shown = np.array([printed(np.float32(x) * np.float32(10.0**power)) for x in column.ravel()], dtype=float)
+        if name not in layout.exact:
+            shown = np.array([float(f"{x:.6g}") for x in shown])
         values[name] = rescale(shown.reshape(column.shape), -power)
-    return replace(eq, values=values)
+    rank = {name: row for row, name in enumerate(layout.order)}
+    derived = dict(sorted(eq.derived.items(), key=lambda item: rank.get(item[0], len(rank))))
+    return replace(eq, values=values, derived=derived)
 
 
 def printed(value: np.float32) -> float:
@@ -86,7 +106,8 @@ def build(eq: Equations, role: Role, name: str, late: frozenset[str]) -> Mechani
     values = dict(eq.values)
     if line is not None:
         breakpoint_body += _current(eq, role, line[1], drives, capacitance, values)
-    assigned = [*discrete, *slopes, *(n for n in eq.derived), *(n for n, x in eq.externals.items() if x.kind == "peer")]
+    peers = {x.target: n for n, x in eq.externals.items() if x.kind == "peer"}
+    assigned = [*discrete, *slopes, *eq.derived, *peers.values()]
     if line is not None and line[0] != "ION":
         assigned.append(line[1])
     if "area" in {n for expr in eq.expressions() for n in names(expr)}:
@@ -109,7 +130,8 @@ def build(eq: Equations, role: Role, name: str, late: frozenset[str]) -> Mechani
         kind=KINDS.get(role.kind, "POINT_PROCESS"),
         ions=tuple(ions),
         current=line if role.ion is None or role.kind != "density" else None,
-        ranges=tuple(dict.fromkeys(n for n in ranges if n not in (pool, "area"))),
+        ranges=tuple(dict.fromkeys(n for n in ranges if n not in (pool, "area", *peers.values()))),
+        pointers=tuple(peers.values()),
         parameters={n: float(a[0]) for n, a in varying.items()}
         | {r: float(eq.properties[p][0]) for p, r in instance.items()},
         assigned=tuple(dict.fromkeys(n for n in assigned if n != pool)),
@@ -132,7 +154,7 @@ def build(eq: Equations, role: Role, name: str, late: frozenset[str]) -> Mechani
         variables={n: (n, 1.0 / eq.factors.get(n, 1.0)) for n in readable},
         instance=instance,
         weight=weight,
-        peers={x.target: n for n, x in eq.externals.items() if x.kind == "peer"},
+        peers=peers,
         shareable=False,
         emits=emits,
         random=mod.random,
@@ -181,7 +203,8 @@ def _held(eq: Equations, rate: Expr) -> Expr:
 
 def _sorted(eq: Equations, drives: bool, emits: bool) -> tuple[list[Condition], list[Condition]]:
     """(conditions that are WATCHes, conditions that are looked at in BREAKPOINT)."""
-    watched, stepwise = [], []
+    watched: list[Condition] = []
+    stepwise: list[Condition] = []
     for condition in eq.conditions:
         resets = drives and any(isinstance(a, Assign) and a.variable == "v" for a in condition.actions)
         sends = emits and any(isinstance(a, Emit) for a in condition.actions)
@@ -201,7 +224,7 @@ def _receive(eq: Equations, watched: list[Condition], drives: bool, emits: bool)
     body: list[Stmt] = []
     arm: list[Stmt] = []
     for row, condition in enumerate(watched):
-        edge = _edge(condition.test)
+        edge, _ = _edge(eq, condition.test)
         arm.append(Line(f"WATCH ({{0}} {edge.op} {{1}}) {FIRST_WATCH + row}", (edge.left, edge.right)))
     if drives:
         arm += _assigns(a for a in eq.on_start if a.variable == "v")
@@ -213,8 +236,12 @@ def _receive(eq: Equations, watched: list[Condition], drives: bool, emits: bool)
             done.append(Set(FALL, ZERO))
         if emits and any(isinstance(a, Emit) for a in condition.actions):
             done.append(Line("net_event(t)"))
+        guard = _edge(eq, condition.test)[1]
         if condition.regime is not None:
-            done = [If(((in_regime(condition.regime), tuple(done)),))]
+            active = in_regime(condition.regime)
+            guard = active if guard is None else Logic("and", active, guard)
+        if guard is not None:
+            done = [If(((guard, tuple(done)),))]
         body.append(If(((Cmp("==", Name("flag"), Num(float(FIRST_WATCH + row))), tuple(done)),)))
     arrived: list[Stmt] = []
     for event in eq.events:
@@ -225,22 +252,22 @@ def _receive(eq: Equations, watched: list[Condition], drives: bool, emits: bool)
     return body
 
 
-def _edge(test: Expr) -> Cmp:
-    """WATCH takes one comparison with < or > and no function of ours: an "and" is the lesser of two margins."""
-    if isinstance(test, Cmp):
-        return Cmp(test.op[0], test.left, test.right)
-    return Cmp(">", _margin(test), ZERO)
-
-
-def _margin(test: Expr) -> Expr:
-    """A number that is positive where a test of comparisons holds."""
-    if isinstance(test, Cmp):
-        rising = test.op in (">", ">=")
-        return subtract(test.left, test.right) if rising else subtract(test.right, test.left)
-    assert isinstance(test, Logic)
-    left, right = _margin(test.left), _margin(test.right)
-    apart = Call("abs", Bin("-", left, right))
-    return Bin("-" if test.op == "and" else "+", Bin("+", left, right), apart)
+def _edge(eq: Equations, test: Expr) -> tuple[Cmp, Expr | None]:
+    """(the comparison that is watched, what else must hold when it fires)."""
+    terms = conjuncts(test)
+    flowing = {"t", "v", *eq.derivatives, *(n for n, x in eq.externals.items() if x.kind == "peer")}
+    seen = eq.depends(flowing)
+    for term in terms:
+        if isinstance(term, Cmp) and term.op in ("<", "<=", ">", ">=") and names(term) & seen:
+            rest: Expr | None = None
+            for other in terms:
+                if other is not term:
+                    rest = other if rest is None else Logic("and", rest, other)
+            return Cmp(term.op[0], term.left, term.right), rest
+    raise UnsupportedError(
+        f"'{eq.id}' ({eq.type}): the compatibility scheme needs an OnCondition that compares time or a variable that "
+        "moves with <, >, .geq. or .leq."
+    )
 
 
 def _current(

@@ -30,15 +30,15 @@ def compile_group(
     coherent: bool = True,
     record: frozenset[str] = frozenset(),
     stagger: float | None = 0.5,
-    late: frozenset[str] | None = None,
+    layout: compat.Layout | None = None,
     dump: Dump | None = None,
 ) -> Mechanism:
     """Compile components of equal structure (``structure_key``) into one mechanism.
 
     ``record`` names the flat variables of the first member that must be readable during a run. ``stagger``
     is the part of a step that states stand after the voltage (0.5 with NEURON's second-order scheme, 0 with the first
-    order one, None for variable steps). ``coherent`` is False for equations that mix dimensions. ``late`` asks for the
-    compatibility scheme (see compat.py) and names the derived variables of the first member that belong to channels.
+    order one, None for variable steps). ``coherent`` is False for equations that mix dimensions. ``layout`` asks for
+    the compatibility scheme (see compat.py).
     """
     eq = from_flat(members)
     eq.keep = set(record)
@@ -53,8 +53,9 @@ def compile_group(
         ("inline", inline),
         ("prune", lambda e: prune(e, outputs | _targets(e, role))),
     ]
-    if late is not None:
-        passes = [("single", lambda e: compat.single(e, role.kind == "density")), passes[1], passes[2], passes[-1]]
+    if layout is not None:
+        given = layout
+        passes = [("single", lambda e: compat.single(e, role.kind == "density", given)), *passes[1:3], passes[-1]]
     for title, change in passes:
         eq = change(eq)
         if dump is not None:
@@ -67,10 +68,10 @@ def compile_group(
     eq = rename(eq, mapping)
     role = replace(role, current=role.current and mapping.get(role.current, role.current),
                    state=role.state and mapping.get(role.state, role.state))  # fmt: skip
-    if late is None:
+    if layout is None:
         draft = build(eq, role, "PLACEHOLDER", (), stagger)
     else:
-        draft = compat.build(eq, role, "PLACEHOLDER", frozenset(mapping.get(n, n) for n in late))
+        draft = compat.build(eq, role, "PLACEHOLDER", frozenset(mapping.get(n, n) for n in layout.late))
     digest = hashlib.sha256(draft.text.encode()).hexdigest()[:8]
     stem = safe(members[0].id, limit=20).rstrip("_")
     name = f"{stem}_{digest}"

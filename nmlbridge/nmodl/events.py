@@ -42,7 +42,7 @@ def classify(eq: Equations, continuous: set[str], artificial: bool) -> Handling:
     for condition in eq.conditions:
         moving = continuous | {"t"}
         test = simplify(eq.expand(condition.test, moving | discrete))
-        terms = _conjuncts(test)
+        terms = conjuncts(test)
         timed = [t for t in terms if "t" in names(t)]
         flowing = [t for t in terms if names(t) & continuous]
         heavy = any(isinstance(a, Emit) or a.variable == "v" or calls(a.expr, "random") for a in condition.actions)
@@ -62,9 +62,10 @@ def classify(eq: Equations, continuous: set[str], artificial: bool) -> Handling:
     return handling
 
 
-def _conjuncts(test: Expr) -> list[Expr]:
+def conjuncts(test: Expr) -> list[Expr]:
+    """The parts of a test that are joined by "and"."""
     if isinstance(test, Logic) and test.op == "and":
-        return [*_conjuncts(test.left), *_conjuncts(test.right)]
+        return [*conjuncts(test.left), *conjuncts(test.right)]
     return [test]
 
 
@@ -186,12 +187,12 @@ def net_receive(
             # moved on since makes the event stale.
             due = f"due_{FIRST_FLAG + row}"
             statements += lifted(due, when)
-            rest = [t for t in _conjuncts(test) if "t" not in names(t)]
+            rest = [t for t in conjuncts(test) if "t" not in names(t)]
             guard = _both(guard, Cmp("<=", Name(due), Bin("+", Name("t"), Num(1e-6))))
             for term in rest:
                 guard = _both(guard, term)
         else:
-            rest = [t for t in _conjuncts(test) if t != handling.watched[row - len(handling.scheduled)][1]]
+            rest = [t for t in conjuncts(test) if t != handling.watched[row - len(handling.scheduled)][1]]
             for term in rest:
                 guard = _both(guard, term)
         if guard is not None:

@@ -65,6 +65,7 @@ class Mod:
     current: tuple[str, str] | None = None
     """("NONSPECIFIC_CURRENT" | "ELECTRODE_CURRENT", variable)"""
     ranges: tuple[str, ...] = ()
+    pointers: tuple[str, ...] = ()
     parameters: dict[str, float] = field(default_factory=dict)
     assigned: tuple[str, ...] = ()
     states: tuple[str, ...] = ()
@@ -158,6 +159,8 @@ def to_nmodl(mod: Mod) -> str:
         out.append(f"    {mod.current[0]} {mod.current[1]}")
     if mod.ranges:
         out += _wrapped("    RANGE ", mod.ranges)
+    if mod.pointers:
+        out.append("    POINTER " + ", ".join(mod.pointers))
     if mod.random:
         out.append("    RANDOM rng")
     out += ["}", ""]

@@ -65,15 +65,17 @@ def write_lems(
     outputs: Outputs,
     gids: Mapping[str, int] | None = None,
     progress: Callable[[str, float, float], None] | None = None,
+    digits: int | None = None,
 ) -> tuple[Path, ...]:
     """Write every OutputFile and EventOutputFile below ``folder`` and return their paths.
 
     ``gids`` maps the path of each event selection to the gid of its source. Raises ModelError for a path that leaves
     the folder, KeyError for a quantity that was not recorded. ``progress`` is called as ("save", done, total).
+    ``digits`` rounds the values of OutputFiles to so many significant digits (default: all that the format has).
     """
     paths = output_paths(outputs, folder)
     for done, file in enumerate(outputs.files, 1):
-        _write_table(results, file, paths[file.name])
+        _write_table(results, file, paths[file.name], digits)
         if progress:
             progress("save", done, len(outputs.files))
     for events in outputs.event_files:
@@ -81,12 +83,22 @@ def write_lems(
     return tuple(paths.values())
 
 
-def _write_table(results: Results, file: OutputFile, path: Path) -> None:
+def _write_table(results: Results, file: OutputFile, path: Path, digits: int | None) -> None:
     traces = results.traces
     chosen = [traces.row(quantity) for _, quantity in file.columns]
+    values, time = traces.values, traces.time
+    if digits is not None:
+        values, time, chosen = _rounded(values[chosen], digits), _rounded(time, digits), list(range(len(chosen)))
     with atomic(path) as stream:
-        for piece in rows(traces.time, traces.values, chosen):
+        for piece in rows(time, values, chosen):
             stream.write(piece)
+
+
+def _rounded(values: np.ndarray, digits: int) -> np.ndarray:
+    """Values with so many significant decimal digits."""
+    size = np.where((values == 0) | ~np.isfinite(values), 1.0, np.abs(values))
+    unit = 10.0 ** (digits - 1 - np.floor(np.log10(size)))
+    return np.asarray(np.where(np.isfinite(values), np.round(values * unit) / unit, values))
 
 
 def _write_events(results: Results, file: EventOutputFile, path: Path, gids: Mapping[str, int]) -> None:

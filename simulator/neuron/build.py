@@ -69,7 +69,9 @@ class Network:
         self.spiking = _spiking(spec)
         for group in spec.get("netcons", ()):
             self._netcons(group)
-        if spec.get("transfers"):
+        if spec.get("transfers") and spec["run"].get("pointers"):
+            self._pointers(spec["transfers"])
+        elif spec.get("transfers"):
             self._transfers(spec["transfers"])
 
     # cells
@@ -238,6 +240,24 @@ class Network:
                     self.pc.target_var(targets[row], self._pointer(targets[row], spec["variable"]), sid)
             base += len(distinct)
         self.pc.setup_transfer()
+
+    def _pointers(self, groups: Sequence[Mapping[str, Any]]) -> None:
+        """Couple by pointers, which see a variable as it is, on one rank only."""
+        if self.ranks > 1:
+            raise SimulatorError("the compatibility scheme couples cells by pointers; run it on one rank")
+        for spec in groups:
+            variable, targets = spec["source_variable"], self.groups[spec["points"]].members
+            rows = self._integers(spec["index"]).tolist()
+            if isinstance(variable, str):
+                table = zip(*(self.program.column(spec[f"source_{c}"]).tolist() for c in ("gid", "section", "x")),
+                            strict=True)  # fmt: skip
+                places = [self.section(int(gid), int(index), "pointers")(x) for gid, index, x in table]
+            else:
+                members = self.groups[variable["points"]].members
+                places = [members[row] for row in self._integers(variable["index"]).tolist()]
+                variable = variable["variable"]
+            for row, place in zip(rows, places, strict=True):
+                self.h.setpointer(self._pointer(place, variable), spec["variable"], targets[row])
 
     # help
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from ...lems import check_dimensions
 from ...lems.flat import FlatComponent
+from ...nmodl.compat import Layout
 from ...nmodl.compile import Dump, compile_group
 from ...nmodl.equations import structure_key
 from ...nmodl.mechanism import Mechanism, Role
@@ -27,8 +28,8 @@ class Request:
     record: set[str] = field(default_factory=set)
     mechanism: Mechanism | None = None
     member: int = 0
-    late: frozenset[str] | None = None
-    """asks for the compatibility scheme; the derived variables that belong to ion channels"""
+    layout: Layout | None = None
+    """asks for the compatibility scheme"""
 
     @property
     def made(self) -> Mechanism:
@@ -86,8 +87,9 @@ class Catalogue:
                 f"record {sorted(names.index(name) for name in request.record)}",
                 f"coherent {not problems}",
             ]
-            if request.late is not None:
-                context.append(f"compat {sorted(names.index(name) for name in request.late)}")
+            if request.layout is not None:
+                parts = (request.layout.order, sorted(request.layout.late), sorted(request.layout.exact))
+                context += [f"compat {[names.index(name) for name in part]}" for part in parts]
             key = structure_key(request.flat, context)
             groups.setdefault(key, []).append(request)
             coherent[key] = not problems
@@ -98,7 +100,7 @@ class Catalogue:
             first = group[0]
             members = [request.flat for request in group]
             mechanism = compile_group(members, first.role, coherent=coherent[key], stagger=self.stagger,
-                                      record=frozenset(first.record), late=first.late, dump=self.dump)  # fmt: skip
+                                      record=frozenset(first.record), layout=first.layout, dump=self.dump)  # fmt: skip
             self.mods[f"{mechanism.name}.mod"] = mechanism.text
             for row, request in enumerate(group):
                 request.mechanism, request.member = mechanism, row

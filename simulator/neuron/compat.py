@@ -5,22 +5,45 @@ See nmlbridge.nmodl.compat for the scheme itself.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import numpy.typing as npt
 
 from ...lems import Component
+from ...lems.dynamics import ConditionalDerivedVariable
 from ...lems.flat import FlatComponent
-from ...lems.instances import grow
-from ...nmodl.compat import printed
+from ...lems.instances import Node, grow
+from ...nmodl.compat import Layout, printed
 from ...nmodl.mechanism import Role
 
 
-def late_names(component: Component, flat: FlatComponent, role: Role) -> frozenset[str]:
-    """Derived variables that are computed in BREAKPOINT: those of ion channels, and of the density around one."""
-    found = {node.paths[0] for node in grow(component).walk() if node.type.is_a("baseIonChannel")}
+def layout_of(component: Component, flat: FlatComponent, role: Role) -> Layout:
+    """The order of the derived variables, those of ion channels (and of the density around one), exact parameters."""
+    root = grow(component)
+    late = {node.paths[0] for node in root.walk() if node.type.is_a("baseIonChannel")}
     if role.kind == "density":
-        found.add("")
-    return frozenset(name for name, derived in flat.derived.items() if _folder(derived.path) in found)
+        late.add("")
+    by_path = {derived.path: name for name, derived in flat.derived.items()}
+    order = [by_path[path] for path in _written(root) if path in by_path]
+    return Layout(
+        tuple(order),
+        frozenset(name for name, derived in flat.derived.items() if _folder(derived.path) in late),
+        frozenset(
+            name for name, p in flat.parameters.items() if role.kind in ("cell", "density") and not _folder(p.path)
+        ),
+    )
+
+
+def _written(node: Node) -> Iterator[str]:
+    """Paths of derived variables: children first, then as declared, conditional ones last."""
+    for child in node.children:
+        yield from _written(child)
+    declared = node.dynamics.derived
+    for conditional in (False, True):
+        for variable in declared:
+            if isinstance(variable, ConditionalDerivedVariable) is conditional:
+                yield node.path(variable.name)
 
 
 def _folder(path: str) -> str:

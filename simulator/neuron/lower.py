@@ -24,7 +24,7 @@ from .attachments import Attachment, Rows, emit, stream_of
 from .catalogue import Catalogue, Request
 from .cells import lower_cell
 from .clamps import rings
-from .compat import late_names, single, threshold_of
+from .compat import layout_of, single, threshold_of
 from .population import CellKind, Kind, Placed
 from .recordings import Recording, resolve
 from .roles import (
@@ -127,7 +127,7 @@ class _Lowering:
         """The catalogue's request for a component, in the scheme of this run."""
         request = self.catalogue.ask(key, make)
         if self.settings.compat:
-            request.late = late_names(component, request.flat, request.role)
+            request.layout = layout_of(component, request.flat, request.role)
         return request
 
     def kind_of(self, population: Population) -> CellKind:
@@ -401,7 +401,7 @@ class _Lowering:
             "run": {
                 "dt": settings.dt, "duration": settings.duration, "celsius": self.kelvin - KELVIN,
                 "seed": settings.seed, "second_order": self.second_order, "v_init": None, "record_every": 1,
-                "cvode": settings.cvode,
+                "cvode": settings.cvode, **({"pointers": True} if settings.compat else {}),
             },
         }  # fmt: skip
 
@@ -465,7 +465,7 @@ class _Lowering:
         if self.settings.compat and mechanism.drives_voltage:
             threshold = threshold_of(self.model.component(kind.component))
             source = {"kind": "voltage", "section": 0, "x": 0.5, "threshold": threshold}
-        section = {"name": "point", "nseg": 1, "parent": -1, "parent_x": 1.0, "Ra": 100.0, "L": 10.0, "diam": 10.0}
+        section = {"name": "point", "nseg": 1, "parent": -1, "parent_x": 1.0, "Ra": 35.4, "L": 10.0, "diam": 10.0}
         return {
             "id": kind.component, "inserts": [], "ions": [], "points": [point], "sections": [section],
             "cm": self.tables.add(f"{key}.cm", [cm]), "v_init": self.tables.add(f"{key}.v", [v_init]),
