@@ -45,12 +45,14 @@ class Layout:
     ``order`` is that of the derived variables as jNeuroML writes them: children first, then as declared, conditional
     ones last. What is used before it is computed has its value from the step before. ``late`` are those that belong to
     an ion channel itself. ``exact`` are parameters that are set from a script; the others stand in the mechanism, and
-    NEURON's translator keeps six digits of them.
+    NEURON's translator keeps six digits of them. ``still`` are the numbers of regimes of the root in which nothing has
+    a derivative: only they pull at the voltage.
     """
 
     order: tuple[str, ...]
     late: frozenset[str]
     exact: frozenset[str]
+    still: frozenset[int] = frozenset()
 
 
 def single(eq: Equations, density: bool, layout: Layout) -> Equations:
@@ -61,9 +63,12 @@ def single(eq: Equations, density: bool, layout: Layout) -> Equations:
     values = {}
     for name, column in eq.values.items():
         power = exponent(eq.dimensions[name])
-        if density and eq.dimensions[name] == CONDUCTANCE_DENSITY:
+        membrane = density and name in layout.exact  # of the cell: single precision from the start
+        if membrane and eq.dimensions[name] == CONDUCTANCE_DENSITY:
             power = -4
-        shown = np.array([printed(np.float32(x) * np.float32(10.0**power)) for x in column.ravel()], dtype=float)
+        factor = np.float32(10.0**power)
+        flat = column.ravel()
+        shown = np.array([printed(np.float32(x) * factor if membrane else np.float32(x * float(factor))) for x in flat])
         if name not in layout.exact:
             shown = np.array([float(f"{x:.6g}") for x in shown])
         values[name] = rescale(shown.reshape(column.shape), -power)
@@ -77,8 +82,8 @@ def printed(value: np.float32) -> float:
     return float(np.format_float_scientific(value, unique=True, trim="0"))
 
 
-def build(eq: Equations, role: Role, name: str, late: frozenset[str]) -> Mechanism:
-    """The mechanism of a group in a role, in the compatibility scheme; ``late`` are derived variables of channels."""
+def build(eq: Equations, role: Role, name: str, late: frozenset[str], still: frozenset[int]) -> Mechanism:
+    """The mechanism of a group in a role, in the compatibility scheme; ``late`` and ``still`` are those of a Layout."""
     eq, ions = bind(eq, role, eq.factors.get("t") == 1e3)
     drives = role.kind == "cell" and "v" in eq.derivatives
     attached = {n: ZERO for n, x in eq.externals.items() if x.kind == "attachments"}
@@ -90,7 +95,7 @@ def build(eq: Equations, role: Role, name: str, late: frozenset[str]) -> Mechani
     weight, instance, args = properties_of(eq, role)
     emits = not drives and any(isinstance(a, Emit) for group in eq.reactions for a in group.actions)
     watched, stepwise = _sorted(eq, drives, emits)
-    procedure, slopes = _procedure(eq, moving, drives, late)
+    procedure, slopes = _procedure(eq, moving, drives, late, still)
     breakpoint_body: list[Stmt] = []
     if moving:
         breakpoint_body.append(Line("SOLVE states METHOD cnexp"))
@@ -165,7 +170,9 @@ def build(eq: Equations, role: Role, name: str, late: frozenset[str]) -> Mechani
     )
 
 
-def _procedure(eq: Equations, moving: list[str], drives: bool, late: frozenset[str]) -> tuple[list[Stmt], list[str]]:
+def _procedure(
+    eq: Equations, moving: list[str], drives: bool, late: frozenset[str], still: frozenset[int]
+) -> tuple[list[Stmt], list[str]]:  # fmt: skip
     """The body of the procedure, and the variables that hold the slopes."""
     body: list[Stmt] = []
     for name, expr in eq.derived.items():
@@ -174,14 +181,14 @@ def _procedure(eq: Equations, moving: list[str], drives: bool, late: frozenset[s
     slopes = []
     for name in [*moving, *(["v"] if drives else [])]:
         slope = FALL if name == "v" else f"{name}__rate"
-        expr = _held(eq, eq.derivatives[name]) if name == "v" else eq.derivatives[name]
+        expr = _held(eq, eq.derivatives[name], still) if name == "v" else eq.derivatives[name]
         to_ms = 1e3 / eq.factors.get("v", 1.0) if name == "v" else 1.0
         body += lifted(slope, simplify(multiply(Num(-to_ms), expr)) if name == "v" else expr)
         slopes.append(slope)
     return body, slopes
 
 
-def _held(eq: Equations, rate: Expr) -> Expr:
+def _held(eq: Equations, rate: Expr, still: frozenset[int]) -> Expr:
     """dv/dt with a strong pull to where a regime without a derivative sets the voltage."""
     if not isinstance(rate, Piecewise):
         return rate
@@ -194,7 +201,8 @@ def _held(eq: Equations, rate: Expr) -> Expr:
         resets = [a for a in reaction.actions if isinstance(a, Assign) and a.variable == "v"]
         for regime in entered:
             test = Cmp("==", Name(regime.variable), regime.expr)
-            if resets and test not in covered:
+            pulls_here = isinstance(regime.expr, Num) and int(regime.expr.value) in still
+            if resets and pulls_here and test not in covered:
                 covered.add(test)
                 pulls.append((test, multiply(Num(HOLD), subtract(resets[-1].expr, Name("v")))))
     plain = [case for case in cases if case[0] is not None]
@@ -232,7 +240,7 @@ def _receive(eq: Equations, watched: list[Condition], drives: bool, emits: bool)
         body.append(If(((Cmp("==", Name("flag"), Num(1.0)), tuple(arm)),)))
     for row, condition in enumerate(watched):
         done = _assigns(condition.actions)
-        if any(isinstance(a, Assign) and a.variable == "v" for a in condition.actions):
+        if condition.regime is None and any(isinstance(a, Assign) and a.variable == "v" for a in condition.actions):
             done.append(Set(FALL, ZERO))
         if emits and any(isinstance(a, Emit) for a in condition.actions):
             done.append(Line("net_event(t)"))

@@ -71,7 +71,7 @@ def compile_group(
     if layout is None:
         draft = build(eq, role, "PLACEHOLDER", (), stagger)
     else:
-        draft = compat.build(eq, role, "PLACEHOLDER", frozenset(mapping.get(n, n) for n in layout.late))
+        draft = compat.build(eq, role, "PLACEHOLDER", frozenset(mapping.get(n, n) for n in layout.late), layout.still)
     digest = hashlib.sha256(draft.text.encode()).hexdigest()[:8]
     stem = safe(members[0].id, limit=20).rstrip("_")
     name = f"{stem}_{digest}"

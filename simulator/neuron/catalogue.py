@@ -90,6 +90,7 @@ class Catalogue:
             if request.layout is not None:
                 parts = (request.layout.order, sorted(request.layout.late), sorted(request.layout.exact))
                 context += [f"compat {[names.index(name) for name in part]}" for part in parts]
+                context.append(f"still {sorted(request.layout.still)}")
             key = structure_key(request.flat, context)
             groups.setdefault(key, []).append(request)
             coherent[key] = not problems

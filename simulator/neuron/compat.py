@@ -12,7 +12,8 @@ import numpy.typing as npt
 
 from ...lems import Component
 from ...lems.dynamics import ConditionalDerivedVariable
-from ...lems.flat import FlatComponent
+from ...lems.expression import calls
+from ...lems.flat import Assign, FlatComponent
 from ...lems.instances import Node, grow
 from ...nmodl.compat import Layout, printed
 from ...nmodl.mechanism import Role
@@ -32,6 +33,7 @@ def layout_of(component: Component, flat: FlatComponent, role: Role) -> Layout:
         frozenset(
             name for name, p in flat.parameters.items() if role.kind in ("cell", "density") and not _folder(p.path)
         ),
+        frozenset(n for n, regime in enumerate(root.dynamics.regimes) if not regime.dynamics.derivatives),
     )
 
 
@@ -49,6 +51,14 @@ def _written(node: Node) -> Iterator[str]:
 def _folder(path: str) -> str:
     head, slash, _ = path.rpartition("/")
     return head + slash
+
+
+def draws(flat: FlatComponent) -> bool:
+    """Whether the component draws random numbers: no other stream can be repeated, so it keeps the default scheme."""
+    exprs = [d.expr for d in flat.derived.values()] + [a.expr for a in flat.on_start]
+    actions = [a for group in (flat.conditions, flat.events) for reaction in group for a in reaction.actions]
+    exprs += [a.expr for a in actions if isinstance(a, Assign)]
+    return any(calls(expr, "random") for expr in exprs)
 
 
 def threshold_of(component: Component) -> float:

@@ -24,7 +24,7 @@ from .attachments import Attachment, Rows, emit, stream_of
 from .catalogue import Catalogue, Request
 from .cells import lower_cell
 from .clamps import rings
-from .compat import layout_of, single, threshold_of
+from .compat import draws, layout_of, single, threshold_of
 from .population import CellKind, Kind, Placed
 from .recordings import Recording, resolve
 from .roles import (
@@ -126,7 +126,7 @@ class _Lowering:
     ) -> Request:
         """The catalogue's request for a component, in the scheme of this run."""
         request = self.catalogue.ask(key, make)
-        if self.settings.compat:
+        if self.settings.compat and not draws(request.flat):
             request.layout = layout_of(component, request.flat, request.role)
         return request
 
@@ -150,7 +150,8 @@ class _Lowering:
     def abstract(self, component: Component) -> CellKind:
         flat = self.flat(component)
         role = cell_role(flat)
-        if role.kind == "source" and (self.settings.compat or self.watched(component.id) & moving_paths(flat)):
+        stepped = self.settings.compat and not draws(flat)
+        if role.kind == "source" and (stepped or self.watched(component.id) & moving_paths(flat)):
             role = Role("cell")  # an artificial cell stands still between its events
         request = self.asked(("cell", component.id), component, lambda: (flat, role))
         return CellKind(Kind.POINT if role.kind == "cell" else Kind.SOURCE, component.id, request)
