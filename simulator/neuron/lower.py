@@ -89,6 +89,7 @@ class _Lowering:
         self.kinds: dict[str, CellKind] = {}
         self.by_component: dict[str, CellKind] = {}
         self.attachments: dict[str, Attachment] = {}
+        self.reversals: dict[str, float] = {}
         self.kelvin = network.temperature if network.temperature is not None else KELVIN + DEFAULT_CELSIUS
 
     def run(self) -> Lowered:
@@ -184,6 +185,8 @@ class _Lowering:
     def density(self, cell: Component, kind: CellKind, placement: Any, number: int) -> Placed:
         part = placement.component(self.model)
         flat = self.flat(part)
+        if self.settings.compat:
+            flat = self.first_reversal(flat, part)
         if placement.area is not None:
             flat = per_area(flat, placement.area)
         whole, varied = flat, None
@@ -204,6 +207,22 @@ class _Lowering:
         elif values is not None:
             values = values * placement.coverage
         return Placed(part.id, request, placement.sections, values, varied)
+
+    def first_reversal(self, flat: FlatComponent, part: Component) -> FlatComponent:
+        """jNeuroML writes the reversal potential of an ion into the channel: all densities have that of the first."""
+        channel = self.model.component(part.references.ids.get("ionChannel", ""))
+        given = flat.parameters.get("erev")
+        if given is None or ion_name(channel.texts.get("species")) is None:
+            return flat
+        first = self.reversals.setdefault(channel.id, given.value)
+        if first != given.value:
+            self.report.add(
+                "compat-erev", "approximation",
+                f"erev is {given.value * 1e3:g} mV, but the compatibility scheme takes {first * 1e3:g} mV for all "
+                f"densities of '{channel.id}', as jNeuroML does",
+                file=part.file, line=part.line, component=part.id,
+            )  # fmt: skip
+        return replace(flat, parameters={**flat.parameters, "erev": replace(given, value=first)})
 
     def pool(self, cell: Component, kind: CellKind, species: Any, number: int) -> None:
         part = species.component(self.model)
