@@ -153,8 +153,11 @@ def _all(eq: Equations) -> list[Expr]:
     return list(eq.expressions())
 
 
-def bind(eq: Equations, role: Role, coherent: bool) -> tuple[Equations, list[Ion]]:
-    """Replace Requirements by NEURON's variables; collect the ions that are read or written."""
+def bind(eq: Equations, role: Role, coherent: bool, literal: bool = False) -> tuple[Equations, list[Ion]]:
+    """Replace Requirements by NEURON's variables; collect the ions that are read or written.
+
+    ``literal`` leaves the order of operations as it is.
+    """
     used = eq.used() | ({role.current} if role.current else set())
     mapping: dict[str, Expr] = {}
     ions: dict[str, Ion] = {}
@@ -198,7 +201,8 @@ def bind(eq: Equations, role: Role, coherent: bool) -> tuple[Equations, list[Ion
         merge(Ion(role.ion, (), (f"i{role.ion}",)))
     if role.kind == "pool" and role.ion is not None:
         merge(Ion(role.ion, (), (f"{role.ion}i",)))
-    return eq.map(lambda expr: simplify(substitute(expr, mapping))), list(ions.values())
+    bound = eq.map(lambda expr: substitute(expr, mapping) if literal else simplify(substitute(expr, mapping)))
+    return bound, list(ions.values())
 
 
 def _refuse_unbound(eq: Equations) -> None:

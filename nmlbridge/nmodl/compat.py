@@ -22,7 +22,7 @@ from ..errors import UnsupportedError
 from ..lems.expression import Bin, Cmp, Expr, Logic, Name, Num, Piecewise, calls, names, substitute
 from ..lems.flat import Action, Assign, Condition, Emit
 from ..units import Dimension
-from .algebra import ZERO, multiply, simplify, subtract
+from .algebra import ZERO, linear, multiply, simplify, subtract
 from .build import KINDS, bind, cell_current, current_line, properties_of, scale_of
 from .equations import Array, Equations
 from .events import conjuncts, in_regime
@@ -84,11 +84,12 @@ def printed(value: np.float32) -> float:
 
 def build(eq: Equations, role: Role, name: str, late: frozenset[str], still: frozenset[int]) -> Mechanism:
     """The mechanism of a group in a role, in the compatibility scheme; ``late`` and ``still`` are those of a Layout."""
-    eq, ions = bind(eq, role, eq.factors.get("t") == 1e3)
+    eq, ions = bind(eq, role, eq.factors.get("t") == 1e3, literal=True)
+    eq, unit = _per_cm2(eq, role)
     drives = role.kind == "cell" and "v" in eq.derivatives
     attached = {n: ZERO for n, x in eq.externals.items() if x.kind == "attachments"}
     capacitance = cell_current(eq)[1] if drives else None
-    eq = eq.map(lambda expr: simplify(substitute(expr, dict(attached))))
+    eq = eq.map(lambda expr: substitute(expr, dict(attached)))
     occupied = [state for scheme in eq.kinetics for state in scheme.states]
     moving = [n for n in eq.states if n in eq.derivatives and n != "v"]
     discrete = [n for n in eq.states if n not in eq.derivatives and n not in occupied and n != "v"]
@@ -110,7 +111,7 @@ def build(eq: Equations, role: Role, name: str, late: frozenset[str], still: fro
     line = current_line(role, ions)
     values = dict(eq.values)
     if line is not None:
-        breakpoint_body += _current(eq, role, line[1], drives, capacitance, values)
+        breakpoint_body += _current(eq, role, line[1], drives, capacitance, values, unit)
     peers = {x.target: n for n, x in eq.externals.items() if x.kind == "peer"}
     assigned = [*discrete, *slopes, *eq.derived, *peers.values()]
     if line is not None and line[0] != "ION":
@@ -170,6 +171,22 @@ def build(eq: Equations, role: Role, name: str, late: frozenset[str], still: fro
     )
 
 
+def _per_cm2(eq: Equations, role: Role) -> tuple[Equations, float]:
+    """A density with its conductance in S/cm2, where that makes a current in mA/cm2; and what a current then lacks."""
+    if role.kind != "density" or role.current is None:
+        return eq, 1.0
+    unit = 1e-6 * scale_of(eq, role.current, 1e5)
+    chosen = [n for n in eq.values if eq.dimensions[n] == CONDUCTANCE_DENSITY]
+    if len(chosen) != 1 or eq.dimensions[chosen[0]] != CONDUCTANCE_DENSITY or unit != 1e-6:
+        return eq, unit
+    name = chosen[0]
+    through = eq.depends({name})
+    if linear(eq.expand(Name(role.current), {name}), name) is None or through & {*eq.derivatives, *eq.states}:
+        return eq, unit
+    factors = {n: f * 1e-6 if n in through else f for n, f in eq.factors.items()}
+    return replace(eq, values={**eq.values, name: rescale(eq.values[name], -6)}, factors=factors), 1.0
+
+
 def _procedure(
     eq: Equations, moving: list[str], drives: bool, late: frozenset[str], still: frozenset[int]
 ) -> tuple[list[Stmt], list[str]]:  # fmt: skip
@@ -183,7 +200,7 @@ def _procedure(
         slope = FALL if name == "v" else f"{name}__rate"
         expr = _held(eq, eq.derivatives[name], still) if name == "v" else eq.derivatives[name]
         to_ms = 1e3 / eq.factors.get("v", 1.0) if name == "v" else 1.0
-        body += lifted(slope, simplify(multiply(Num(-to_ms), expr)) if name == "v" else expr)
+        body += lifted(slope, multiply(Num(-to_ms), expr) if name == "v" else expr)
         slopes.append(slope)
     return body, slopes
 
@@ -279,7 +296,8 @@ def _edge(eq: Equations, test: Expr) -> tuple[Cmp, Expr | None]:
 
 
 def _current(
-    eq: Equations, role: Role, target: str, drives: bool, capacitance: Array | None, values: dict[str, Array]
+    eq: Equations, role: Role, target: str, drives: bool, capacitance: Array | None, values: dict[str, Array],
+    unit: float,
 ) -> list[Stmt]:  # fmt: skip
     if drives:
         assert capacitance is not None
@@ -291,7 +309,7 @@ def _current(
     if role.current is None:
         return [Set(target, ZERO)] if role.kind == "cell" else []
     if role.kind == "density":
-        return lifted(target, multiply(Num(-1e-6 * scale_of(eq, role.current, 1e5)), Name(role.current)))
+        return lifted(target, simplify(multiply(Num(-unit), Name(role.current))))
     sign = 1.0 if role.kind == "electrode" else -1.0
     return lifted(target, multiply(Num(sign * scale_of(eq, role.current, 1e9)), Name(role.current)))
 

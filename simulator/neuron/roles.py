@@ -8,14 +8,14 @@ from dataclasses import replace
 from ...errors import UnsupportedError
 from ...lems.expression import Bin, Name, Num, names
 from ...lems.flat import Derived, FlatComponent, Parameter
-from ...nmodl.algebra import multiply
+from ...nmodl.algebra import multiply, negate
 from ...nmodl.mechanism import Binding, Role
 from ...nmodl.mod import Ion
 from ...units import Dimension
 
 DEFAULT_CELSIUS = 6.3  # NEURON's own, used where a network states no temperature
 UM2_TO_CM2 = 1e-8
-MA_PER_CM2_UM2_TO_NA = 1e-2
+MA_TO_NA = 1e6
 _ION = re.compile(r"^[A-Za-z][A-Za-z0-9]{0,15}$")
 BUILT_IN_IONS = {"na": 1, "k": 1, "ca": 2}
 
@@ -87,7 +87,7 @@ def pool_role(flat: FlatComponent, ion: str, pools: set[str]) -> Role:
     for requirement, source in (("iCa", "ca"), ("iCa2", "ca2")):
         if source in pools:
             current = f"i{source}"
-            inward = multiply(Num(-MA_PER_CM2_UM2_TO_NA), Bin("*", Name(current), Name("area")))
+            inward = Bin("*", Num(MA_TO_NA), Bin("*", negate(Name(current)), Bin("*", Num(UM2_TO_CM2), Name("area"))))
             bindings[requirement] = Binding(inward, Ion(source, read=(current,), valence=valence(source)))
         else:
             bindings[requirement] = Binding(Num(0.0))
