@@ -33,6 +33,10 @@ class Format:
 
     ``reader`` is (path, report) -> Network, ``writer`` is (network, path, report) -> None, as "module:attribute"
     or the function itself; None where that direction is not there. ``sniff`` looks at the first bytes of a file.
+    ``in_folder`` are names of files that stand for the model in a folder of this format: such a folder may be given
+    instead of the file, and a new file of such a name asks for this format. ``writes_folder``: what is written is a
+    folder. ``features`` are names in nmlbridge.graph.features; what a network has beyond them is noted as a loss when
+    it is written.
     """
 
     name: str
@@ -43,19 +47,41 @@ class Format:
     writer: str | Callable[..., None] | None = None
     sniff: Callable[[bytes], bool] = lambda head: False
     features: frozenset[str] = frozenset()
+    in_folder: tuple[str, ...] = ()
+    writes_folder: bool = False
 
     def read(self, path: str | Path, report: Report | None = None) -> Network:
         """Read ``path``; raises DocumentError and the other ModelErrors of the reader."""
         if self.reader is None:
             raise UsageError(f"{self.title} can be written but not read")
-        network: Network = resolve_name(self.reader)(Path(path), report)
+        path = Path(path)
+        if path.is_dir():
+            path = self.file_in(path) or path
+        network: Network = resolve_name(self.reader)(path, report)
         return network
+
+    def file_in(self, folder: Path) -> Path | None:
+        """The file that stands for the model in a folder of this format, None if there is none."""
+        return next((folder / name for name in self.in_folder if (folder / name).is_file()), None)
 
     def write(self, network: Network, path: str | Path, report: Report | None = None) -> None:
         """Write ``network`` to ``path``; what the format cannot carry is noted in ``report``."""
         if self.writer is None:
             raise UsageError(f"{self.title} can be read but not written")
-        resolve_name(self.writer)(network, Path(path), report)
+        path = Path(path)
+        if path.name in self.in_folder and self.writes_folder:
+            path = path.parent
+        if self.writes_folder and path.is_dir() and any(path.iterdir()):
+            raise UsageError(f"the folder '{path}' is not empty; name a new one, or remove it first")
+        if not self.writes_folder and path.is_dir():
+            raise UsageError(f"'{path}' is a folder; name the file to write in it")
+        if report is not None:
+            present: dict[str, str] = resolve_name("nmlbridge.graph.features:present")(network)
+            for feature, where in present.items():
+                if feature not in self.features:
+                    report.add(f"no-{feature.replace(' ', '-')}", "loss",
+                               f"{self.title} cannot hold {feature}; {where} has some, which is left out")  # fmt: skip
+        resolve_name(self.writer)(network, path, report)
 
 
 @dataclass(frozen=True)
@@ -76,6 +102,12 @@ def _root_tag(head: bytes) -> bytes:
     return found.group(1) if found else b""
 
 
+_NETWORK = frozenset({
+    "networks", "positions", "instance ids", "properties", "connections", "weights", "delays", "places on cells",
+    "gap junctions", "continuous projections", "inputs", "temperature",
+})  # fmt: skip
+_NEUROML = _NETWORK | {"components", "component types", "morphologies", "biophysics", "several networks", "annotations"}
+
 _FORMATS = (
     Format(
         name="lems",
@@ -83,8 +115,9 @@ _FORMATS = (
         extensions=(".xml",),
         specification="https://docs.neuroml.org/Userdocs/LEMS.html",
         reader="nmlbridge.neuroml:read_xml",
+        writer="nmlbridge.neuroml:write_lems",
         sniff=lambda head: _root_tag(head).lower() == b"lems",
-        features=frozenset({"components", "networks", "component types", "simulation"}),
+        features=(_NEUROML | {"simulation"}) - {"annotations"},
     ),
     Format(
         name="neuroml",
@@ -94,7 +127,7 @@ _FORMATS = (
         reader="nmlbridge.neuroml:read_xml",
         writer="nmlbridge.neuroml:write_xml",
         sniff=lambda head: _root_tag(head) == b"neuroml",
-        features=frozenset({"components", "networks", "component types"}),
+        features=_NEUROML,
     ),
     Format(
         name="neuroml-hdf5",
@@ -104,7 +137,7 @@ _FORMATS = (
         reader="nmlbridge.neuroml:read_hdf5",
         writer="nmlbridge.neuroml:write_hdf5",
         sniff=lambda head: head.startswith(b"\x89HDF\r\n\x1a\n"),
-        features=frozenset({"components", "networks"}),
+        features=_NEUROML,
     ),
 )
 
@@ -176,13 +209,20 @@ def format_named(name: str) -> Format:
 
 
 def format_to_read(path: str | Path) -> Format:
-    """The format of an existing file, told by its first bytes; raises DocumentError if none claims it."""
+    """The format of an existing file, told by its first bytes, or of a folder, told by the names in it.
+
+    Raises DocumentError if none claims it.
+    """
     path = Path(path)
+    if path.is_dir():
+        for record in formats().values():
+            if record.file_in(path) is not None:
+                return record
+        known = ", ".join(sorted({name for record in formats().values() for name in record.in_folder}))
+        raise DocumentError(f"this is a folder, and has no {known or 'model'} in it", file=str(path))
     try:
         with path.open("rb") as stream:
             head = stream.read(_HEAD)
-    except IsADirectoryError:
-        raise DocumentError("this is a folder, not a file", file=str(path)) from None
     except FileNotFoundError:
         raise DocumentError("there is no such file", file=str(path)) from None
     except OSError as fault:
@@ -197,14 +237,21 @@ def format_to_read(path: str | Path) -> Format:
 
 
 def format_to_write(path: str | Path) -> Format:
-    """The format that the name of a new file asks for: the longest extension that fits and can be written."""
+    """The format that the name of a new file asks for: a name that stands for a folder, else the longest extension
+    that fits and can be written. Of formats with one extension the first in the table counts, but files called LEMS_*
+    are LEMS."""
+    for record in formats().values():
+        if record.writer is not None and Path(path).name in record.in_folder:
+            return record
     name = Path(path).name.lower()
+    if name.startswith("lems_") and name.endswith(".xml"):
+        return format_named("lems")
     fitting = [
         (len(extension), record)
         for record in formats().values()
         if record.writer is not None
         for extension in record.extensions
-        if name.endswith(extension)
+        if name.endswith(extension) and record.name != "lems"
     ]
     if not fitting:
         known = sorted({e for record in formats().values() if record.writer is not None for e in record.extensions})

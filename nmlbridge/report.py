@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 
 from .errors import ModelError
@@ -29,10 +29,19 @@ class Note:
 
 @dataclass
 class Report:
-    """The notes gathered on the way. With ``strict`` the first loss raises ModelError."""
+    """The notes gathered on the way. With ``strict`` the first loss raises ModelError.
+
+    ``progress``, where it is given, is called as (phase, done, total) by what takes long.
+    """
 
     strict: bool = False
     notes: list[Note] = field(default_factory=list)
+    progress: Callable[[str, float, float], None] | None = None
+
+    def tell(self, phase: str, done: float, total: float) -> None:
+        """Say how far a phase has come, if anyone listens."""
+        if self.progress is not None:
+            self.progress(phase, done, total)
 
     def add(
         self,

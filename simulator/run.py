@@ -42,7 +42,7 @@ def simulate(
     report: Report | None = None,
     progress: Progress | None = None,
 ) -> Results:
-    """Run the Simulation of a LEMS document and return its Results (all SI).
+    """Run the Simulation of a LEMS document, or of a model in another format, and return its Results (all SI).
 
     ``backend`` is "neuron", or "reference": the equations as they stand, integrated in numpy (slow, exact, no cables).
     None takes NEURON, and the reference for a model that is no network.
@@ -54,7 +54,7 @@ def simulate(
     Raises ModelError if the model is wrong, UnsupportedError if NEURON cannot carry it, SimulatorError if the run
     fails.
     """
-    from ..neuroml import Document, read_document
+    from ..neuroml import Document, read_any
 
     report = report if report is not None else Report()
     if backend not in (None, "neuron", "reference"):
@@ -63,7 +63,7 @@ def simulate(
     with _phase(phases, "read", progress):
         from ..lems import load_core, resolve
 
-        document = model if isinstance(model, Document) else read_document(model, report)
+        document = model if isinstance(model, Document) else read_any(model, report)
         library = load_core().extended(document.elements(), report)
         components = resolve(document.elements(), library, report)
         simulation = components.simulation(document.target)

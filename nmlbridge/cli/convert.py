@@ -8,18 +8,19 @@ from pathlib import Path
 
 from ..errors import UsageError
 from ..report import Report
-from .options import say_notes
+from .options import say_notes, write_json
 from .progress import ProgressBar
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options of this verb."""
     parser.epilog = "`nmlbridge formats` lists the names for --from and --to."
-    parser.add_argument("source", type=Path, help="the file to read; its content tells the format")
-    parser.add_argument("target", type=Path, help="the file to write; its name tells the format")
+    parser.add_argument("source", type=Path, help="the file or folder to read; its content tells the format")
+    parser.add_argument("target", type=Path, help="the file or folder to write; its name tells the format")
     parser.add_argument("--from", dest="source_format", metavar="FORMAT", help="format of the source")
     parser.add_argument("--to", dest="target_format", metavar="FORMAT", help="format of the target")
     parser.add_argument("--fail-on-loss", action="store_true", help="what the target cannot carry is an error")
+    parser.add_argument("--report", type=Path, metavar="FILE", help="write what was lost or approximated as JSON")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -28,8 +29,8 @@ def run(arguments: argparse.Namespace) -> int:
 
     if arguments.target.exists() and arguments.source.exists() and arguments.target.samefile(arguments.source):
         raise UsageError(f"'{arguments.source}' cannot be converted into itself; name another target")
-    report = Report(strict=arguments.fail_on_loss)
     with ProgressBar() as progress:
+        report = Report(strict=arguments.fail_on_loss, progress=progress)
         progress("convert")
         network = convert(
             arguments.source,
@@ -38,8 +39,11 @@ def run(arguments: argparse.Namespace) -> int:
             target_format=arguments.target_format,
             report=report,
         )
+    answer = {"source": str(arguments.source), "target": str(arguments.target), "notes": report.to_json()}
+    if arguments.report:
+        write_json(arguments.report, answer)
     if arguments.json:
-        print(json.dumps({"source": str(arguments.source), "target": str(arguments.target), "notes": report.to_json()}))
+        print(json.dumps(answer))
         return 0
     say_notes(report)
     print(f"{arguments.target}: {network!r}")

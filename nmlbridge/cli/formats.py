@@ -33,9 +33,22 @@ def run(arguments: argparse.Namespace) -> int:
     wide = max(len(str(row["name"])) for row in rows)
     for record in formats().values():
         ways = " and ".join(way for way, there in (("read", record.reader), ("write", record.writer)) if there)
-        print(f"{record.name:{wide}}  {record.title} ({', '.join(record.extensions)}): {ways}")
-        print(f"{'':{wide}}  carries {', '.join(sorted(record.features))}")
+        files = ", ".join((*record.extensions, *record.in_folder))
+        print(f"{record.name:{wide}}  {record.title} ({files}): {ways}")
+    _matrix([(record.name, record.features) for record in formats().values()])
     print("\nbackends")
     for backend in backends().values():
         print(f"{backend.name:{wide}}  {backend.title}")
     return 0
+
+
+def _matrix(rows: list[tuple[str, frozenset[str]]]) -> None:
+    """A column a format, a row a feature."""
+    from ..graph.features import FEATURES
+
+    others = sorted(set().union(*(features for _, features in rows)) - set(FEATURES))
+    wide = max(map(len, [*FEATURES, *others]))
+    print(f"\n{'carries':{wide}}  " + "  ".join(name for name, _ in rows))
+    for feature in (*FEATURES, *others):
+        marks = "  ".join(("x" if feature in features else "-").center(len(name)) for name, features in rows)
+        print(f"{feature:{wide}}  {marks}".rstrip())

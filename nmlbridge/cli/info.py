@@ -20,19 +20,19 @@ _MOST_ROWS = 30  # of one kind on the terminal; --json has them all
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options of this verb."""
-    parser.add_argument("file", type=Path, help="a NeuroML or LEMS file, XML or HDF5")
+    parser.add_argument("file", type=Path, help="a model file, or a folder of a format that is one")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Read the file with its includes and say what is in it."""
-    from ..neuroml import read_document
+    from ..neuroml import read_any
     from ..registry import format_to_read
 
     report = Report()
     title = format_to_read(arguments.file).title
     with ProgressBar() as progress:
         progress("read")
-        document = read_document(arguments.file, report)
+        document = read_any(arguments.file, report)
     facts = _facts(document, title) | {"notes": report.to_json()}
     if arguments.json:
         print(json.dumps(facts))

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
+from pathlib import Path
+from typing import Any
 
-from ..errors import LemsError
+from ..errors import LemsError, UsageError
 from ..report import Report
 from ..units import split_quantity
 
@@ -47,3 +50,14 @@ def say_notes(report: Report) -> None:
         print(f"nmlbridge: {note}", file=sys.stderr)
     if len(worth) > _MOST_NOTES:
         print(f"nmlbridge: and {len(worth) - _MOST_NOTES} more; --json lists them all", file=sys.stderr)
+
+
+def write_json(path: Path, answer: dict[str, Any]) -> None:
+    """Write an answer as a JSON file, all of it or nothing; UsageError if the place cannot be written."""
+    from ..results.lems import atomic
+
+    try:
+        with atomic(path) as stream:
+            stream.write(json.dumps(answer, indent=1).encode() + b"\n")
+    except OSError as fault:
+        raise UsageError(f"the report cannot be written to '{path}': {fault.strerror}") from None

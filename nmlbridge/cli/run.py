@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .options import milliseconds, say_notes, whole
+from .options import milliseconds, say_notes, whole, write_json
 from .progress import ProgressBar
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ absolute or leads out of DIR is an error before anything runs. Times are in ms, 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options of this verb."""
     parser.epilog = _EPILOG
-    parser.add_argument("file", type=Path, help="a LEMS file with a Target, such as LEMS_Simulation.xml")
+    parser.add_argument("file", type=Path, help="a LEMS file with a Target, or another format's simulation")
     parser.add_argument("-o", "--output", type=Path, default=Path(), metavar="DIR", help="output folder (default: .)")
     parser.add_argument("--dt", type=milliseconds, metavar="TIME", help="time step instead of the document's")
     parser.add_argument("--duration", type=milliseconds, metavar="TIME", help="length instead of the document's")
@@ -62,7 +62,7 @@ def run(arguments: argparse.Namespace) -> int:
     answer = results.summary() | {"figures": [str(path) for path in figures]}
     answer["seconds"] = round(time.perf_counter() - began, 3)
     if arguments.report:
-        _write_report(arguments.report, answer)
+        write_json(arguments.report, answer)
     if arguments.json:
         print(json.dumps(answer))
         return 0
@@ -75,17 +75,6 @@ def _draw(results: Results, arguments: argparse.Namespace) -> list[Path]:
     from ..plot import draw
 
     return draw(results, arguments.output, arguments.file.name.partition(".")[0])
-
-
-def _write_report(path: Path, answer: dict[str, Any]) -> None:
-    from ..errors import UsageError
-    from ..results.lems import atomic
-
-    try:
-        with atomic(path) as stream:
-            stream.write(json.dumps(answer, indent=1).encode() + b"\n")
-    except OSError as fault:
-        raise UsageError(f"the report cannot be written to '{path}': {fault.strerror}") from None
 
 
 def _say(results: Results, answer: dict[str, Any]) -> None:

@@ -39,6 +39,8 @@ class Network:
     """attributes of the document's root element: its id, namespaces"""
     others: list[Network] = field(default_factory=list)
     """further networks of the same document"""
+    simulation: list[Element] = field(default_factory=list)
+    """how it is run: the <Simulation> and <Target> of LEMS"""
     file: str | None = None
     line: int | None = None
 

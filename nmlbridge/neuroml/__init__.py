@@ -2,7 +2,17 @@
 
 from .diff import Difference, diff
 from .document import Document, SourceFile, read_document
-from .formats import as_network, read_hdf5, read_xml, write_document, write_hdf5, write_xml
+from .formats import (
+    as_document,
+    as_network,
+    read_any,
+    read_hdf5,
+    read_xml,
+    write_document,
+    write_hdf5,
+    write_lems,
+    write_xml,
+)
 from .libneuroml import from_libneuroml, to_libneuroml
 from .validate import Problem, validate
 
@@ -11,9 +21,11 @@ __all__ = [
     "Document",
     "Problem",
     "SourceFile",
+    "as_document",
     "as_network",
     "diff",
     "from_libneuroml",
+    "read_any",
     "read_document",
     "read_hdf5",
     "read_xml",
@@ -21,5 +33,6 @@ __all__ = [
     "validate",
     "write_document",
     "write_hdf5",
+    "write_lems",
     "write_xml",
 ]

@@ -9,8 +9,9 @@ from ..element import Element
 from ..errors import LemsError
 from ..graph import Network
 from ..lems.library import same
+from ..registry import format_to_read
 from ..report import Report
-from .document import Document, read_document
+from .document import Document, SourceFile, read_document
 
 _INSIDE = re.compile(r"^<annotation\b[^>]*?(?:/>|>(.*)</annotation\s*>)$", re.S)
 _LEMS_ONLY = frozenset({"Simulation", "Target", "Lems"})
@@ -18,13 +19,11 @@ _LEMS_ONLY = frozenset({"Simulation", "Target", "Lems"})
 
 def as_network(document: Document, report: Report | None = None) -> Network:
     """The hub's view of a document: its first network (the others beside it) with all components; a Network without id
-    and populations if it holds components only. What runs a model (Simulation, Target) is no part of it."""
-    report = report if report is not None else Report()
-    components = []
+    and populations if it holds components only. What runs a model (Simulation, Target) is kept apart."""
+    components, simulation = [], []
     for element in document.elements():
         if element.tag in _LEMS_ONLY or element.get("type") == "Simulation":
-            report.add("simulation-dropped", "loss", f"<{element.tag}> says how to run the model, not what it is; "
-                       "it is left out", file=element.file, line=element.line, component=element.get("id"))  # fmt: skip
+            simulation.append(element)
         elif not any(element.get("id") == n.id and element.line == n.line for n in document.networks):
             components.append(element)
     _distinct(components)
@@ -32,6 +31,7 @@ def as_network(document: Document, report: Report | None = None) -> Network:
     first = networks[0]
     first.components = _one_header(components, document)
     first.others = networks[1:]
+    first.simulation = simulation
     for file in document.files:
         first.header |= {k: v for k, v in file.root.attributes.items() if k.startswith("xmlns:")}
     name = document.main.root.get("id")
@@ -87,6 +87,29 @@ def write_xml(network: Network, path: str | Path, report: Report | None = None) 
     from .xml_write import write_network
 
     write_network(network, Path(path))
+
+
+def write_lems(network: Network, path: str | Path, report: Report | None = None) -> None:
+    """Write a network, its components and its simulation as one LEMS file."""
+    from .xml_write import write_network
+
+    write_network(network, Path(path), lems=True)
+
+
+def as_document(network: Network, path: str | Path) -> Document:
+    """A Document of a network that was read from another format, so that it can be run; ``path`` is what to call it."""
+    root = Element("Lems", children=[*network.components, *network.simulation], file=str(path))
+    networks = [each for each in (network, *network.others) if each.id is not None]
+    target = next((e.get("component") for e in network.simulation if e.tag == "Target"), None)
+    return Document(Path(path), [SourceFile(Path(path), root, "lems", networks=networks)], networks, target)
+
+
+def read_any(path: str | Path, report: Report | None = None) -> Document:
+    """A Document of a file of any format that the registry knows; NeuroML and LEMS as they stand, others converted."""
+    record = format_to_read(path)
+    if record.name in ("lems", "neuroml", "neuroml-hdf5"):
+        return read_document(path, report)
+    return as_document(record.read(path, report), path)
 
 
 def write_document(document: Document, path: str | Path) -> None:

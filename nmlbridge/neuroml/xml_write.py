@@ -43,8 +43,13 @@ def replacing(path: Path) -> Iterator[IO[str]]:
         raise
 
 
-def write_network(network: Network, path: Path) -> None:
-    """Write a network with all its components as one NeuroML file."""
+_CORE = ("Cells.xml", "Networks.xml", "Simulation.xml", "PyNN.xml")
+
+
+def write_network(network: Network, path: Path, lems: bool = False) -> None:
+    """Write a network with all its components as one NeuroML file, or with its simulation as one LEMS file."""
+    if lems:
+        return _write_lems(network, path)
     header = header_of(network, path.name.split(".")[0])
     before, after = _in_order(network.components)
     with replacing(path) as stream:
@@ -58,6 +63,25 @@ def write_network(network: Network, path: Path) -> None:
         for element in after:
             write_element(stream, element, 1)
         stream.write("</neuroml>\n")
+
+
+def _write_lems(network: Network, path: Path) -> None:
+    with replacing(path) as stream:
+        stream.write('<?xml version="1.0" encoding="UTF-8"?>\n<Lems>\n')
+        for element in network.simulation:
+            if element.tag == "Target":
+                write_element(stream, element, 1)
+        for name in _CORE:
+            stream.write(f'    <Include file="{name}"/>\n')
+        before, after = _in_order([e for e in network.components if e.tag not in ("notes", "annotation")])
+        for element in before:
+            write_element(stream, element, 1)
+        for each in (network, *network.others):
+            if each.id is not None:
+                _write_network(stream, each)
+        for element in (*after, *(e for e in network.simulation if e.tag != "Target")):
+            write_element(stream, element, 1)
+        stream.write("</Lems>\n")
 
 
 def _in_order(components: list[Element]) -> tuple[list[Element], list[Element]]:

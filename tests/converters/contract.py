@@ -1,0 +1,174 @@
+"""What all formats are held to: a network that has something of everything, and what of it two networks share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nmlbridge import Network
+from nmlbridge.graph import InputList, Population, Projection
+from nmlbridge.registry import read
+
+CELLS = """
+  <iafCell id="iaf" leakReversal="-65mV" thresh="-50mV" reset="-65mV" C="1nF" leakConductance="10nS"/>
+  <izhikevichCell id="izh" v0="-70mV" thresh="30mV" a="0.02" b="0.2" c="-65.0" d="6"/>
+  <expTwoSynapse id="syn" gbase="1nS" erev="0mV" tauRise="1ms" tauDecay="3ms"/>
+  <gapJunction id="gap" conductance="10pS"/>
+  <silentSynapse id="silent"/>
+  <gradedSynapse id="graded" conductance="5pS" delta="5mV" Vth="-55mV" k="0.025per_ms" erev="0mV"/>
+  <pulseGenerator id="pulse" delay="1ms" duration="5ms" amplitude="1nA"/>
+  <ionChannelHH id="pas" conductance="10pS"/>
+  <cell id="shaped"><morphology id="m">
+      <segment id="0" name="soma"><proximal x="0" y="0" z="0" diameter="10"/><distal x="0" y="10" z="0" diameter="10"/>
+      </segment>
+      <segment id="1" name="dend"><parent segment="0"/><proximal x="0" y="10" z="0" diameter="2"/>
+        <distal x="0" y="60" z="0" diameter="1"/></segment>
+      <segment id="2" name="tip"><parent segment="1"/><distal x="5" y="90" z="0" diameter="1"/></segment>
+      <segmentGroup id="soma_0" neuroLexId="sao864921383"><member segment="0"/></segmentGroup>
+      <segmentGroup id="dend_0" neuroLexId="sao864921383"><member segment="1"/><member segment="2"/></segmentGroup>
+      <segmentGroup id="soma_group"><include segmentGroup="soma_0"/></segmentGroup>
+      <segmentGroup id="dendrite_group"><include segmentGroup="dend_0"/></segmentGroup>
+    </morphology>
+    <biophysicalProperties id="b"><membraneProperties>
+      <channelDensity id="leak" ionChannel="pas" ion="non_specific" condDensity="0.1 mS_per_cm2" erev="-65 mV"/>
+      <spikeThresh value="-20 mV"/><specificCapacitance value="1 uF_per_cm2"/><initMembPotential value="-65 mV"/>
+      </membraneProperties><intracellularProperties><resistivity value="100 ohm_cm"/></intracellularProperties>
+    </biophysicalProperties></cell>
+"""
+
+NETWORK = """
+  <network id="net" type="networkWithTemperature" temperature="32 degC">
+    <population id="a" component="iaf" type="populationList" size="3">
+      <property tag="color" value="1 0 0"/>
+      <instance id="7"><location x="1" y="-2.5" z="0.1"/></instance>
+      <instance id="3"><location x="1e-3" y="0" z="12345.678"/></instance>
+      <instance id="5"><location x="0.3" y="0" z="0"/></instance>
+    </population>
+    <population id="b" component="izh" size="4"/>
+    <population id="c" component="shaped" size="2"/>
+    <projection id="ab" presynapticPopulation="a" postsynapticPopulation="b" synapse="syn">
+      <connectionWD id="0" preCellId="../a/5/iaf" postCellId="../b[3]" weight="0.1" delay="2 ms"/>
+      <connectionWD id="1" preCellId="../a/7/iaf" postCellId="../b[0]" weight="3" delay="0.25 ms"/>
+    </projection>
+    <projection id="bc" presynapticPopulation="b" postsynapticPopulation="c" synapse="syn">
+      <connectionWD id="0" preCellId="../b[1]" postCellId="../c[0]" postSegmentId="1" postFractionAlong="0.25"
+        weight="1" delay="1 ms"/>
+      <connectionWD id="1" preCellId="../b[1]" postCellId="../c[1]" weight="2" delay="1 ms"/>
+    </projection>
+    <electricalProjection id="gaps" presynapticPopulation="a" postsynapticPopulation="a">
+      <electricalConnectionInstanceW id="0" preCell="../a/7/iaf" postCell="../a/3/iaf" synapse="gap" weight="2"/>
+    </electricalProjection>
+    <continuousProjection id="analogue" presynapticPopulation="a" postsynapticPopulation="a">
+      <continuousConnectionInstance id="0" preCell="../a/7/iaf" postCell="../a/3/iaf"
+          preComponent="silent" postComponent="graded"/>
+    </continuousProjection>
+    <inputList id="list" population="a" component="pulse">
+      <input id="0" target="../a/3/iaf" destination="synapses"/>
+      <input id="1" target="../a/7/iaf" destination="synapses"/>
+    </inputList>
+  </network>
+"""
+
+SIMULATION = """
+  <Simulation id="sim" length="20ms" step="0.025ms" target="net">
+    <OutputFile id="out" fileName="out.dat"><OutputColumn id="v" quantity="b[0]/v"/></OutputFile>
+  </Simulation><Target component="sim"/>
+"""
+
+
+def everything(folder: Path) -> Network:
+    """A network that has something of every feature that a published model has."""
+    core = "".join(f'<Include file="{name}.xml"/>' for name in ("Cells", "Networks", "Simulation"))
+    path = folder / "LEMS_everything.xml"
+    path.write_text(f"<Lems>{core}{CELLS}{NETWORK}{SIMULATION}</Lems>")
+    return read(path)
+
+
+def plain(value: float) -> float:
+    """Twelve digits: what a change of units and back keeps."""
+    return float(f"{value:.12g}")
+
+
+def _cell(population: Population, row: int) -> tuple[str, int]:
+    return population.id, int(population.instance_ids[row])
+
+
+def _rows(network: Network, kind: str, *columns: str) -> list[tuple[Any, ...]]:
+    """Connections of one kind as a sorted multiset of (pre, post, columns); how projections are cut does not matter."""
+    rows = []
+    for projection in network.projections:
+        if projection.kind != kind:
+            continue
+        pre, post = network.populations[projection.presynaptic], network.populations[projection.postsynaptic]
+        for at in range(len(projection)):
+            values = []
+            for name in columns:
+                column = getattr(projection, name)
+                default = {"weight": 1.0, "delay": 0.0}.get(name, 0.0)
+                values.append(default if column is None else plain(float(column[at])))
+            rows.append((_cell(pre, int(projection.pre[at])), _cell(post, int(projection.post[at])), *values))
+    return sorted(rows)
+
+
+def _inputs(network: Network) -> list[tuple[Any, ...]]:
+    def rows(inputs: InputList) -> list[tuple[Any, ...]]:
+        population = network.populations[inputs.population]
+        return [(inputs.component, _cell(population, int(row))) for row in inputs.target]
+
+    return sorted(row for inputs in network.inputs for row in rows(inputs))
+
+
+def _on_cell(network: Network) -> list[tuple[Any, ...]]:
+    placed = ("post_segment", "post_fraction")
+    chemical: list[Projection] = [p for p in network.projections if p.kind == "chemical"]
+    return _rows(network, "chemical", *placed) if chemical else []
+
+
+def _shapes(network: Network) -> dict[str, Any]:
+    """Area and length of every cell, which a format may cut into other segments."""
+    from nmlbridge.graph.morphology import Morphology
+
+    found = {}
+    for element in network.components:
+        source = element.find("morphology")
+        if source is not None:
+            shape = Morphology.from_element(source)
+            found[element.get("id") or ""] = (plain(shape.area.sum()), plain(shape.length.sum()))
+    return found
+
+
+VIEWS: dict[str, Callable[[Network], Any]] = {
+    "networks": lambda n: {p.id: (p.component, p.size) for p in n.populations.values()},
+    "positions": lambda n: {
+        p.id: sorted((int(i), *map(plain, xyz)) for i, xyz in zip(p.instance_ids, p.positions, strict=True))
+        for p in n.populations.values()
+        if p.positions is not None
+    },
+    "instance ids": lambda n: {p.id: sorted(p.instance_ids.tolist()) for p in n.populations.values()},
+    "connections": lambda n: _rows(n, "chemical"),
+    "weights": lambda n: _rows(n, "chemical", "weight"),
+    "delays": lambda n: _rows(n, "chemical", "delay"),
+    "places on cells": _on_cell,
+    "gap junctions": lambda n: _rows(n, "electrical", "weight"),
+    "continuous projections": lambda n: _rows(n, "continuous"),
+    "inputs": _inputs,
+    "temperature": lambda n: n.temperature if n.temperature is None else plain(n.temperature),
+    "components": lambda n: sorted(f"{e.tag} {e.get('id')}" for e in n.components if e.get("id")),
+    "morphologies": _shapes,
+    "simulation": lambda n: sorted(e.tag for e in n.simulation),
+    "properties": lambda n: {p.id: p.properties.get("color") for p in n.populations.values()},
+}
+"""Of each feature, what two networks must have the same if formats between them carry it."""
+
+
+def alike(a: Network, b: Network, features: frozenset[str] | set[str]) -> list[str]:
+    """The features of ``features`` in which two networks differ."""
+    differing = []
+    for feature in sorted(features & set(VIEWS)):
+        one, two = VIEWS[feature](a), VIEWS[feature](b)
+        if isinstance(one, np.ndarray) or one != two:
+            differing.append(f"{feature}: {str(one)[:300]} | {str(two)[:300]}")
+    return differing
