@@ -13,7 +13,7 @@ HOMES = {
     "neuron": ("simulator/neuron/",),
     "matplotlib": ("nmlbridge/plot/",),
     "lxml": ("nmlbridge/neuroml/",),
-    "h5py": ("nmlbridge/neuroml/", "converters/"),
+    "h5py": ("nmlbridge/neuroml/", "nmlbridge/results/", "converters/"),
     "pyneuroml": (),
     "pickle": (),
     "argparse": ("nmlbridge/cli/",),
