@@ -17,7 +17,7 @@ The keys of the specification::
       ions       [{ion, sections, internal, external (mM), reversal (mV): number | null | "T:" per segment, charge}]
       points     [{mechanism, section, x, parameters: {name: number}, random: null, rng}]: the cell's own processes
       source     {kind: "voltage", section, x, threshold (mV)} | {kind: "point", point: index} | null
-    populations  [{id, first_gid, size, template: index}
+    populations  [{id, first_gid, size, template: index, positions: "T:" (n,3) um, by which the points are shifted}
                   | {id, first_gid, size, artificial: mechanism, random, rng,
                      parameters: {name: number | "T:" per cell}}]
                  a population with a template may have point_parameters: [{point: index, parameters: {name: "T:" per

@@ -77,6 +77,8 @@ def simulate(
     if backend is None:
         backend = _choose(target, method, report)
     known = _methods(backend)
+    if method == "compat" and backend == "reference":
+        method = "euler"  # what jLEMS does, where it runs the same model
     if method is not None and method not in known:
         raise UsageError(f"there is no method '{method}' of {backend}; there are {', '.join(known)}")
     if backend == "reference":

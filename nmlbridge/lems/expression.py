@@ -9,7 +9,7 @@ left to right. So ``-x^2`` is -(x^2), ``2*-x^2`` is 2*((-x)^2), ``2^3^2`` is 64 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import NoReturn
 
 from ..errors import LemsError
@@ -51,11 +51,16 @@ class Neg(Expr):
 
 @dataclass(frozen=True, slots=True)
 class Bin(Expr):
-    """``left op right`` with op one of ``+ - * / ^``."""
+    """``left op right`` with op one of ``+ - * / ^``.
+
+    ``bracketed`` tells whether it stood in brackets of its own: it changes no value, but rounding, where a tree is read
+    as other languages read its text (``left_to_right``).
+    """
 
     op: str
     left: Expr
     right: Expr
+    bracketed: bool = field(default=False, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,7 +226,7 @@ class _Parser:
             self.fail("expected ')'")
         self.at += 1
         self.depth -= 1
-        return inner
+        return replace(inner, bracketed=True) if isinstance(inner, Bin) else inner
 
 
 def _negate(arg: Expr) -> Expr:
@@ -276,7 +281,7 @@ def calls(expr: Expr, function: str) -> bool:
 def rebuild(expr: Expr, parts: tuple[Expr, ...]) -> Expr:
     """The same node with other operands, in the order of ``operands``."""
     if isinstance(expr, Bin):
-        return Bin(expr.op, parts[0], parts[1])
+        return Bin(expr.op, parts[0], parts[1], expr.bracketed)
     if isinstance(expr, Cmp):
         return Cmp(expr.op, parts[0], parts[1])
     if isinstance(expr, Logic):
@@ -299,6 +304,30 @@ def substitute(expr: Expr, mapping: dict[str, Expr]) -> Expr:
     if not parts:
         return expr
     return rebuild(expr, tuple(substitute(part, mapping) for part in parts))
+
+
+def left_to_right(expr: Expr) -> Expr:
+    """The tree that C and NMODL make of the same text: ``a*b/c`` is (a*b)/c there, ``a+b-c`` is (a+b)-c.
+
+    The value is the same but for rounding.
+    """
+    parts = operands(expr)
+    if not parts:
+        return expr
+    expr = rebuild(expr, tuple(left_to_right(part) for part in parts))
+    tighter = {"*": "/", "+": "-"}.get(expr.op) if isinstance(expr, Bin) else None
+    if tighter is None or not isinstance(expr, Bin):
+        return expr
+    chain, right = [], expr.right
+    while isinstance(right, Bin) and right.op == tighter and not right.bracketed:
+        chain.append(right)
+        right = right.left
+    if not chain:
+        return expr
+    result = Bin(expr.op, expr.left, right)
+    for link in reversed(chain):
+        result = Bin(tighter, result, link.right)
+    return replace(result, bracketed=expr.bracketed)
 
 
 _PRINT = {"==": ".eq.", "!=": ".neq.", "<": ".lt.", ">": ".gt.", "<=": ".leq.", ">=": ".geq."}

@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..errors import UnsupportedError
-from ..lems.expression import Bin, Cmp, Expr, Logic, Name, Num, Piecewise, calls, names, substitute
+from ..lems.expression import Bin, Cmp, Expr, Logic, Name, Num, Piecewise, calls, left_to_right, names, substitute
 from ..lems.flat import Action, Assign, Condition, Emit
 from ..units import Dimension
 from .algebra import ZERO, linear, multiply, simplify, subtract
@@ -84,7 +84,7 @@ def printed(value: np.float32) -> float:
 
 def build(eq: Equations, role: Role, name: str, late: frozenset[str], still: frozenset[int]) -> Mechanism:
     """The mechanism of a group in a role, in the compatibility scheme; ``late`` and ``still`` are those of a Layout."""
-    eq, ions = bind(eq, role, eq.factors.get("t") == 1e3, literal=True)
+    eq, ions = bind(eq.map(left_to_right), role, eq.factors.get("t") == 1e3, literal=True)
     eq, unit = _per_cm2(eq, role)
     drives = role.kind == "cell" and "v" in eq.derivatives
     attached = {n: ZERO for n, x in eq.externals.items() if x.kind == "attachments"}

@@ -84,9 +84,12 @@ class Network:
             (each["point"], list(each.get("parameters", {}).items()), each)
             for each in population.get("point_parameters", ())
         ]
+        positions = self.program.column(population["positions"]) if population.get("positions") else None
         for gid in local(first, size, self.rank, self.ranks):
             cell = self._try(template.make, f"{name}[{gid - first}]", place=f"population '{name}'")
             self.cells[gid] = cell
+            if positions is not None:
+                cell.shift(self.h, *positions[gid - first].tolist())
             if cell.points:
                 group.members[gid - first] = cell.points[0]
             for index, parameters, each in extra:

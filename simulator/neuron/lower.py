@@ -507,6 +507,9 @@ class _Lowering:
                 entry |= {"random": random, "rng": "rng"}
         else:
             entry["template"] = kind.number
+            if self.settings.compat and kind.kind is Kind.CELL and population.positions is not None:
+                places = single(population.positions.ravel(), 1.0).reshape(-1, 3)
+                entry["positions"] = self.tables.add(f"{population.id}.positions", places)
             if random:
                 entry["point_parameters"] = [{"point": 0, "parameters": {}, "random": random, "rng": "rng"}]
         return entry

@@ -31,6 +31,13 @@ class Cell:
     def __str__(self) -> str:
         return self.name
 
+    def shift(self, h: Any, x: float, y: float, z: float) -> None:
+        """Move all 3-D points (um). NEURON keeps them in single precision, so lengths change in their last digits."""
+        for section in self.sections:
+            for i in range(int(h.n3d(sec=section))):
+                place = (h.x3d(i, sec=section) + x, h.y3d(i, sec=section) + y, h.z3d(i, sec=section) + z)
+                h.pt3dchange(i, *place, h.diam3d(i, sec=section), sec=section)
+
     __hash__ = object.__hash__
     __eq__ = object.__eq__
 
