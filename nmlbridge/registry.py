@@ -102,6 +102,10 @@ def _root_tag(head: bytes) -> bytes:
     return found.group(1) if found else b""
 
 
+# comments, then seven numbers: id, type, x, y, z, radius, parent
+_SWC = re.compile(rb"(\s*#[^\n]*\n)*\s*\d+[ \t]+\d+([ \t]+[-+.\deE]+){4}[ \t]+-?\d+\s", re.S)
+_ASC = re.compile(rb"(\s*;[^\n]*\n)*\s*\(", re.S)
+
 _NETWORK = frozenset({
     "networks", "positions", "instance ids", "properties", "connections", "weights", "delays", "places on cells",
     "gap junctions", "continuous projections", "inputs", "temperature",
@@ -138,6 +142,25 @@ _FORMATS = (
         writer="nmlbridge.neuroml:write_hdf5",
         sniff=lambda head: head.startswith(b"\x89HDF\r\n\x1a\n"),
         features=_NEUROML,
+    ),
+    Format(
+        name="swc",
+        title="SWC morphology",
+        extensions=(".swc",),
+        specification="https://swc-specification.readthedocs.io",
+        reader="nmlbridge.converters.swc:read",
+        writer="nmlbridge.converters.swc:write",
+        sniff=lambda head: _SWC.match(head) is not None,
+        features=frozenset({"morphologies"}),
+    ),
+    Format(
+        name="neurolucida",
+        title="Neurolucida ASC morphology",
+        extensions=(".asc",),
+        specification="https://www.mbfbioscience.com/help/neurolucida_explorer/Content/2_Files/ASCII.htm",
+        reader="nmlbridge.converters.swc:read",
+        sniff=lambda head: _ASC.match(head) is not None,
+        features=frozenset({"morphologies"}),
     ),
 )
 

@@ -128,7 +128,7 @@ def _on_cell(network: Network) -> list[tuple[Any, ...]]:
 
 
 def _shapes(network: Network) -> dict[str, Any]:
-    """Area and length of every cell, which a format may cut into other segments."""
+    """Area of every cell, and length without the root: a ball and a cylinder as long as wide are one soma to SWC."""
     from nmlbridge.graph.morphology import Morphology
 
     found = {}
@@ -136,7 +136,7 @@ def _shapes(network: Network) -> dict[str, Any]:
         source = element.find("morphology")
         if source is not None:
             shape = Morphology.from_element(source)
-            found[element.get("id") or ""] = (plain(shape.area.sum()), plain(shape.length.sum()))
+            found[element.get("id") or ""] = (plain(shape.area.sum()), plain(shape.length[1:].sum()))
     return found
 
 
