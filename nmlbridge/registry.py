@@ -23,6 +23,7 @@ from .report import Report
 
 if TYPE_CHECKING:
     from .graph import Network
+    from .results import Simulation
 
 _HEAD = 65536  # bytes that are looked at to tell what a file is
 
@@ -37,6 +38,8 @@ class Format:
     instead of the file, and a new file of such a name asks for this format. ``writes_folder``: what is written is a
     folder. ``features`` are names in nmlbridge.graph.features; what a network has beyond them is noted as a loss when
     it is written.
+    ``simulation`` is for files that also say how to run: (path, report, allow) -> (Network, results.Simulation), where
+    ``allow`` holds the kinds of code that the user lets in: "mods", "python".
     """
 
     name: str
@@ -49,6 +52,7 @@ class Format:
     features: frozenset[str] = frozenset()
     in_folder: tuple[str, ...] = ()
     writes_folder: bool = False
+    simulation: str | Callable[..., tuple[Network, Simulation]] | None = None
 
     def read(self, path: str | Path, report: Report | None = None) -> Network:
         """Read ``path``; raises DocumentError and the other ModelErrors of the reader."""

@@ -10,16 +10,21 @@ The keys of the specification::
     templates    one per kind of cell that has sections:
       id         text
       sections   [{name, nseg, parent: index or -1, parent_x, Ra (ohm cm),
-                   points: "T:" (n,4) x y z diam um   or   L, diam (um)}]; a parent stands before its children
+                   child_x: 0, points: "T:" (n,4) x y z diam um   or   L, diam (um; "T:" per segment)}]; a parent
+                   stands before its children
       cm         "T:" uF/cm2, one value per NEURON segment: sections in order, segments from end 0 to end 1
       v_init     "T:" mV, same rows; or a number; missing: NEURON's -65
       inserts    [{mechanism, sections: [indices], parameters: {name: number | "T:" per segment of these sections}}]
-      ions       [{ion, sections, internal, external (mM), reversal (mV): number | null | "T:" per segment, charge}]
+      ions       [{ion, sections, internal, external (mM), reversal (mV): number | null | "T:" per segment, charge,
+                   as_written: true if mechanisms decide how the reversal potential comes about}]
       points     [{mechanism, section, x, parameters: {name: number}, random: null, rng}]: the cell's own processes
-      source     {kind: "voltage", section, x, threshold (mV)} | {kind: "point", point: index} | null
+      source     {kind: "voltage", section, x, threshold (mV)} | {kind: "point", point: index, variable,
+                  threshold: of crossings by that variable; events of the process itself if not given} | null
     populations  [{id, first_gid, size, template: index, positions: "T:" (n,3) um, by which the points are shifted}
                   | {id, first_gid, size, artificial: mechanism, random, rng,
-                     parameters: {name: number | "T:" per cell}}]
+                     parameters: {name: number | "T:" per cell}, trains: {rows: "T:", times: "T:" ms}}]
+                 origins: "T:" (n,3) um are added to the points before NEURON rounds them, positions after; trains are
+                 events that NetStims at rest are told to send
                  a population with a template may have point_parameters: [{point: index, parameters: {name: "T:" per
                  cell}, random, rng}]
     points       [{id, mechanism, gid, section, x: "T:", parameters: {name: number | "T:"}, random: null | "T:" (n,3)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import resource
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -13,13 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import UnsupportedError, UsageError
 from ..graph import Network
+from ..registry import format_to_read, resolve_name
 from ..report import Report
-from ..results import Results, SpikeTrains, Traces, output_paths, requested, write_lems
+from ..results import Outputs, Results, Simulation, SpikeTrains, Traces, output_paths, requested, write_lems
 from .backend import Progress
 
 if TYPE_CHECKING:
     from ..lems import Component, Model
     from ..neuroml import Document
+    from .neuron.lower import Lowered
 
 METHODS = {"best": None, "implicit": 0, "crank-nicolson": 2, "compat": 0}
 """Fixed-step schemes: the best that the model allows, NEURON's implicit Euler, NEURON's staggered Crank-Nicolson, and
@@ -41,6 +43,7 @@ def simulate(
     dump_passes: str | Path | None = None,
     report: Report | None = None,
     progress: Progress | None = None,
+    allow: Collection[str] = (),
 ) -> Results:
     """Run the Simulation of a LEMS document, or of a model in another format, and return its Results (all SI).
 
@@ -49,7 +52,8 @@ def simulate(
 
     ``dt`` and ``duration`` are in ms and override the document's step and length. ``output`` is the folder that the
     document's OutputFiles are written below; None writes nothing. ``method`` is a key of METHODS. ``dump_passes`` names
-    a folder for what each pass of the compiler made.
+    a folder for what each pass of the compiler made. ``allow`` lets in code that comes with a model: "mods" (mod files
+    beside it), "python" (a module that builds it).
 
     Raises ModelError if the model is wrong, UnsupportedError if NEURON cannot carry it, SimulatorError if the run
     fails.
@@ -57,6 +61,17 @@ def simulate(
     from ..neuroml import Document, read_any
 
     report = report if report is not None else Report()
+    other = None if isinstance(model, Document) else format_to_read(model)
+    if other is not None and other.simulation is not None and not isinstance(model, Document):
+        if backend == "reference" or dump_passes is not None:
+            raise UsageError(f"{other.title} runs in NEURON only, and nothing of it is compiled from equations")
+        with _phase({}, "read", progress):
+            network, settings_of = resolve_name(other.simulation)(Path(model), report, frozenset(allow))
+        changes = {"dt": dt, "duration": duration, "seed": seed, "method": method}
+        return simulate_network(
+            network, replace(settings_of, **{k: v for k, v in changes.items() if v is not None}), output=output,
+            ranks=ranks, report=report, progress=progress, model=model,
+        )  # fmt: skip
     if backend not in (None, "neuron", "reference"):
         raise UsageError(f"there is no backend '{backend}'; there are neuron, reference")
     phases: dict[str, dict[str, float]] = {}
@@ -90,7 +105,7 @@ def simulate(
                 target, components, library, outputs, report, dt=step * 1e-3, duration=length * 1e-3, seed=number,
                 method=method or "rk4", inside=document.nested.get(target.id or ""), progress=progress,
             )  # fmt: skip
-        provenance = _provenance(document, "", backend, step, length, number, 1)
+        provenance = _provenance(document.path, backend, step, length, number, 1)
         results = Results(outputs=outputs, traces=traces, spikes=spikes, provenance=provenance, phases=phases,
                           report=report)  # fmt: skip
         return _saved(results, output, gids, phases, progress)
@@ -111,6 +126,64 @@ def simulate(
         )
         dump = _dumper(Path(dump_passes)) if dump_passes is not None else None
         lowered = lower(target, components, library, settings, outputs, report, dump)
+    results, lowered = _run(
+        lowered, ranks, progress, phases, outputs, report,
+        _provenance(document.path, backend, step, length, number, ranks),
+    )  # fmt: skip
+    return _saved(results, output, lowered.gids, phases, progress, COMPAT_DIGITS if settings.compat else None)
+
+
+def simulate_network(
+    network: Network,
+    simulation: Simulation,
+    *,
+    output: str | Path | None = None,
+    ranks: int = 1,
+    report: Report | None = None,
+    progress: Progress | None = None,
+    model: str | Path | None = None,
+) -> Results:
+    """Run a Network as a Simulation says, in NEURON, and return its Results (all SI).
+
+    ``output`` is the folder that the files of ``simulation.outputs`` are written below; None writes nothing. ``model``
+    is where the network came from, for the provenance. Raises ModelError if the network is wrong, UnsupportedError if
+    NEURON cannot carry it, SimulatorError if the run fails.
+    """
+    report = report if report is not None else Report()
+    if simulation.method is not None and simulation.method not in METHODS:
+        raise UsageError(f"there is no method '{simulation.method}'; there are {', '.join(METHODS)}")
+    phases: dict[str, dict[str, float]] = {}
+    if output is not None:
+        output_paths(simulation.outputs, output)
+    with _phase(phases, "lower", progress):
+        from ..lems import load_core, resolve
+        from .neuron.lower import Settings, lower
+
+        library = load_core().extended(network.components, report)
+        components = resolve(network.components, library, report)
+        cvode = simulation.cvode
+        settings = Settings(
+            dt=simulation.dt,
+            duration=simulation.duration,
+            seed=simulation.seed,
+            second_order=METHODS[simulation.method or "best"],
+            cvode=None if cvode is None else {"atol": cvode[0], "rtol": cvode[1]},
+            compat=simulation.method == "compat",
+            v_init=simulation.v_init,
+            record_every=simulation.record_every,
+        )
+        lowered = lower(network, components, library, settings, simulation.outputs, report)
+    provenance = _provenance(model or network.file or network.id or "", "neuron", simulation.dt, simulation.duration,
+                             simulation.seed, ranks)  # fmt: skip
+    results, lowered = _run(lowered, ranks, progress, phases, simulation.outputs, report, provenance)
+    return _saved(results, output, lowered.gids, phases, progress, COMPAT_DIGITS if settings.compat else None)
+
+
+def _run(
+    lowered: Lowered, ranks: int, progress: Progress | None, phases: dict[str, dict[str, float]], outputs: Outputs,
+    report: Report, provenance: dict[str, Any],
+) -> tuple[Results, Lowered]:  # fmt: skip
+    """Run a lowered network in NEURON, and give its numbers their names."""
     from .neuron.launch import run_program
 
     raw = run_program(lowered.program, ranks=ranks, progress=progress)
@@ -127,11 +200,11 @@ def simulate(
         traces=Traces(raw.time, columns, tuple(r.quantity for r in lowered.recordings),
                       tuple(r.unit for r in lowered.recordings)),
         spikes=SpikeTrains(raw.spike_gids, raw.spike_times, lowered.populations),
-        provenance=_provenance(document, lowered.program.hash, backend, step, length, number, ranks),
+        provenance=provenance | {"program": lowered.program.hash},
         phases=phases,
         report=report,
     )  # fmt: skip
-    return _saved(results, output, lowered.gids, phases, progress, COMPAT_DIGITS if settings.compat else None)
+    return results, lowered
 
 
 def simulate_reference(model: str | Path | Document, **options: Any) -> Results:
@@ -226,12 +299,10 @@ def _dumper(folder: Path) -> Callable[[str, str, str], None]:
     return dump
 
 
-def _provenance(
-    document: Document, program: str, backend: str, dt: float, duration: float, seed: int, ranks: int
-) -> dict[str, Any]:
+def _provenance(model: str | Path, backend: str, dt: float, duration: float, seed: int, ranks: int) -> dict[str, Any]:
     return {
-        "model": str(document.path),
-        "program": program,
+        "model": str(model),
+        "program": "",
         "nmlbridge": _version("nmlbridge"),
         "neuron": _version("neuron"),
         "backend": backend,

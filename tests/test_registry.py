@@ -64,7 +64,7 @@ def test_an_unknown_extension_names_the_known() -> None:
 
 @pytest.mark.parametrize("record", formats().values(), ids=lambda record: record.name)
 def test_each_built_in_names_functions_that_are_there(record: Format) -> None:
-    for target in (record.reader, record.writer):
+    for target in (record.reader, record.writer, record.simulation):
         if isinstance(target, str):
             module, _, attribute = target.partition(":")
             assert callable(getattr(import_module(module), attribute))

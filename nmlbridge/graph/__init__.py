@@ -1,7 +1,17 @@
 """The graph: what a network is, as columns."""
 
+from .native import NativeCell, NativePoint, NativeProcess, NativeSection
 from .network import Network
 from .population import Population
 from .projection import InputList, Projection
 
-__all__ = ["InputList", "Network", "Population", "Projection"]
+__all__ = [
+    "InputList",
+    "NativeCell",
+    "NativePoint",
+    "NativeProcess",
+    "NativeSection",
+    "Network",
+    "Population",
+    "Projection",
+]

@@ -90,6 +90,7 @@ def _annotations(network: Network) -> str:
 FEATURES: dict[str, Callable[[Network], str]] = {
     "components": _components,
     "component types": lambda n: _elements(n, ("ComponentType",), "type"),
+    "native mechanisms": lambda n: _first(list(n.native), "component"),
     "morphologies": _shapes,
     "biophysics": _biophysics,
     "networks": _networks,

@@ -11,7 +11,8 @@ from ..element import Element
 from ..errors import NetworkError
 from ..registry import resolve_name
 from ..report import Report
-from .columns import in_range
+from .columns import Ints, in_range
+from .native import Native, NativeCell, NativeProcess
 from .population import Population
 from .projection import InputList, Projection
 
@@ -23,7 +24,9 @@ class Network:
     ``temperature`` in K or None. ``components`` are the top-level elements of the document and of all it includes
     (cells, channels, synapses ...). ``extra`` keeps what has no column, in document order: notes, annotation, regions,
     layouts, spaces, cellSets, extracellularProperties and unknown elements. gids are dense from 0 in the order of the
-    populations. Raises NetworkError for a dangling population, a row out of range or an id that is used twice.
+    populations. ``native`` holds cells and processes of the simulator's own mechanisms by id (``graph.native``),
+    ``mods`` the texts of mechanisms that come with them, by file name. Raises NetworkError for a dangling population,
+    a row out of range or an id that is used twice.
     """
 
     id: str | None
@@ -41,6 +44,8 @@ class Network:
     """further networks of the same document"""
     simulation: list[Element] = field(default_factory=list)
     """how it is run: the <Simulation> and <Target> of LEMS"""
+    native: dict[str, Native] = field(default_factory=dict)
+    mods: dict[str, str] = field(default_factory=dict)
     file: str | None = None
     line: int | None = None
 
@@ -63,6 +68,28 @@ class Network:
             population = self.population(inputs.population, inputs, "population")
             in_range(f"input list '{inputs.id}'", inputs.target, population.size, f"population '{population.id}'",
                      inputs.place())  # fmt: skip
+
+        self._check_native()
+
+    def _check_native(self) -> None:
+        """Native parts refer to sections and synapses that are there."""
+        for name, part in self.native.items():
+            if name != part.id:
+                raise ValueError(f"native '{part.id}' is filed under '{name}'")
+            if isinstance(part, NativeProcess) and part.drives is not None and part.drives not in self.native:
+                raise NetworkError(f"it drives '{part.drives}', which is not there", file=part.file, line=part.line,
+                                   component=part.id)  # fmt: skip
+        for projection in self.projections:
+            self._in_sections(projection.presynaptic, projection.pre_segment, projection)
+            self._in_sections(projection.postsynaptic, projection.post_segment, projection)
+        for inputs in self.inputs:
+            self._in_sections(inputs.population, inputs.segment, inputs)
+
+    def _in_sections(self, population: str, segments: Ints, owner: Projection | InputList) -> None:
+        cell = self.native.get(self.populations[population].component)
+        if isinstance(cell, NativeCell) and len(segments) and int(segments.max()) >= len(cell.sections):
+            raise NetworkError(f"'{owner.id}' refers to section {int(segments.max())} of '{cell.id}', which has "
+                               f"{len(cell.sections)}", **owner.place())  # fmt: skip
 
     def _unique(self, what: str, items: Iterable[Projection | InputList]) -> None:
         seen: set[str] = set()
@@ -122,11 +149,12 @@ class Network:
             },
             "input_lists": {i.id: {"component": i.component, "population": i.population, "inputs": len(i)}
                             for i in self.inputs},
-            "components": len(self.components),
+            "components": len(self.components) + len(self.native),
         }  # fmt: skip
 
     def __repr__(self) -> str:
-        counts = f"{self.size} cells, {self.connections} connections, {len(self.components)} components"
+        components = len(self.components) + len(self.native)
+        counts = f"{self.size} cells, {self.connections} connections, {components} components"
         lines = [f"<Network {self.id}: {counts}"]
         lines += [f"  {population!r}" for population in self.populations.values()]
         lines += [f"  {projection!r}" for projection in self.projections[:20]]

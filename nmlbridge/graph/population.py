@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from ..element import Element
 from ..errors import NetworkError
-from .columns import Floats, Ints, frozen, same_length
+from .columns import Floats, Ints, filled, frozen, in_range, same_length
 
 
 @dataclass(eq=False)
@@ -22,6 +22,10 @@ class Population:
     (n, 3) float64 in um, or None where the document states a size only. ``offset`` is the gid of row 0, given by the
     Network. ``extra`` keeps what has no column (notes, annotation, layout ...), in document order. ``type`` is
     "populationList" where instances are listed.
+
+    For cells of native processes: ``values`` override parameters, one number per cell; ``random`` (n, 3) uint32 are the
+    ids of their Random123 streams (None: made from the population's id, the row and the seed of the run);
+    ``train_rows`` and ``train_times`` (m,), ms, sorted by time, are events that the cells send whatever happens.
     """
 
     id: str
@@ -35,19 +39,36 @@ class Population:
     file: str | None = None
     line: int | None = None
     offset: int = 0
+    values: dict[str, Floats] = field(default_factory=dict)
+    random: npt.NDArray[np.uint32] | None = None
+    train_rows: Ints | None = None
+    train_times: Floats | None = None
 
     def __post_init__(self) -> None:
         self.instance_ids = frozen(self.instance_ids, np.int64)
         if self.positions is not None:
             self.positions = frozen(self.positions, np.float64).reshape(-1, 3)
         place = self.place()
-        same_length(f"population '{self.id}'", {"instances": self.instance_ids, "positions": self.positions}, place)
+        self.values = {name: frozen(column, np.float64) for name, column in self.values.items()}
+        self.random = None if self.random is None else frozen(self.random, np.uint32)
+        same_length(f"population '{self.id}'", {"instances": self.instance_ids, "positions": self.positions,
+                                                "random": self.random, **self.values}, place)  # fmt: skip
+        if self.train_rows is not None or self.train_times is not None:
+            self._check_trains()
         if not self._plain and len(np.unique(self.instance_ids)) != len(self.instance_ids):
             ids, counts = np.unique(self.instance_ids, return_counts=True)
             raise NetworkError(
                 f"the instance id {ids[counts > 1][0]} is used twice in population '{self.id}'; ids must differ",
                 **place,
             )
+
+    def _check_trains(self) -> None:
+        self.train_rows = filled(self.train_rows, 0, 0, np.int64)
+        self.train_times = filled(self.train_times, 0, 0.0, np.float64)
+        same_length(f"the trains of '{self.id}'", {"rows": self.train_rows, "times": self.train_times}, self.place())
+        in_range(f"a train of '{self.id}'", self.train_rows, self.size, "the population", self.place())
+        if len(self.train_times) and (np.diff(self.train_times) < 0).any():
+            raise NetworkError(f"the events of '{self.id}' are not sorted by time", **self.place())
 
     @classmethod
     def sized(cls, id: str, component: str, size: int, **more: Any) -> Population:

@@ -24,7 +24,8 @@ class Projection:
     projection names its ``synapses`` and per row an index into them; a continuous one has ``pre_components`` and
     ``post_components`` with a column each. ``origin`` is the element it came from ("projection",
     "synapticConnection", "synapticConnectionWD", "explicitConnection", "electricalProjection",
-    "continuousProjection"); ``attributes`` keeps what has no column (destination, targetPort ...).
+    "continuousProjection"); ``attributes`` keeps what has no column (destination, targetPort ...). ``values`` override
+    parameters of native synapses, one number per row.
     """
 
     id: str
@@ -51,6 +52,7 @@ class Projection:
     extra: list[Element] = field(default_factory=list)
     file: str | None = None
     line: int | None = None
+    values: dict[str, Floats] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -67,7 +69,8 @@ class Projection:
         self.post_component = filled(self.post_component, count, 0, np.int32)
         self.weight = None if self.weight is None else frozen(self.weight, np.float64)
         self.delay = None if self.delay is None else frozen(self.delay, np.float64)
-        same_length(f"projection '{self.id}'", self.columns(), self.place())
+        self.values = {name: frozen(column, np.float64) for name, column in self.values.items()}
+        same_length(f"projection '{self.id}'", {**self.columns(), **self.values}, self.place())
 
     def columns(self) -> dict[str, npt.NDArray[Any] | None]:
         """All columns by name."""
@@ -96,7 +99,8 @@ class Projection:
 class InputList:
     """Inputs of one component into cells of one population; columns as in Projection.
 
-    ``origin`` is "inputList" or "explicitInput".
+    ``origin`` is "inputList" or "explicitInput". For native processes: ``delay`` (ms; None means 0) of the events of a
+    source, ``values`` that override its parameters, one number per row, and ``random`` as in Population.
     """
 
     id: str
@@ -112,6 +116,9 @@ class InputList:
     extra: list[Element] = field(default_factory=list)
     file: str | None = None
     line: int | None = None
+    delay: Floats | None = None
+    values: dict[str, Floats] = field(default_factory=dict)
+    random: npt.NDArray[np.uint32] | None = None
 
     def __post_init__(self) -> None:
         self.target = frozen(self.target, np.int64)
@@ -120,7 +127,11 @@ class InputList:
         self.segment = filled(self.segment, count, 0, np.int64)
         self.fraction = filled(self.fraction, count, 0.5, np.float64)
         self.weight = None if self.weight is None else frozen(self.weight, np.float64)
-        same_length(f"input list '{self.id}'", self.columns(), self.place())
+        self.delay = None if self.delay is None else frozen(self.delay, np.float64)
+        self.values = {name: frozen(column, np.float64) for name, column in self.values.items()}
+        self.random = None if self.random is None else frozen(self.random, np.uint32)
+        more = {"delay": self.delay, "random": self.random, **self.values}
+        same_length(f"input list '{self.id}'", {**self.columns(), **more}, self.place())
 
     def columns(self) -> dict[str, npt.NDArray[Any] | None]:
         """All columns by name."""

@@ -3,6 +3,7 @@
 from .lems import output_paths, write_lems
 from .outputs import Display, EventOutputFile, Line, OutputFile, Outputs, requested
 from .results import Results, SpikeTrains, Traces
+from .simulation import Simulation, saved
 
 __all__ = [
     "Display",
@@ -11,9 +12,11 @@ __all__ = [
     "OutputFile",
     "Outputs",
     "Results",
+    "Simulation",
     "SpikeTrains",
     "Traces",
     "output_paths",
     "requested",
+    "saved",
     "write_lems",
 ]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -44,6 +45,7 @@ class Network:
         self.generators: dict[str, Group] = {}
         self.sources: set[int] = set()  # gids of this rank that send events
         self.netcons = h.List()  # takes a quarter less memory than a Python list of them
+        self.handlers: list[Any] = []  # called at initialisation
         self.lengthened = 0  # connections whose delay had to become dt
         self.processes, self.artificial, self.densities = _registered(h)
 
@@ -85,8 +87,11 @@ class Network:
             for each in population.get("point_parameters", ())
         ]
         positions = self.program.column(population["positions"]) if population.get("positions") else None
+        origins = self.program.column(population["origins"]) if "origins" in population else None
         for gid in local(first, size, self.rank, self.ranks):
-            cell = self._try(template.make, f"{name}[{gid - first}]", place=f"population '{name}'")
+            origin = None if origins is None else origins[gid - first].tolist()
+            cell = self._try(partial(template.make, origin=origin), f"{name}[{gid - first}]",
+                             place=f"population '{name}'")  # fmt: skip
             self.cells[gid] = cell
             if positions is not None:
                 cell.shift(self.h, *positions[gid - first].tolist())
@@ -98,7 +103,7 @@ class Network:
             if source is None:
                 pass
             elif source["kind"] == "point":
-                self._spiking(gid, self.h.NetCon(cell.points[source["point"]], None))
+                self._spiking(gid, self._of_point(cell, source))
             else:
                 section = cell.sections[source["section"]]
                 netcon = self.h.NetCon(section(source["x"])._ref_v, None, sec=section)
@@ -106,6 +111,15 @@ class Network:
                 self._spiking(gid, netcon)
             self.tick(1)
         self.groups[name] = group
+
+    def _of_point(self, cell: Cell, source: Mapping[str, Any]) -> Any:
+        """A NetCon from one of the cell's own processes: from its events, or from crossings by its variable."""
+        point = cell.points[source["point"]]
+        if "variable" not in source:
+            return self.h.NetCon(point, None)
+        netcon = self.h.NetCon(self._pointer(point, source["variable"]), None, sec=point.get_segment().sec)
+        netcon.threshold = source["threshold"]
+        return netcon
 
     def _artificial(self, population: Mapping[str, Any]) -> None:
         first, size, name = population["first_gid"], population["size"], population["id"]
@@ -119,6 +133,25 @@ class Network:
             self._spiking(gid, self.h.NetCon(cell, None))
             self.tick(1)
         self.groups[name] = group
+        if "trains" in population:
+            self._play(population["trains"], group)
+
+    def _play(self, trains: Mapping[str, Any], group: Group) -> None:
+        """Have the members, NetStims, send given events: a NetStim at rest sends one event for each that it gets."""
+        for stim in group.members.values():
+            stim.number, stim.start, stim.noise = 1, -1, 0
+        rows, times = self._integers(trains["rows"]), self.program.column(trains["times"])
+        mine = np.isin(rows, np.fromiter(group.members, np.int64, len(group.members)))
+        netcons = {row: self.h.NetCon(None, stim) for row, stim in group.members.items()}
+        for netcon in netcons.values():
+            netcon.weight[0] = 1
+            self.netcons.append(netcon)
+
+        def start() -> None:
+            for row, time in zip(rows[mine].tolist(), times[mine].tolist(), strict=True):
+                netcons[row].event(time)
+
+        self.handlers.append(self.h.FInitializeHandler(1, start))
 
     def _spiking(self, gid: int, netcon: Any) -> None:
         """Make the source of ``netcon`` the one that sends the events of ``gid``."""
@@ -299,7 +332,12 @@ class Network:
         members = list(group.members.values())
         for name, value in spec.get("parameters", {}).items():
             values = self.program.column(value)[rows].tolist() if is_table(value) else [value] * len(members)
+            array, _, index = name.partition("[")
             try:
+                if index:  # an element of an array, as amp[0] of a VClamp
+                    for member, one in zip(members, values, strict=True):
+                        getattr(member, array)[int(index.rstrip("]"))] = one
+                    continue
                 for member, one in zip(members, values, strict=True):
                     setattr(member, name, one)
             except (AttributeError, LookupError):

@@ -21,6 +21,8 @@ SMALL_CELL = 1e-11  # F; where a cell's capacitance is no parameter of its own
 
 def rings(clamp: FlatComponent, kind: CellKind, dt: float) -> bool:
     """Whether this clamp on a cell of this kind overshoots in steps of ``dt`` (ms) under the second-order scheme."""
+    if kind.native is not None:
+        return True
     resistances = [p.value for p in clamp.parameters.values() if p.dimension == RESISTANCE]
     if not resistances:
         return True

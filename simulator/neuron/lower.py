@@ -25,6 +25,8 @@ from .catalogue import Catalogue, Request
 from .cells import lower_cell
 from .clamps import rings
 from .compat import draws, layout_of, single, threshold_of
+from .native import Natives
+from .native_recordings import resolve_native
 from .population import CellKind, Kind, Placed
 from .recordings import Recording, resolve
 from .roles import (
@@ -48,6 +50,7 @@ POINT_AREA_UM2 = 100 * np.pi  # a cylinder of 10 by 10 um
 class Settings:
     """How to run: times in ms. ``second_order`` None means the best that the model allows.
 
+    ``v_init`` (mV) is where native cells start that say nothing else (None: -65); one step in ``record_every`` is kept.
     ``compat`` asks for the compatibility scheme: first order, explicit, as jNeuroML's generated code.
     """
 
@@ -57,6 +60,8 @@ class Settings:
     second_order: int | None = None
     cvode: dict[str, float] | None = None
     compat: bool = False
+    v_init: float | None = None
+    record_every: int = 1
 
 
 @dataclass(frozen=True)
@@ -89,6 +94,7 @@ class _Lowering:
         self.kinds: dict[str, CellKind] = {}
         self.by_component: dict[str, CellKind] = {}
         self.attachments: dict[str, Attachment] = {}
+        self.natives = Natives(network, self.tables, settings.seed, settings.v_init)
         self.reversals: dict[str, float] = {}
         self.kelvin = network.temperature if network.temperature is not None else KELVIN + DEFAULT_CELSIUS
 
@@ -108,7 +114,12 @@ class _Lowering:
         self.place_densities()
         spec = self.spec(recordings, gids)
         populations = {p.id: (p.offset, p.size) for p in self.network.populations.values()}
-        return Lowered(Program(spec, self.tables.arrays, self.catalogue.mods), tuple(recordings), gids, populations)
+        return Lowered(
+            Program(spec, self.tables.arrays, self.catalogue.mods | self.network.mods),
+            tuple(recordings),
+            gids,
+            populations,
+        )
 
     # cells ---------------------------------------------------------------------------------------------------------
 
@@ -134,6 +145,9 @@ class _Lowering:
     def kind_of(self, population: Population) -> CellKind:
         if population.component in self.by_component:
             return self.by_component[population.component]
+        if self.natives.has(population.component):
+            kind = self.by_component[population.component] = self.natives.kind(population)
+            return kind
         component = self.component(population.component, population)
         kind = self.cell(component) if component.is_a("cell") else self.abstract(component)
         self.by_component[population.component] = kind
@@ -284,6 +298,10 @@ class _Lowering:
                 gid, section, x = self.places(
                     post, projection.post[chosen], projection.post_segment[chosen], projection.post_fraction[chosen]
                 )
+                if self.natives.has(synapse):
+                    self.natives.projection(projection, synapse, chosen, (gid, section, x), weight[chosen],
+                                            self.arrival(pre, delay[chosen]), pre, post)  # fmt: skip
+                    continue
                 self.needs_current(post, synapse)
                 self.attachment("synapse", synapse, self.kinds[post.id], False, projection).chunks.append(Rows(
                     gid, section, x, projection.post_segment[chosen], weight[chosen],
@@ -314,7 +332,8 @@ class _Lowering:
 
         A little less than half keeps arrivals off the middle of a step, where rounding would decide between two steps.
         """
-        if self.settings.cvode or self.settings.compat or self.kinds[pre.id].kind is Kind.SOURCE:
+        kind = self.kinds[pre.id]
+        if self.settings.cvode or self.settings.compat or kind.kind is Kind.SOURCE or kind.native is not None:
             return delay
         return np.maximum(delay - 0.45 * self.settings.dt, 0.0)
 
@@ -332,6 +351,9 @@ class _Lowering:
         self.needs_current(population, inputs.component)
         gid, section, x = self.places(population, inputs.target, inputs.segment, inputs.fraction)
         weight = inputs.weight if inputs.weight is not None else np.ones(len(gid))
+        if self.natives.has(inputs.component):
+            self.natives.inputs(inputs, (gid, section, x), weight)
+            return
         attachment = self.attachment("input", inputs.component, self.kinds[population.id], True, inputs)
         rows = np.arange(len(gid))
         attachment.chunks.append(Rows(gid, section, x, inputs.segment, weight, stream=_streams(inputs.id, rows)))
@@ -341,7 +363,8 @@ class _Lowering:
     def recording(self, quantity: str, where: Place, saved: bool) -> Recording | None:
         """How to record a quantity; one that is only drawn and cannot be had is left out with a note."""
         try:
-            return resolve(quantity, self.network, self.kinds, self.attachments, where)
+            found = resolve_native(quantity, self.natives, self.kinds, where)
+            return found or resolve(quantity, self.network, self.kinds, self.attachments, where)
         except (ModelError, UnsupportedError) as error:
             if not saved:
                 self.report.add("line-not-drawn", "loss", str(error), component=quantity)
@@ -363,6 +386,8 @@ class _Lowering:
         """NEURON's secondorder: 2 where it is stable. A voltage clamp rings under it."""
         if self.settings.second_order is not None:
             return self.settings.second_order
+        if self.natives.clamped():
+            return 0
         for attachment in self.attachments.values():
             flat = attachment.request.flat
             if attachment.request.role.kind != "electrode" or "v" not in flat.externals:
@@ -394,6 +419,7 @@ class _Lowering:
 
     def spec(self, recordings: list[Recording], gids: dict[str, int]) -> dict[str, Any]:
         groups: dict[str, list[dict[str, Any]]] = {"points": [], "netcons": [], "transfers": []}
+        groups |= self.natives.emit()
         for attachment in self.attachments.values():
             for name, entries in emit(attachment, self.tables, self.settings.seed).items():
                 groups[name] += entries
@@ -402,7 +428,10 @@ class _Lowering:
             if kind.kind is Kind.SOURCE:
                 continue
             kind.number = len(templates)
-            templates.append(self.cell_entry(kind) if kind.kind is Kind.CELL else self.point_entry(kind))
+            if kind.native is not None:
+                templates.append(self.natives.cell_entry(kind))
+            else:
+                templates.append(self.cell_entry(kind) if kind.kind is Kind.CELL else self.point_entry(kind))
         silent = {a.key for a in self.attachments.values() if a.request.made.silent}
         columns = []
         for number, recording in enumerate(recordings):
@@ -415,12 +444,12 @@ class _Lowering:
             "templates": templates,
             "populations": [self.population_entry(p) for p in self.network.populations.values()],
             **groups,
-            "generators": [],
             "recordings": columns,
             "spikes": "all",
             "run": {
-                "dt": settings.dt, "duration": settings.duration, "celsius": self.kelvin - KELVIN,
-                "seed": settings.seed, "second_order": self.second_order, "v_init": None, "record_every": 1,
+                "dt": settings.dt, "duration": settings.duration, "celsius": round(self.kelvin - KELVIN, 9),
+                "seed": settings.seed, "second_order": self.second_order, "v_init": None,
+                "record_every": settings.record_every,
                 "cvode": settings.cvode, **({"pointers": True} if settings.compat else {}),
             },
         }  # fmt: skip
@@ -495,6 +524,9 @@ class _Lowering:
     def population_entry(self, population: Population) -> dict[str, Any]:
         kind = self.kinds[population.id]
         entry: dict[str, Any] = {"id": population.id, "first_gid": population.offset, "size": population.size}
+        if kind.native is not None:
+            template = {"template": kind.number} if kind.kind is Kind.CELL else {}
+            return entry | template | self.natives.population_entry(population, kind)
         random = None
         if kind.request is not None and kind.request.made.random:
             ids = np.stack([np.full(population.size, stream_of(population.id)), np.arange(population.size),

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ...graph.native import NativeCell, NativeProcess
 from ...nmodl.mechanism import Mechanism
 from .catalogue import Request
 from .cells import CellTemplate
@@ -57,6 +58,7 @@ class CellKind:
     pools: set[str] = field(default_factory=set)
     pool_models: list[Placed] = field(default_factory=list)
     ions: list[dict[str, Any]] = field(default_factory=list)
+    native: NativeCell | NativeProcess | None = None
     number: int = -1
     """index of its template in the Program"""
 
@@ -66,7 +68,7 @@ class CellKind:
 
     def locate(self, segment: int | None, fraction: float | None) -> tuple[int, float]:
         """(section, x) of a place on one cell; no segment means the root."""
-        if self.template is None:
+        if self.template is None and self.native is None:
             return 0, 0.5
         sections, xs = self.locate_all(
             np.array([-1 if segment is None else segment]), np.array([0.5 if fraction is None else fraction])
@@ -77,6 +79,8 @@ class CellKind:
         self, segments: npt.NDArray[np.int64], fractions: npt.NDArray[np.float64]
     ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
         """(section, x) of many places; segment -1 means the root segment."""
+        if isinstance(self.native, NativeCell):
+            return np.where(segments < 0, self.native.spike_section, segments), fractions
         if self.template is None:
             return np.zeros(len(segments), np.int64), np.full(len(segments), 0.5)
         known = np.where(segments < 0, self.template.root_segment, segments)
@@ -84,6 +88,8 @@ class CellKind:
 
     def known_variables(self) -> list[str]:
         """Names for an error message."""
+        if self.native is not None:
+            return ["v", "SECTION(x)/v", "SECTION(x)/MECHANISM/VARIABLE"]
         if self.request is not None:
             return sorted(self.request.flat.paths)
         return ["v", "caConc", *(placed.id + "/..." for placed in (*self.densities, *self.pool_models))]

@@ -50,6 +50,7 @@ class _Section:
     nseg: int
     parent: int
     parent_x: float
+    child_x: float
     Ra: float
     geometry: tuple[Any, ...]  # four Vectors of 3-D points, or L and diam
     cm: float | list[float]
@@ -90,6 +91,7 @@ class Template:
                 section["nseg"],
                 section["parent"],
                 section.get("parent_x", 1.0),
+                section.get("child_x", 0.0),
                 section.get("Ra", 35.4),
                 self._geometry(program, section),
                 cm[i],
@@ -102,12 +104,16 @@ class Template:
             for i in insert["sections"]:
                 parameters = [(f"{name}_{insert['mechanism']}", each[i]) for name, each in values.items()]
                 self.sections[i].inserts.append((insert["mechanism"], parameters))
+        self.as_written: set[str] = set()  # ions whose reversal potential NEURON's mechanisms decide
         for ion in spec.get("ions", ()):
             names = {"internal": f"{ion['ion']}i", "external": f"{ion['ion']}o", "reversal": f"e{ion['ion']}"}
             values = {names[k]: along(ion[k], ion["sections"]) for k in names if ion.get(k) is not None}
             h.ion_register(ion["ion"], ion.get("charge", 1))  # does nothing if a mechanism brought the ion
             for i in ion["sections"]:
-                self.sections[i].ions.append((ion["ion"], [(name, each[i]) for name, each in values.items()]))
+                named = [(name, each[i]) for name, each in values.items()]
+                self.sections[i].ions.append((ion["ion"], named))
+            if ion.get("as_written"):
+                self.as_written.add(ion["ion"])
         self.points = [
             (p["mechanism"], p["section"], p["x"], sorted(p.get("parameters", {}).items()))
             for p in spec.get("points", ())
@@ -117,24 +123,30 @@ class Template:
 
     def _geometry(self, program: Program, section: Mapping[str, Any]) -> tuple[Any, ...]:
         if "points" not in section:
-            return (section["L"], section["diam"])
+            diam = section["diam"]
+            return (section["L"], _uniform(program.column(diam)) if is_table(diam) else diam)
         table = program.column(section["points"])
         return tuple(self.h.Vector(table[:, axis]) for axis in range(4))
 
-    def make(self, name: str) -> Cell:
-        """A new cell; raises SimulatorError if a mechanism or a parameter is not there."""
+    def make(self, name: str, origin: Sequence[float] | None = None) -> Cell:
+        """A new cell, its points moved by ``origin`` (um); SimulatorError if a mechanism or parameter is not there."""
         h, cell = self.h, Cell(name)
         for spec in self.sections:
             section = h.Section(name=spec.name, cell=cell)
             cell.sections.append(section)
             if len(spec.geometry) == 4:
-                h.pt3dadd(*spec.geometry, sec=section)
+                points = spec.geometry
+                if origin is not None:
+                    points = (*(axis.c().add(shift) for axis, shift in zip(points, origin, strict=False)), points[3])
+                h.pt3dadd(*points, sec=section)
+                section.nseg = spec.nseg
             else:
-                section.L, section.diam = spec.geometry
-            section.nseg = spec.nseg
+                section.L = spec.geometry[0]
+                section.nseg = spec.nseg
+                _along(section, "diam", spec.geometry[1])
             section.Ra = spec.Ra
             if spec.parent >= 0:
-                section.connect(cell.sections[spec.parent](spec.parent_x), 0)
+                section.connect(cell.sections[spec.parent](spec.parent_x), spec.child_x)
             _along(section, "cm", spec.cm)
             for mechanism, parameters in spec.inserts:
                 section.insert(mechanism)
@@ -175,7 +187,7 @@ class Template:
         style = int(self.h.ion_style(name, sec=section))
         concentration = max(style & _CONCENTRATION, 1)
         reversal = (style & _REVERSAL) >> 3
-        if any(parameter == f"e{ion}" for parameter, _ in values):
+        if ion not in self.as_written and any(parameter == f"e{ion}" for parameter, _ in values):
             reversal, style = 1, style & ~(_REVERSAL_INITIAL | _REVERSAL_ADVANCE)
         initial, advance = bool(style & _REVERSAL_INITIAL), bool(style & _REVERSAL_ADVANCE)
         self.h.ion_style(name, concentration, reversal, int(initial), int(advance), 0, sec=section)

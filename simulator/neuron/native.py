@@ -1,0 +1,373 @@
+"""Lowering of native cells and processes: NEURON's own mechanisms go into the Program by their names.
+
+Nothing is compiled from equations here. Steps, delays and thresholds are taken as they are written, so a network gives
+what NEURON gives when a script builds it by hand.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ...errors import UnsupportedError
+from ...graph import InputList, Network, Population, Projection
+from ...graph.native import Along, NativeCell, NativeProcess
+from .attachments import Floats, Ints, stream_of
+from .population import CellKind, Kind
+from .tables import Tables
+
+LINEAR = frozenset({"ExpSyn", "Exp2Syn"})
+"""synapses whose events add up, so that one instance serves all connections to one place"""
+RANDOM = {"NetStim": "ranvar"}
+"""RANDOM variables of NEURON's own mechanisms"""
+CLAMPS = frozenset({"SEClamp", "VClamp"})
+PLAYED = "VecStim"
+"""artificial cells that send given trains; the worker plays them, so that no mod file is needed"""
+_SAFE = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
+
+
+@dataclass
+class Arrivals:
+    """Rows of one projection or input list at a native synapse. ``source_gid`` or ``generator`` says what sends."""
+
+    gid: Ints
+    section: Ints
+    x: Floats
+    weight: Floats
+    delay: Floats
+    source_gid: Ints | None = None
+    generator: NativeProcess | None = None
+    values: Mapping[str, Floats] = field(default_factory=dict)
+    random: npt.NDArray[np.uint32] | None = None
+    label: str = ""
+
+
+@dataclass
+class Group:
+    """All rows of one native process in one role: the points that it becomes, and what arrives there."""
+
+    process: NativeProcess
+    chunks: list[Arrivals] = field(default_factory=list)
+    recorded: bool = False
+    index: Ints | None = None
+
+    @property
+    def key(self) -> str:
+        """Its id in the Program."""
+        return f"native:{self.process.id}"
+
+    def column(self, name: str) -> npt.NDArray[Any]:
+        """One column over all chunks."""
+        return np.concatenate([getattr(chunk, name) for chunk in self.chunks])
+
+    def row(self, gid: int, section: int | None, number: int) -> int | None:
+        """The ``number``-th row on a cell, in the order of the network."""
+        match = self.column("gid") == gid
+        if section is not None:
+            match &= self.column("section") == section
+        rows = np.flatnonzero(match)
+        return int(rows[number]) if number < len(rows) else None
+
+
+class Natives:
+    """The native parts of one network on their way into a Program."""
+
+    def __init__(self, network: Network, tables: Tables, seed: int, v_init: float | None) -> None:
+        self.network, self.tables, self.seed, self.v_init = network, tables, seed, v_init
+        self.groups: dict[str, Group] = {}
+        self.ports: list[tuple[NativeProcess, str, Arrivals]] = []
+        for part in network.native.values():
+            for mechanism in _mechanisms(part):
+                if not _SAFE.match(mechanism):
+                    raise UnsupportedError(f"'{part.id}': '{mechanism[:60]}' cannot be the name of a mechanism")
+
+    def has(self, component: str) -> bool:
+        """Whether a component is native."""
+        return component in self.network.native
+
+    def kind(self, population: Population) -> CellKind:
+        """What a population of a native cell or source is made of."""
+        part = self.network.native[population.component]
+        if isinstance(part, NativeCell):
+            return CellKind(Kind.CELL, part.id, native=part)
+        if part.kind != "source":
+            raise UnsupportedError(f"population '{population.id}' is made of the {part.kind} '{part.id}'; "
+                                   "expected a cell or a source")  # fmt: skip
+        return CellKind(Kind.SOURCE, part.id, native=part)
+
+    # what arrives --------------------------------------------------------------------------------------------------
+
+    def projection(
+        self, projection: Projection, synapse: str, chosen: Ints, places: tuple[Ints, Ints, Floats],
+        weight: Floats, delay: Floats, pre: Population, post: Population,
+    ) -> None:  # fmt: skip
+        """Rows of a chemical projection through a native synapse."""
+        process = self.process(synapse)
+        gid, section, x = places
+        rows = Arrivals(
+            gid, section, x, weight, delay, source_gid=pre.offset + projection.pre[chosen],
+            values={name: column[chosen] for name, column in projection.values.items()}, label=projection.id,
+        )  # fmt: skip
+        if process.kind == "port":
+            self.ports.append((process, post.id, rows))
+        else:
+            self.group(process).chunks.append(rows)
+
+    def inputs(self, inputs: InputList, places: tuple[Ints, Ints, Floats], weight: Floats) -> None:
+        """An input list of a native process: points of its own, or a source of events for each row."""
+        process = self.process(inputs.component)
+        gid, section, x = places
+        delay = inputs.delay if inputs.delay is not None else np.zeros(len(gid))
+        if process.kind == "source" and process.drives is None:
+            raise UnsupportedError(f"the input list '{inputs.id}' uses the source '{process.id}', which drives nothing")
+        if process.drives is None:
+            rows = Arrivals(gid, section, x, weight, delay, values=inputs.values, label=inputs.id)
+            self.group(process).chunks.append(rows)
+            return
+        random = inputs.random
+        if random is None:
+            random = self._streams(inputs.id, len(gid))
+        rows = Arrivals(gid, section, x, weight, delay, generator=process, values=inputs.values, random=random,
+                        label=inputs.id)  # fmt: skip
+        self.group(self.process(process.drives)).chunks.append(rows)
+
+    def process(self, id: str) -> NativeProcess:
+        """The native process with this id."""
+        part = self.network.native[id]
+        if not isinstance(part, NativeProcess):
+            raise UnsupportedError(f"'{id}' is a cell; expected a synapse or an input")
+        return part
+
+    def group(self, process: NativeProcess) -> Group:
+        """The group of a process; made on first use."""
+        return self.groups.setdefault(process.id, Group(process))
+
+    def _streams(self, label: str, count: int) -> npt.NDArray[np.uint32]:
+        ids = np.stack([np.full(count, stream_of(label)), np.arange(count), np.full(count, self.seed)], axis=1)
+        return (ids % 2**32).astype(np.uint32)
+
+    # the Program ---------------------------------------------------------------------------------------------------
+
+    def emit(self) -> dict[str, list[dict[str, Any]]]:
+        """The Program's points, netcons and generators."""
+        out: dict[str, list[dict[str, Any]]] = {"points": [], "netcons": [], "generators": []}
+        for group in self.groups.values():
+            self._emit(group, out)
+        for number, (process, population, rows) in enumerate(self.ports):
+            key = f"port{number}"
+            offset = self.network.populations[population].offset
+            out["netcons"].append(self._netcon(key, population, rows, rows.gid - offset, process))
+        return out
+
+    def _emit(self, group: Group, out: dict[str, list[dict[str, Any]]]) -> None:
+        key, process = group.key, group.process
+        gid, section, x = (group.column(name) for name in ("gid", "section", "x"))
+        own = [{} if chunk.generator is not None else chunk.values for chunk in group.chunks]
+        varied = list(dict.fromkeys(name for values in own for name in values))
+        parameters: dict[str, Any] = dict(process.parameters)
+        columns = {}
+        for name in varied:
+            parts = [
+                values[name] if name in values else self._default(process, name, len(chunk.gid))
+                for values, chunk in zip(own, group.chunks, strict=True)
+            ]
+            columns[name] = np.concatenate(parts)
+        index = np.arange(len(gid), dtype=np.int64)
+        if process.mechanism in LINEAR and not group.recorded:
+            places = np.stack([gid.astype(float), section.astype(float), x, *columns.values()])
+            _, first, inverse = np.unique(places, axis=1, return_index=True, return_inverse=True)
+            order = np.argsort(first)  # the points in the order of their first use
+            rank = np.empty(len(order), np.int64)
+            rank[order] = np.arange(len(order))
+            index, keep = rank[inverse.reshape(-1)], first[order]
+            gid, section, x = gid[keep], section[keep], x[keep]
+            columns = {name: column[keep] for name, column in columns.items()}
+        group.index = index
+        for name, column in columns.items():
+            parameters[name] = self.tables.number(f"{key}.{name}", column)
+        out["points"].append({
+            "id": key, "mechanism": process.mechanism, "gid": self.tables.add(f"{key}.gid", gid),
+            "section": self.tables.add(f"{key}.section", section), "x": self.tables.add(f"{key}.x", x),
+            "parameters": parameters, "random": None,
+        })  # fmt: skip
+        at = 0
+        for number, chunk in enumerate(group.chunks):
+            rows = index[at : at + len(chunk.gid)]
+            at += len(chunk.gid)
+            if chunk.source_gid is not None:
+                out["netcons"].append(self._netcon(f"{key}.{number}", key, chunk, rows))
+            elif chunk.generator is not None:
+                out["generators"].append(self._generator(f"{key}.{number}", key, chunk, rows))
+
+    def _default(self, process: NativeProcess, name: str, count: int) -> Floats:
+        if name not in process.parameters:
+            raise UnsupportedError(f"'{process.id}': some rows give '{name}' and others do not; state its usual value")
+        return np.full(count, float(process.parameters[name]))
+
+    def _netcon(
+        self, key: str, points: str, rows: Arrivals, index: Ints, port: NativeProcess | None = None
+    ) -> dict[str, Any]:
+        assert rows.source_gid is not None
+        weight, more = rows.weight, {}
+        if port is not None:
+            slot = int(port.parameters.get("slot", 0))
+            weight = np.zeros((len(rows.gid), slot + 1)) if slot else weight
+            if slot:
+                weight[:, slot] = rows.weight
+            more = {"template_point": int(port.parameters.get("point", 0))}
+        return {
+            "source_gid": self.tables.add(f"{key}.source", rows.source_gid), "points": points,
+            "index": self.tables.add(f"{key}.index", index), "weight": self.tables.add(f"{key}.weight", weight),
+            "delay": self.tables.add(f"{key}.delay", rows.delay), **more,
+        }  # fmt: skip
+
+    def _generator(self, key: str, points: str, rows: Arrivals, index: Ints) -> dict[str, Any]:
+        source = rows.generator
+        assert source is not None
+        parameters: dict[str, Any] = dict(source.parameters)
+        for name, column in rows.values.items():
+            parameters[name] = self.tables.number(f"{key}.{name}", column)
+        entry = {
+            "id": f"{rows.label}:{key}", "mechanism": source.mechanism,
+            "gid": self.tables.add(f"{key}.gid", rows.gid), "parameters": parameters, "random": None,
+            "targets": {
+                "points": points, "index": self.tables.add(f"{key}.index", index),
+                "weight": self.tables.add(f"{key}.weight", rows.weight),
+                "delay": self.tables.add(f"{key}.delay", rows.delay),
+            },
+        }  # fmt: skip
+        if source.mechanism in RANDOM and rows.random is not None:
+            entry |= {"random": self.tables.add(f"{key}.random", rows.random), "rng": RANDOM[source.mechanism]}
+        return entry
+
+    def clamped(self) -> bool:
+        """Whether a native process holds a voltage, which rings under second-order steps."""
+        return any(group.process.mechanism in CLAMPS for group in self.groups.values())
+
+    def cell_entry(self, kind: CellKind) -> dict[str, Any]:
+        """The Program's template of a native cell."""
+        cell, key = kind.native, f"cell{kind.number}"
+        assert isinstance(cell, NativeCell)
+        counts = [section.nseg for section in cell.sections]
+        sections = []
+        for number, section in enumerate(cell.sections):
+            entry = {
+                "name": section.name, "nseg": section.nseg, "parent": section.parent, "parent_x": section.parent_x,
+                "child_x": section.child_x, "Ra": section.Ra,
+            }  # fmt: skip
+            if section.points is not None:
+                entry["points"] = self.tables.add(f"{key}.points{number}", np.asarray(section.points, float))
+            else:
+                entry |= {"L": section.L, "diam": self._along(f"{key}.diam{number}", [section.diam], [section.nseg])}
+            sections.append(entry)
+        rest = -65.0 if self.v_init is None else self.v_init
+        rest = rest if cell.v_init is None else cell.v_init
+        v_init = [rest if section.v_init is None else section.v_init for section in cell.sections]
+        cm = [section.cm for section in cell.sections]
+        return {
+            "id": cell.id, "sections": sections, "inserts": self._inserts(cell, key), "ions": self._ions(cell, key),
+            "points": [
+                {"mechanism": p.mechanism, "section": p.section, "x": p.x, "parameters": dict(p.parameters)}
+                for p in cell.points
+            ],
+            "cm": self._along(f"{key}.cm", cm, counts),
+            "v_init": self.tables.add(f"{key}.v", np.repeat(v_init, counts)),
+            "source": _source(cell),
+        }  # fmt: skip
+
+    def _along(self, key: str, values: Sequence[Along], counts: Sequence[int]) -> float | str:
+        """One number, or a table over the segments of several sections."""
+        column = np.concatenate([np.broadcast_to(v, (n,)) for v, n in zip(values, counts, strict=True)]).astype(float)
+        return self.tables.number(key, column)
+
+    def _inserts(self, cell: NativeCell, key: str) -> list[dict[str, Any]]:
+        """One entry for the sections that give a mechanism the same parameters (by name)."""
+        groups: dict[tuple[str, tuple[str, ...]], list[int]] = {}
+        for number, section in enumerate(cell.sections):
+            for mechanism, parameters in section.mechanisms.items():
+                groups.setdefault((mechanism, tuple(parameters)), []).append(number)
+        found = []
+        for serial, ((mechanism, names), members) in enumerate(groups.items()):
+            counts = [cell.sections[i].nseg for i in members]
+            along: dict[str, Any] = {
+                name: self._along(
+                    f"{key}.insert{serial}.{name}", [cell.sections[i].mechanisms[mechanism][name] for i in members],
+                    counts,
+                )
+                for name in names
+            }  # fmt: skip
+            found.append({"mechanism": mechanism, "sections": members, "parameters": along})
+        return found
+
+    def _ions(self, cell: NativeCell, key: str) -> list[dict[str, Any]]:
+        spelled = {"e": "reversal", "i": "internal", "o": "external"}
+        groups: dict[tuple[str, tuple[str, ...]], list[int]] = {}
+        for number, section in enumerate(cell.sections):
+            for ion, values in section.ions.items():
+                if not _SAFE.match(ion):
+                    raise cell.error(f"'{ion[:40]}' cannot be the name of an ion")
+                groups.setdefault((ion, tuple(values)), []).append(number)
+        return [
+            {
+                "ion": ion, "sections": members, "as_written": True,
+                **{
+                    spelled[name]: self._along(
+                        f"{key}.ion{serial}.{name}", [cell.sections[i].ions[ion][name] for i in members],
+                        [cell.sections[i].nseg for i in members],
+                    )
+                    for name in names
+                },
+            }
+            for serial, ((ion, names), members) in enumerate(groups.items())
+        ]  # fmt: skip
+
+    def population_entry(self, population: Population, kind: CellKind) -> dict[str, Any]:
+        """What a population of native cells has besides its id, size and template."""
+        values: dict[str, Any] = {
+            name: self.tables.number(f"{population.id}.{name}", column) for name, column in population.values.items()
+        }
+        entry: dict[str, Any] = {}
+        if isinstance(kind.native, NativeProcess):
+            played = kind.native.mechanism == PLAYED
+            parameters: dict[str, Any] = {} if played else {**kind.native.parameters, **values}
+            entry = {"artificial": "NetStim" if played else kind.native.mechanism, "parameters": parameters}
+            if kind.native.mechanism in RANDOM:
+                random = population.random
+                random = self._streams(population.id, population.size) if random is None else random
+                entry |= {"random": self.tables.add(f"{population.id}.random", random),
+                          "rng": RANDOM[kind.native.mechanism]}  # fmt: skip
+        elif values:
+            entry = {"point_parameters": [{"point": 0, "parameters": values}]}
+        if isinstance(kind.native, NativeCell) and kind.native.moved and population.positions is not None:
+            entry["origins"] = self.tables.add(f"{population.id}.origins", population.positions)
+        if isinstance(kind.native, NativeProcess) and kind.native.mechanism == PLAYED:
+            entry["trains"] = {
+                "rows": self.tables.add(f"{population.id}.train_rows", _given(population.train_rows)),
+                "times": self.tables.add(f"{population.id}.train_times", _given(population.train_times)),
+            }  # fmt: skip
+        return entry
+
+
+def _given(column: npt.NDArray[Any] | None) -> npt.NDArray[Any]:
+    return np.zeros(0) if column is None else column
+
+
+def _source(cell: NativeCell) -> dict[str, Any]:
+    if cell.spike_point is None:
+        return {"kind": "voltage", "section": cell.spike_section, "x": cell.spike_x, "threshold": cell.threshold}
+    source: dict[str, Any] = {"kind": "point", "point": cell.spike_point}
+    if cell.spike_variable is not None:
+        source |= {"variable": cell.spike_variable, "threshold": cell.threshold}
+    return source
+
+
+def _mechanisms(part: NativeCell | NativeProcess) -> list[str]:
+    if isinstance(part, NativeProcess):
+        return [part.mechanism] if part.kind != "port" else []
+    inserted = [name for section in part.sections for name in section.mechanisms]
+    return list(dict.fromkeys([*inserted, *(point.mechanism for point in part.points)]))
