@@ -5,6 +5,7 @@
     nmlbridge.write(network, "net.nml.h5")       # the format follows the name
     notes = nmlbridge.validate("LEMS_Sim.xml")   # schema, references, units
     results = nmlbridge.simulate("LEMS_Sim.xml") # Results: traces and spikes as numpy arrays, in SI
+    nmlbridge.write_results(results, "x.nwb")    # NWB, SONATA, Neo's NIX, NetPyNE, CSV, MAT, LEMS; read_results reads
     nmlbridge.convert("net.nml", "net.nml.h5")
     nmlbridge.diff("a.nml", "b.nml")             # what differs between two models, not between two texts
 
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from .neuroml import diff, validate
     from .registry import convert, read, write
     from .report import Report
-    from .results import Results
+    from .results import Results, compare_results, read_results, write_results
     from .simulator.converge import converge
     from .simulator.run import simulate
 
@@ -50,13 +51,16 @@ _HOMES = {
     "SimulatorError": ".errors",
     "UnsupportedError": ".errors",
     "UsageError": ".errors",
+    "compare_results": ".results",
     "converge": ".simulator.converge",
     "convert": ".registry",
     "diff": ".neuroml",
     "read": ".registry",
+    "read_results": ".results",
     "simulate": ".simulator.run",
     "validate": ".neuroml",
     "write": ".registry",
+    "write_results": ".results",
 }
 
 __all__ = [
@@ -71,13 +75,16 @@ __all__ = [
     "SimulatorError",
     "UnsupportedError",
     "UsageError",
+    "compare_results",
     "converge",
     "convert",
     "diff",
     "read",
+    "read_results",
     "simulate",
     "validate",
     "write",
+    "write_results",
 ]
 
 

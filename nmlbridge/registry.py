@@ -16,7 +16,7 @@ from importlib import import_module
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from .errors import DocumentError, UsageError
 from .report import Report
@@ -196,10 +196,17 @@ def resolve_name(target: str | Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
-Record = TypeVar("Record", Format, Backend)
+class Named(Protocol):
+    """A record of a table: it has a name that no other one has."""
+
+    @property
+    def name(self) -> str: ...
 
 
-def _table(kind: type[Record], built_in: tuple[Record, ...], group: str) -> Mapping[str, Record]:
+Record = TypeVar("Record", bound=Named)
+
+
+def record_table(kind: type[Record], built_in: tuple[Record, ...], group: str) -> Mapping[str, Record]:
     """Built-ins first, then the entry points of ``group`` by name; a broken or clashing one warns and is left out."""
     table = {record.name: record for record in built_in}
     for entry in sorted(entry_points(group=group), key=lambda entry: entry.name):
@@ -218,13 +225,13 @@ def _table(kind: type[Record], built_in: tuple[Record, ...], group: str) -> Mapp
 @cache
 def formats() -> Mapping[str, Format]:
     """All formats by name, the built-in ones first."""
-    return _table(Format, _FORMATS, "nmlbridge.formats")
+    return record_table(Format, _FORMATS, "nmlbridge.formats")
 
 
 @cache
 def backends() -> Mapping[str, Backend]:
     """All backends by name, the built-in ones first."""
-    return _table(Backend, _BACKENDS, "nmlbridge.backends")
+    return record_table(Backend, _BACKENDS, "nmlbridge.backends")
 
 
 def format_named(name: str) -> Format:

@@ -88,7 +88,7 @@ def test_another_package_adds_a_format_and_a_broken_one_is_left_out(monkeypatch:
     entries = [_Entry("a", mine), _Entry("b", ImportError("broken")), _Entry("c", clash), _Entry("d", 42)]
     monkeypatch.setattr(registry, "entry_points", lambda group: entries)
     with pytest.warns(UserWarning) as said:
-        table = registry._table(Format, registry._FORMATS, "nmlbridge.formats")
+        table = registry.record_table(Format, registry._FORMATS, "nmlbridge.formats")
     assert table["mine"] is mine
     assert table["neuroml"].title == "NeuroML 2 XML"
     assert len(said) == 3

@@ -25,6 +25,7 @@ VERBS = {
     "diff": "say what differs between two models",
     "formats": "list the formats and what they can carry",
     "omv": "run and write the validation tests of Open Source Brain",
+    "results": "convert, show and compare files of results",
     "doctor": "say what is missing on this machine, and the cure",
 }
 

@@ -26,9 +26,16 @@ def run(arguments: argparse.Namespace) -> int:
         }
         for record in formats().values()
     ]
+    from ..results import results_formats
+
+    results = [
+        {"name": r.name, "title": r.title, "read": r.reader is not None, "write": r.writer is not None,
+         "extensions": list(r.extensions), "features": sorted(r.features)}
+        for r in results_formats().values()
+    ]  # fmt: skip
     engines = [{"name": b.name, "title": b.title, "features": sorted(b.features)} for b in backends().values()]
     if arguments.json:
-        print(json.dumps({"formats": rows, "backends": engines}))
+        print(json.dumps({"formats": rows, "results": results, "backends": engines}))
         return 0
     wide = max(len(str(row["name"])) for row in rows)
     for record in formats().values():
@@ -36,6 +43,11 @@ def run(arguments: argparse.Namespace) -> int:
         files = ", ".join((*record.extensions, *record.in_folder))
         print(f"{record.name:{wide}}  {record.title} ({files}): {ways}")
     _matrix([(record.name, record.features) for record in formats().values()])
+    print("\nresults")
+    for kind in results_formats().values():
+        ways = " and ".join(way for way, there in (("read", kind.reader), ("write", kind.writer)) if there)
+        needs = f"; needs nmlbridge[{kind.extra}]" if kind.extra else ""
+        print(f"{kind.name:{wide}}  {kind.title} ({', '.join(kind.extensions)}): {ways}{needs}")
     print("\nbackends")
     for backend in backends().values():
         print(f"{backend.name:{wide}}  {backend.title}")

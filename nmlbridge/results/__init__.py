@@ -1,22 +1,35 @@
-"""Results: traces, spike trains and where they came from; the files that a LEMS Simulation asks for."""
+"""Results: traces, spike trains and where they came from; their files, read, written and compared."""
 
+from .compare import Comparison, Limits, Scales, compare_results
+from .formats.neo import from_neo, to_neo
 from .lems import output_paths, write_lems
 from .outputs import Display, EventOutputFile, Line, OutputFile, Outputs, requested
+from .registry import ResultsFormat, read_results, results_formats, write_results
 from .results import Results, SpikeTrains, Traces
 from .simulation import Simulation, saved
 
 __all__ = [
+    "Comparison",
     "Display",
     "EventOutputFile",
+    "Limits",
     "Line",
     "OutputFile",
     "Outputs",
     "Results",
+    "ResultsFormat",
+    "Scales",
     "Simulation",
     "SpikeTrains",
     "Traces",
+    "compare_results",
+    "from_neo",
     "output_paths",
+    "read_results",
     "requested",
+    "results_formats",
     "saved",
+    "to_neo",
     "write_lems",
+    "write_results",
 ]

@@ -45,18 +45,27 @@ def output_paths(outputs: Outputs, folder: str | Path) -> dict[str, Path]:
 
 
 @contextmanager
-def atomic(path: Path) -> Iterator[IO[bytes]]:
-    """A binary stream whose content becomes ``path`` when all is written; missing folders are made."""
+def atomic_path(path: Path) -> Iterator[Path]:
+    """A name beside ``path`` to write to, which becomes ``path`` at the end; missing folders are made.
+
+    If the body raises, nothing stays.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
     try:
-        with temporary.open("xb") as stream:
-            yield stream
+        yield temporary
         os.replace(temporary, path)
     except BaseException:
         with suppress(FileNotFoundError):
             temporary.unlink()
         raise
+
+
+@contextmanager
+def atomic(path: Path) -> Iterator[IO[bytes]]:
+    """A binary stream whose content becomes ``path`` when all is written; missing folders are made."""
+    with atomic_path(path) as temporary, temporary.open("xb") as stream:
+        yield stream
 
 
 def write_lems(

@@ -167,6 +167,12 @@ class Results:
     def __getitem__(self, quantity: str) -> np.ndarray:
         return self.traces[quantity]
 
+    def to_neo(self) -> Any:
+        """The results as a ``neo.Block``, for elephant; raises UsageError without Neo."""
+        from .formats.neo import to_neo
+
+        return to_neo(self)
+
     def summary(self) -> dict[str, Any]:
         """What there is, as plain values for JSON: counts, phases, provenance, files, notes."""
         return {
