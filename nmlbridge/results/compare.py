@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from .. import extras
 from ..errors import UsageError
+from ..extras import require
 from .paths import canonical
 from .results import Results
 
@@ -223,9 +223,9 @@ def coincidence(a: np.ndarray, b: np.ndarray, window: float, duration: float) ->
 
 def spike_distances(a: np.ndarray, b: np.ndarray, scales: Scales, duration: float) -> tuple[float, float]:
     """(Victor-Purpura, van Rossum) of two trains (s), by elephant. Raises UsageError without it."""
-    measures: Any = extras.require("elephant.spike_train_dissimilarity", "analysis", "distances of spike trains")
-    neo: Any = extras.require("neo", "analysis", "distances of spike trains")
-    pq: Any = extras.require("quantities", "analysis", "distances of spike trains")
+    measures: Any = require("elephant.spike_train_dissimilarity", "analysis", "distances of spike trains")
+    neo: Any = require("neo", "analysis", "distances of spike trains")
+    pq: Any = require("quantities", "analysis", "distances of spike trains")
     if not len(a) and not len(b):
         return 0.0, 0.0
     trains = [neo.SpikeTrain(t * pq.s, t_start=min(0.0, *t[:1], 0.0) * pq.s, t_stop=duration * pq.s) for t in (a, b)]

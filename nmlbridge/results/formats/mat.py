@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from ... import extras
 from ...errors import DocumentError, UsageError
+from ...extras import require
 from ...report import Report
 from ..assemble import plain
 from ..lems import atomic
@@ -23,7 +23,7 @@ _LARGEST = 2**31 - 1  # bytes of one variable
 
 def read(path: Path, report: Report) -> Results:
     """The variables that ``write`` names; a file without ``time`` and ``values`` or ``spike_time`` is refused."""
-    io: Any = extras.require("scipy.io", "mat", "reading MATLAB files")
+    io: Any = require("scipy.io", "mat", "reading MATLAB files")
     try:
         found = io.loadmat(path, squeeze_me=False, chars_as_strings=True)
     except NotImplementedError:
@@ -67,7 +67,7 @@ def _texts(value: Any) -> list[str]:
 
 def write(results: Results, path: Path, report: Report) -> None:
     """Write everything. Raises UsageError for more than two gigabytes of one variable, which the format cannot hold."""
-    io: Any = extras.require("scipy.io", "mat", "writing MATLAB files")
+    io: Any = require("scipy.io", "mat", "writing MATLAB files")
     traces, spikes = results.traces, results.spikes
     if traces.values.nbytes > _LARGEST:
         raise UsageError("a MATLAB 5 file holds at most 2 GB of one variable; write NWB or SONATA")

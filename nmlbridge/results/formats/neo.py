@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from ... import extras
 from ...errors import DocumentError
+from ...extras import require
 from ...report import Report
 from ..assemble import Column, plain, regular_step, traces_of, trains_of
 from ..lems import atomic_path
@@ -27,8 +27,8 @@ _NAMES = {"mol/m3": "mol/m**3", "S/m2": "S/m**2", "A/m2": "A/m**2", "": "dimensi
 
 def to_neo(results: Results) -> Any:
     """The results as a ``neo.Block``; times in s, values in SI. Raises UsageError without Neo."""
-    neo: Any = extras.require("neo", _EXTRA, "Neo objects")
-    pq: Any = extras.require("quantities", _EXTRA, "Neo objects")
+    neo: Any = require("neo", _EXTRA, "Neo objects")
+    pq: Any = require("quantities", _EXTRA, "Neo objects")
     block = neo.Block(name=Path(str(results.provenance.get("model", "results"))).name,
                       nmlbridge=json.dumps(plain(results.provenance)))  # fmt: skip
     segment = neo.Segment(name="run")
@@ -121,8 +121,8 @@ def _trains(trains: Any) -> SpikeTrains:
 
 def read(path: Path, report: Report) -> Results:
     """The first block of a NIX file. Raises UsageError without Neo and nixio."""
-    neo: Any = extras.require("neo", _EXTRA, "reading NIX")
-    extras.require("nixio", _EXTRA, "reading NIX")
+    neo: Any = require("neo", _EXTRA, "reading NIX")
+    require("nixio", _EXTRA, "reading NIX")
     try:
         with neo.io.NixIO(str(path), "ro") as io:
             blocks = io.read_all_blocks()
@@ -137,8 +137,8 @@ def read(path: Path, report: Report) -> Results:
 
 def write(results: Results, path: Path, report: Report) -> None:
     """Write a NIX file with one block."""
-    neo: Any = extras.require("neo", _EXTRA, "writing NIX")
-    extras.require("nixio", _EXTRA, "writing NIX")
+    neo: Any = require("neo", _EXTRA, "writing NIX")
+    require("nixio", _EXTRA, "writing NIX")
     block = to_neo(results)
     with atomic_path(path) as temporary, neo.io.NixIO(str(temporary), "ow") as io:
         io.write_block(block)

@@ -20,8 +20,8 @@ from typing import Any
 
 import numpy as np
 
-from ... import extras
 from ...errors import DocumentError
+from ...extras import require
 from ...report import Report
 from ..assemble import Column, plain, regular_step, traces_of, trains_of
 from ..lems import atomic_path
@@ -40,7 +40,7 @@ def write(results: Results, path: Path, report: Report, *, about: dict[str, Any]
 
     Raises UsageError without pynwb.
     """
-    pynwb: Any = extras.require("pynwb", "nwb", "writing NWB")
+    pynwb: Any = require("pynwb", "nwb", "writing NWB")
     given = dict(about or {})
     names = _series_names(results)
     notes = {_TOPIC: {
@@ -163,7 +163,7 @@ def _resolution(results: Results) -> float:
 
 def read(path: Path, report: Report) -> Results:
     """Every series of numbers over time, and the units' spikes. Raises UsageError without pynwb."""
-    pynwb: Any = extras.require("pynwb", "nwb", "reading NWB")
+    pynwb: Any = require("pynwb", "nwb", "reading NWB")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about cached namespaces of other versions
         try:
