@@ -31,7 +31,8 @@ if TYPE_CHECKING:
         UsageError,
     )
     from .graph import Network
-    from .neuroml import diff, validate
+    from .neuroml.diff import diff
+    from .neuroml.validate import validate
     from .registry import convert, read, write
     from .report import Report
     from .results import Results, compare_results, read_results, write_results
