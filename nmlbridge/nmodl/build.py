@@ -380,10 +380,10 @@ def _breakpoint(
             split is not None
             and not (names(split[0]) | names(split[1])) & hidden
             and split[0] != ZERO
-            and role.kind == "density"
+            and role.kind in ("density", "point")
         ):
             # NEURON is told the conductance, so it need not compute the current twice
-            using = f" USEION {role.ion}" if role.ion is not None else ""
+            using = f" USEION {role.ion}" if role.ion is not None and role.kind == "density" else ""
             tail += [*lifted("g_m", simplify(split[0])), Line(f"CONDUCTANCE g_m{using}")]
             needed |= names(split[0]) | names(split[1])
             tail += lifted(target, simplify(_around(split[0], split[1], current)))

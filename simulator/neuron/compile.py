@@ -27,6 +27,7 @@ from threading import Lock
 from ...errors import SimulatorError
 from .toolchain import Toolchain, find_toolchain
 from .unity import join
+from .vectorise import vectorised
 
 LARGEST = 24  # mechanisms in one source: bounds the compiler's memory (about 20 MB each) and what is lost by a change
 PATIENCE = 600.0  # seconds to wait for another process that builds the same library
@@ -163,7 +164,7 @@ class Build:
         path = self.folder / name
         path.write_text(self.mods[name])
         self.running.run([str(self.tools.translator), name], f"NEURON cannot translate the mechanism {name}")
-        return path.with_suffix(".cpp").read_text()
+        return vectorised(path.with_suffix(".cpp").read_text())
 
     def _compiled(self, names: Sequence[str], sources: Mapping[str, str]) -> list[Path]:
         """The object of one batch of mechanisms, or their objects one by one, put into the cache."""

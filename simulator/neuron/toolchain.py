@@ -6,6 +6,7 @@ The flags are read from the makefile that it uses, so they are those that NEURON
 
 from __future__ import annotations
 
+import hashlib
 import os
 import platform
 import re
@@ -20,6 +21,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from ...errors import SimulatorError
+from .vectorise import FLAGS
 
 COMPILERS = ("g++", "clang++", "c++")
 CURE = "install one, for example with 'apt install g++' or 'xcode-select --install', or name it in $CXX"
@@ -38,6 +40,8 @@ class Toolchain:
     compiler: tuple[str, ...]
     compiler_version: str
     flags: tuple[str, ...]
+    processor: str = ""
+    """what the compiler knows of the processor that it makes code for"""
 
     @property
     def translator(self) -> Path:
@@ -62,7 +66,7 @@ class Toolchain:
                 " ".join(self.compiler),
                 self.compiler_version,
                 " ".join(self.flags),
-                f"{sys.platform} {platform.machine()}",
+                f"{sys.platform} {platform.machine()} {self.processor}",
             )
         )
 
@@ -76,8 +80,9 @@ def find_toolchain() -> Toolchain:
     """The toolchain of this machine; raises SimulatorError with the cure for what is missing."""
     root = neuron_root()
     compiler = find_compiler()
-    flags = ("-O2", "-fPIC", *_makefile_flags(root))
-    return Toolchain(root, neuron_version(), compiler, compiler_version(compiler), flags)
+    native, processor = processor_flags(compiler)
+    flags = (*FLAGS, *native, "-fPIC", *_makefile_flags(root))
+    return Toolchain(root, neuron_version(), compiler, compiler_version(compiler), flags, processor)
 
 
 def neuron_version() -> str:
@@ -133,6 +138,30 @@ def compiler_version(compiler: tuple[str, ...]) -> str:
     if done.returncode != 0:
         raise SimulatorError(f"the compiler '{compiler[0]}' does not work: {_first_line(done.stderr)}; {CURE}")
     return _first_line(done.stdout)
+
+
+def processor_flags(compiler: tuple[str, ...]) -> tuple[tuple[str, ...], str]:
+    """The flags for this machine's processor, and a word that differs between processors that cannot share code.
+
+    $NMLBRIDGE_MARCH names another processor than "native", for machines that share a cache; "none" asks for none.
+    """
+    march = os.environ.get("NMLBRIDGE_MARCH", "native")
+    if march == "none":
+        return (), ""
+    if not re.fullmatch(r"[\w.+-]+", march):
+        raise SimulatorError(f"$NMLBRIDGE_MARCH is '{march}'; expected a processor as the compiler's -march takes it")
+    wide = ("-mprefer-vector-width=512",) if platform.machine() in ("x86_64", "AMD64") else ()
+    for flags in ((f"-march={march}", *wide), (f"-mcpu={march}",)):
+        try:
+            command = [*compiler, *flags, "-dM", "-E", "-x", "c++", os.devnull]
+            done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+        except OSError:
+            continue
+        if done.returncode == 0:
+            return flags, hashlib.sha256(done.stdout.encode()).hexdigest()[:16]
+    if march != "native":
+        raise SimulatorError(f"the compiler does not know the processor '{march}' that $NMLBRIDGE_MARCH names")
+    return (), ""
 
 
 def _first_line(text: str) -> str:
