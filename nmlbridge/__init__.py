@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from .graph import Network
     from .neuroml.diff import diff
     from .neuroml.validate import validate
+    from .portal.archive import check_archive, create_archive, extract_archive
     from .registry import convert, read, write
     from .report import Report
     from .results import Results, compare_results, read_results, write_results
@@ -52,10 +53,13 @@ _HOMES = {
     "SimulatorError": ".errors",
     "UnsupportedError": ".errors",
     "UsageError": ".errors",
+    "check_archive": ".portal.archive",
     "compare_results": ".results",
     "converge": ".simulator.converge",
     "convert": ".registry",
+    "create_archive": ".portal.archive",
     "diff": ".neuroml",
+    "extract_archive": ".portal.archive",
     "read": ".registry",
     "read_results": ".results",
     "simulate": ".simulator.run",
@@ -76,10 +80,13 @@ __all__ = [
     "SimulatorError",
     "UnsupportedError",
     "UsageError",
+    "check_archive",
     "compare_results",
     "converge",
     "convert",
+    "create_archive",
     "diff",
+    "extract_archive",
     "read",
     "read_results",
     "simulate",

@@ -24,6 +24,7 @@ VERBS = {
     "convert": "write a model in another format",
     "diff": "say what differs between two models",
     "formats": "list the formats and what they can carry",
+    "archive": "make, check and unpack COMBINE archives",
     "omv": "run and write the validation tests of Open Source Brain",
     "results": "convert, show and compare files of results",
     "doctor": "say what is missing on this machine, and the cure",
