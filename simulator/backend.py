@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -24,8 +25,38 @@ Progress = Callable[[str, float, float], None]
 
 
 @dataclass(frozen=True, eq=False)
+class Block:
+    """What a run recorded since the block before: samples from ``first`` on, and spikes that come after all earlier.
+
+    ``time`` (n,) s; ``columns`` (k, n) SI; ``spike_gids`` and ``spike_times`` (m,) s, sorted by time, then gid.
+    """
+
+    first: int
+    time: NDArray[np.float64]
+    columns: NDArray[np.float64]
+    spike_gids: NDArray[np.int64]
+    spike_times: NDArray[np.float64]
+
+
+Follow = Callable[[Block], None]
+"""Called with block after block while a run goes on; together they are all that it records."""
+
+
+@dataclass(frozen=True)
+class Checkpointing:
+    """A run that can be taken up again: ``folder`` keeps it, ``steps`` are from one checkpoint to the next (0: none).
+
+    ``resume``: go on from the newest checkpoint in the folder, rather than start.
+    """
+
+    folder: Path
+    steps: int = 0
+    resume: bool = False
+
+
+@dataclass(frozen=True, eq=False)
 class RawResults:
-    """What a run leaves: times, recorded columns and spikes, all in SI units.
+    """What a run leaves: times, recorded columns and spikes, all in SI units; the arrays may be on disk.
 
     ``time`` (n,) s; ``columns`` (k, n), one row per recording; ``spike_gids`` int64 and ``spike_times`` (m,) s, sorted
     by time, then gid. ``phases`` maps compile, build, simulate and save to {"seconds", "peak_mb"}; memory is the sum

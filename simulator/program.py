@@ -159,6 +159,27 @@ class Program:
         return f"<Program {self.hash[:12]}: {cells} cells, {rows} connections, {len(self.mods)} mechanisms>"
 
 
+@dataclass(frozen=True)
+class Shape:
+    """What a Program records: ``samples`` of ``columns`` quantities, one every ``every`` of ``steps`` of ``dt`` ms."""
+
+    columns: int
+    samples: int
+    steps: int
+    every: int
+    dt: float
+    duration: float
+
+    @classmethod
+    def of(cls, program: Program) -> Shape:
+        """From the specification; a last step that does not fit whole into the duration (ms) is left out."""
+        run = program.spec["run"]
+        dt, duration, every = float(run["dt"]), float(run["duration"]), int(run.get("record_every", 1))
+        ratio = duration / dt
+        steps = round(ratio) if abs(ratio - round(ratio)) < 1e-6 * max(ratio, 1) else int(ratio)
+        return cls(len(program.spec.get("recordings", ())), steps // every + 1, steps, every, dt, duration)
+
+
 def is_table(value: object) -> bool:
     """Whether a value of the specification stands for a table."""
     return isinstance(value, str) and value.startswith("T:")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+import re
 import resource
 import shutil
 import signal
@@ -12,16 +14,19 @@ import sys
 import tempfile
 import time
 from collections import deque
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
-import numpy as np
-
 from ...errors import SimulatorError, UsageError
-from ..backend import Progress, RawResults
-from ..program import Program
+from ..backend import Checkpointing, Follow, Progress, RawResults
+from ..program import Program, Shape
+from .checkpoint import latest
 from .compile import compile_mods
+from .follow import Follower, on_disk
+from .lifeline import die_with_parent
 from .mpi import launch_command
 
 MARK = "@nmlbridge "
@@ -30,13 +35,24 @@ _ROOT = Path(__file__).absolute().parents[3]  # of the package, however it is li
 
 
 def run_program(
-    program: Program, *, ranks: int = 1, progress: Progress | None = None, keep: str | Path | None = None
+    program: Program,
+    *,
+    ranks: int = 1,
+    progress: Progress | None = None,
+    keep: str | Path | None = None,
+    follow: Follow | None = None,
+    checkpointing: Checkpointing | None = None,
 ) -> RawResults:
-    """Compile and run ``program`` on ``ranks`` processes; the results are in memory and the temporary folder is gone.
+    """Compile and run ``program`` on ``ranks`` processes.
 
-    ``progress(phase, done, total)`` is called as the run goes on. ``keep`` names a folder (made if needed) in which
-    the Program and the raw output stay. Raises UsageError if MPI is asked for and missing, SimulatorError if
-    compiling or running fails; then, and if the user interrupts, no process and no temporary file is left.
+    The arrays of the results are read from their files when they are used; the files have no names any more, and go
+    with the arrays. ``progress(phase, done, total)`` is called as the run goes on, ``follow`` with block after block of
+    what it records. ``keep`` names a folder (made if needed) in which the Program and the raw output stay.
+    With ``checkpointing`` the folder stays until the run has ended well, so that another call can resume it.
+
+    Raises UsageError if MPI is asked for and missing, or if there is nothing to resume; SimulatorError if compiling or
+    running fails. Then, and if the user interrupts, no process is left, ``follow`` has had every block that all ranks
+    finished, and there is no temporary file but a checkpoint.
     """
     if ranks < 1:
         raise UsageError(f"the number of ranks is {ranks}; it must be at least 1")
@@ -54,23 +70,88 @@ def run_program(
     # the largest process that this one has started; 0 if the cache had everything
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e6
     compiled = {"seconds": time.perf_counter() - start, "peak_mb": peak if built else 0.0}
-    folder = Path(keep).absolute() if keep is not None else Path(tempfile.mkdtemp(prefix="nmlbridge-"))
-    try:
-        program.save(folder / "program")
+    options = ["--progress", "--ranks", str(ranks), *(["--library", str(library)] if library is not None else [])]
+    with _folder(keep, checkpointing) as folder:
         out = folder / "out"
-        shutil.rmtree(out, ignore_errors=True)
+        if checkpointing is not None and checkpointing.resume:
+            _same_run(latest(out), program, ranks, folder)
+            options.append("--resume")
+        else:
+            shutil.rmtree(out, ignore_errors=True)
+        if checkpointing is not None:
+            options += ["--checkpoint", str(checkpointing.steps)]
+        program.save(folder / "program")
+        out.mkdir(exist_ok=True)
+        shape = Shape.of(program)
+        _room(out, shape)
+        follower = Follower(out, ranks, shape, follow)
         command = [*starter, sys.executable, "-P", "-m", "nmlbridge.simulator.neuron.worker"]
-        command += [str(folder / "program"), str(out), "--progress", "--ranks", str(ranks)]
-        if library is not None:
-            command += ["--library", str(library)]
-        _work(command, folder, extra, report)
-        return _results(out, compiled)
-    finally:
-        if keep is None:
+        command += [str(folder / "program"), str(out), *options]
+        try:
+            _work(command, folder, extra, report, follower)
+        except BaseException:
+            with suppress(OSError):  # the fault itself is what is told
+                follower.catch_up()
+            raise
+        report("save", 0.0, 1.0)
+        results = _results(out, compiled, follower)
+        report("save", 1.0, 1.0)
+        return results
+
+
+@contextmanager
+def _folder(keep: str | Path | None, checkpointing: Checkpointing | None) -> Iterator[Path]:
+    """Where a run has its files: one that goes at the end, that stays, or that stays until the run has ended well."""
+    if checkpointing is not None:
+        folder = checkpointing.folder.absolute()
+        if checkpointing.resume and not folder.is_dir():
+            raise UsageError(f"there is nothing to resume: no checkpoint in {folder}")
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / "lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                raise UsageError(f"another run is at work in {folder}; wait for it, or end it") from None
+            yield folder
+            shutil.rmtree(folder, ignore_errors=True)
+    elif keep is not None:
+        folder = Path(keep).absolute()
+        folder.mkdir(parents=True, exist_ok=True)
+        yield folder
+    else:
+        folder = Path(tempfile.mkdtemp(prefix="nmlbridge-"))
+        try:
+            yield folder
+        finally:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _work(command: list[str], folder: Path, extra: dict[str, str], report: Progress) -> None:
+def _same_run(facts: dict[str, Any] | None, program: Program, ranks: int, folder: Path) -> None:
+    """UsageError unless the checkpoint is of this program on as many ranks."""
+    if facts is None:
+        raise UsageError(f"there is nothing to resume: the run in {folder} ended before its first checkpoint")
+    if facts["hash"] != program.hash:
+        raise UsageError(
+            f"the checkpoint in {folder} is of another model or other options; resume with those of its run, "
+            "or start anew without --resume"
+        )
+    if facts["ranks"] != ranks:
+        raise UsageError(
+            f"the checkpoint in {folder} was made by {facts['ranks']} ranks; resume with -n {facts['ranks']}"
+        )
+
+
+def _room(out: Path, shape: Shape) -> None:
+    """SimulatorError if the disk has no room for what will be recorded."""
+    free, needed = shutil.disk_usage(out).free, 8 * shape.columns * shape.samples
+    if needed > free + sum(path.stat().st_blocks * 512 for path in out.glob("columns.npy")):
+        raise SimulatorError(
+            f"recording {shape.columns} quantities at {shape.samples} times takes {needed / 1e6:.0f} MB, and the disk "
+            f"of {out.parent} has {free / 1e6:.0f} MB free; free some, or record less"
+        )
+
+
+def _work(command: list[str], folder: Path, extra: dict[str, str], report: Progress, follower: Follower) -> None:
     """Run the worker to its end; SimulatorError with its own words if it fails."""
     with (folder / "errors.txt").open("w+b") as errors:
         process = subprocess.Popen(
@@ -81,11 +162,12 @@ def _work(command: list[str], folder: Path, extra: dict[str, str], report: Progr
             stdout=subprocess.PIPE,
             stderr=errors,
             start_new_session=True,
+            preexec_fn=partial(die_with_parent, signal.SIGTERM),  # so that mpiexec takes the ranks along
         )
         said: deque[str] = deque(maxlen=20)
         assert process.stdout is not None
         try:
-            _listen(process.stdout, report, said)
+            _listen(process.stdout, report, said, follower)
             code = process.wait()
         finally:
             _end(process)
@@ -97,14 +179,19 @@ def _work(command: list[str], folder: Path, extra: dict[str, str], report: Progr
     (folder / "errors.txt").unlink()
 
 
-def _listen(stream: IO[bytes], report: Progress, said: deque[str]) -> None:
-    """Pass on progress; keep the last other lines."""
+def _listen(stream: IO[bytes], report: Progress, said: deque[str], follower: Follower) -> None:
+    """Pass on progress and blocks; keep the last other lines."""
     for raw in stream:
         line = raw.decode(errors="replace").rstrip("\n")
         if line.startswith(MARK):
-            with suppress(ValueError, KeyError):
+            try:
                 word = json.loads(line.removeprefix(MARK))
+            except ValueError:
+                continue
+            if "phase" in word:
                 report(word["phase"], word["done"], word["total"])
+            elif "samples" in word:
+                follower.advance(word["samples"], word["until"])
         elif line.strip():
             said.append(line)
 
@@ -135,26 +222,35 @@ def _message(text: str, said: deque[str], code: int) -> str:
     for line in lines:
         if MARK in line:
             with suppress(ValueError, KeyError):
-                message = json.loads(line[line.index(MARK) + len(MARK) :])["message"]
-                return f"{message} ({hoc[0]})" if hoc and hoc[0] not in message else str(message)
+                word = json.loads(line[line.index(MARK) + len(MARK) :])
+                message, rank = word["message"], word.get("rank", 0)
+                message = f"rank {rank}: {message}" if rank else str(message)
+                return f"{message} ({hoc[0]})" if hoc and hoc[0] not in message else message
     if hoc:  # NEURON itself ended all ranks
         return f"the simulator failed: {hoc[0]}"
+    if lost := _LOST.search(" ".join(lines)):
+        number = int(lost["signal"])
+        return f"rank {lost['rank']} was ended by signal {number}{_hint(number)}; the others were stopped"
     if code < 0:
-        cause = signal.Signals(-code).name
-        hint = "; perhaps it ran out of memory" if code == -signal.SIGKILL else ""
-        return f"the simulator was ended by {cause}{hint}: {' | '.join(lines[-3:])}"
+        return f"the simulator was ended by {signal.Signals(-code).name}{_hint(-code)}: {' | '.join(lines[-3:])}"
     return f"the simulator ended with code {code}: {' | '.join((lines or list(said))[-3:])}"
 
 
-def _results(out: Path, compiled: dict[str, float]) -> RawResults:
+_LOST = re.compile(r"(?:process rank|\bRANK) (?P<rank>\d+)\b.*?signal (?P<signal>\d+)", re.DOTALL)
+"""How Open MPI and MPICH name the rank whose end they noticed."""
+
+
+def _hint(number: int) -> str:
+    return " (SIGKILL; perhaps it ran out of memory)" if number == signal.SIGKILL else ""
+
+
+def _results(out: Path, compiled: dict[str, float], follower: Follower) -> RawResults:
     try:
         summary: dict[str, Any] = json.loads((out / "phases.json").read_text())
-        time_, columns, gids, times = (
-            np.load(out / f"{name}.npy", allow_pickle=False)
-            for name in ("time", "columns", "spike_gids", "spike_times")
-        )
+        follower.said = (summary["samples"], float("inf"))
+        gids, times, clock = follower.finish()
+        columns = on_disk(out / "columns.npy")
     except (OSError, ValueError) as fault:
         raise SimulatorError(f"the simulator ended without complete results: {fault}") from fault
     phases = {"compile": compiled, **summary["phases"]}
-    notes = tuple(summary["notes"])
-    return RawResults(time_, columns, gids, times, phases, notes, summary["ranks"], summary["hash"])
+    return RawResults(clock, columns, gids, times, phases, tuple(summary["notes"]), summary["ranks"], summary["hash"])

@@ -1,7 +1,8 @@
-"""Recording: values at every step into columns on disk, spikes into lists.
+"""Recording: values at every step into columns on disk, spikes into a file of each rank.
 
-NEURON appends one value a step to a Vector for each recorded variable (25 ns each). After every chunk of steps the
-Vectors are copied into the output file and emptied, so memory does not grow with the length of the simulation.
+NEURON appends one value a step to a Vector for each recorded variable (25 ns each), and two for each spike. After
+every chunk of steps the Vectors are copied into the output files and emptied, so memory does not grow with the length
+of the simulation.
 """
 
 from __future__ import annotations
@@ -122,9 +123,13 @@ class Recorder:
                 if not np.isfinite(value[-1:]).all():
                     self.not_finite.add(row)
             del raw
-            for vector in self.vectors:
-                vector.resize(0)
+            self.drop()
             self.seen += count
+
+    def drop(self) -> None:
+        """Forget what waits in the Vectors."""
+        for vector in self.vectors:
+            vector.resize(0)
 
 
 class ColumnFile:
@@ -162,10 +167,11 @@ class ColumnFile:
 
 
 class Spikes:
-    """Times and gids of the events of chosen sources on this rank."""
+    """Times and gids of the events of chosen sources on this rank, appended to a file of this rank as SPIKE records."""
 
-    def __init__(self, network: Network, wanted: object) -> None:
+    def __init__(self, network: Network, wanted: object, path: Path) -> None:
         h, pc = network.h, network.pc
+        self.path = path
         self.times, self.gids = h.Vector(), h.Vector()
         if isinstance(wanted, str) and wanted == "all":
             chosen = sorted(network.sources)
@@ -175,10 +181,34 @@ class Spikes:
         if chosen:
             pc.spike_record(h.Vector(chosen), self.times, self.gids)
 
-    def arrays(self) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        """gids and times (s), in the order of recording."""
-        return np.array(self.gids, dtype=np.int64), np.array(self.times, dtype=float) * 1e-3
+    def open(self, keep: int = 0) -> None:
+        """Get ready to append after the first ``keep`` records."""
+        self.stream = io.FileIO(self.path, "a+")
+        self.stream.truncate(keep * SPIKE.itemsize)
+        self.count = keep
 
+    def take(self) -> None:
+        """Move what was recorded since the last call into the file."""
+        records = np.empty(len(self.gids), SPIKE)
+        records["gid"], records["time"] = self.gids.as_numpy(), self.times.as_numpy() * 1e-3
+        data = memoryview(records.tobytes())
+        while data:
+            data = data[self.stream.write(data) :]
+        self.count += len(records)
+        self.drop()
+
+    def drop(self) -> None:
+        """Forget what waits in the Vectors."""
+        self.gids.resize(0)
+        self.times.resize(0)
+
+    def close(self) -> None:
+        """Nothing more will be written."""
+        self.stream.close()
+
+
+SPIKE = np.dtype([("gid", "<i8"), ("time", "<f8")])
+"""One record of a rank's file of spikes: gid, and time in s."""
 
 _KEYS = (
     *("gid", "section", "x", "mechanism", "variable"),

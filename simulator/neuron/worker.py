@@ -1,17 +1,21 @@
 """Runs one Program in this process: ``python -m nmlbridge.simulator.neuron.worker PROGRAM_DIR OUT_DIR [options]``.
 
 Options: ``--library FILE`` the compiled mechanisms, ``--progress`` lines on standard output, ``--ranks N`` under
-mpiexec. A progress line is ``@nmlbridge {"phase": ..., "done": ..., "total": ...}``. If anything fails, the last line
-on standard error is ``@nmlbridge {"error": kind, "message": text}``, the exit code is not zero, and OUT_DIR is left as
-it was. What is left in OUT_DIR, written last to first: ``phases.json`` (with "notes" and "hash"), ``spike_gids.npy``,
-``spike_times.npy`` (s), ``time.npy`` (s), ``columns.npy`` (columns, samples; SI).
+mpiexec, ``--checkpoint STEPS`` a checkpoint after every so many steps, ``--resume`` go on from the newest one.
+
+A progress line is ``@nmlbridge {"phase": ..., "done": ..., "total": ...}``. After each block of steps there is
+``@nmlbridge {"samples": n, "until": t}``: all ranks have written the first n samples and the spikes up to t (s). If
+anything fails, the last line on standard error is ``@nmlbridge {"error": kind, "message": text, "rank": r}`` and the
+exit code is not zero.
+
+What is in OUT_DIR: ``columns.npy`` (columns, samples; SI), complete up to the last block; ``spikes-RANK.bin``, records
+as ``record.SPIKE``; at the very end ``phases.json`` with "phases", "notes", "hash", "ranks" and "samples".
 """
 
 from __future__ import annotations
 
 import json
 import os
-import shutil
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -19,11 +23,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from ...errors import SimulatorError
-from ..program import Program
+from ..program import Program, Shape
 from .build import Network
+from .checkpoint import Checkpoints, latest
+from .lifeline import die_with_parent
 from .record import ColumnFile, Recorder, Spikes
 
 MARK = "@nmlbridge "
@@ -34,9 +38,13 @@ _MEMORY = 64e6  # bytes of recorded values that wait in NEURON's Vectors
 class Run:
     """One Program on one rank, phase by phase."""
 
-    def __init__(self, folder: Path, out: Path, library: Path | None, ranks: int, progress: bool) -> None:
-        self.out, self.partial, self.talk = out, out / ".partial", progress
+    def __init__(
+        self, folder: Path, out: Path, library: Path | None, ranks: int, progress: bool, every: int, resume: bool
+    ) -> None:
+        """``every``: steps between checkpoints, 0 for none."""
+        self.out, self.talk, self.checkpoint_steps = out, progress, every
         self.parent = os.getppid()
+        self.rank = 0
         self.phases: dict[str, dict[str, float]] = {}
         self.notes: list[str] = []
         self.told = 0.0
@@ -58,7 +66,9 @@ class Run:
                 1 if cvode else self.every,
                 self.dt * self.every if cvode else None,
             )
-            self.spikes = Spikes(self.network, self.program.spec.get("spikes"))
+            self.spikes = Spikes(self.network, self.program.spec.get("spikes"), out / f"spikes-{self.rank}.bin")
+            self.checkpoints = Checkpoints(self.network, out, self.recorder, self.spikes)
+            self.resumed = latest(out) if resume else None
             lengthened = int(self.pc.allreduce(self.network.lengthened, 1))
             if lengthened:
                 self.notes.append(
@@ -68,11 +78,9 @@ class Run:
 
     def _settings(self) -> None:
         run, h = self.run, self.h
-        self.dt, self.duration = float(run["dt"]), float(run["duration"])
-        self.every = int(run.get("record_every", 1))
-        ratio = self.duration / self.dt
-        self.steps = round(ratio) if abs(ratio - round(ratio)) < 1e-6 * max(ratio, 1) else int(ratio)
-        self.samples = self.steps // self.every + 1
+        shape = Shape.of(self.program)
+        self.dt, self.duration, self.every = shape.dt, shape.duration, shape.every
+        self.steps, self.samples, self.columns = shape.steps, shape.samples, shape.columns
         h.celsius = float(run.get("celsius", 6.3))
         h.secondorder = int(run.get("second_order", 0))
         h.dt = self.dt
@@ -83,13 +91,13 @@ class Run:
             self.cvode.rtol(run["cvode"].get("rtol", 0.0))
 
     def _open(self) -> None:
-        """Make the output file; every rank writes its own columns."""
-        if self.rank == 0:
-            self.partial.mkdir(parents=True)
-        columns = len(self.program.spec.get("recordings", ()))
-        self.output = ColumnFile(self.partial / "columns.npy", columns, self.samples, create=self.rank == 0)
+        """Make the output files, or take those of the run that is resumed; every rank writes its own columns."""
+        fresh = self.rank == 0 and self.resumed is None
+        self.output = ColumnFile(self.out / "columns.npy", self.columns, self.samples, create=fresh)
         self.pc.barrier()
         self.output.open()
+        if self.resumed is None:
+            self.spikes.open()
         self.recorder.fill_constants(self.output)
 
     def simulate(self) -> None:
@@ -100,57 +108,60 @@ class Run:
                 self.h.finitialize()
             else:
                 self.h.finitialize(self.run["v_init"])
-            columns = max(len(self.program.spec.get("recordings", ())), 1)  # the same on all ranks, as chunks must be
-            chunk = max(1, min(-(-self.steps // _CHUNKS), _LONGEST, int(_MEMORY / 8 / columns)))
-            done = 0
-            while done < self.steps:
-                count = min(chunk, self.steps - done)
-                done += count
-                if self.run.get("cvode"):
-                    self.pc.psolve((done + 0.25) * self.dt)
+            # the number of all columns, so that chunks are the same on all ranks
+            chunk = max(1, min(-(-self.steps // _CHUNKS), _LONGEST, int(_MEMORY / 8 / max(self.columns, 1))))
+            self.done = 0
+            if self.resumed is not None:
+                self.done = self.checkpoints.restore(self.resumed, self._advance)
+            self._block()
+            every = self.checkpoint_steps or self.steps
+            while self.done < self.steps:
+                mark = (self.done // every + 1) * every  # of the next checkpoint; there is none at the end
+                if mark >= self.steps:
+                    self._chunk(min(chunk, self.steps - self.done))
+                elif self.done < mark - 1:
+                    self._chunk(min(chunk, mark - 1 - self.done))
                 else:
-                    self.pc.psolve(self.h.t + (count + 0.5) * self.dt)  # the half keeps rounding from losing a step
-                self.recorder.take(self.output)
-                self._progress("simulate", done * self.dt, self.duration)
-            if not self.steps:
-                self.recorder.take(self.output)
+                    self.checkpoints.begin(mark)
+                    self._chunk(1)
+                    self.checkpoints.finish(mark)
+
+    def _chunk(self, count: int) -> None:
+        """Advance by ``count`` steps and write what they gave."""
+        self._advance(count)
+        self.done += count
+        self._block()
+        self._progress("simulate", self.done * self.dt, self.duration)
+
+    def _advance(self, count: int) -> None:
+        if self.run.get("cvode"):
+            self.pc.psolve((self.done + count + 0.25) * self.dt)
+        else:
+            self.pc.psolve(self.h.t + (count + 0.5) * self.dt)  # the half keeps rounding from losing a step
+
+    def _block(self) -> None:
+        """Write what was recorded; when all ranks have, say so."""
+        self.recorder.take(self.output)
+        self.spikes.take()
+        self.pc.barrier()
+        if self.talk and self.rank == 0:
+            samples = min(self.done // self.every + 1, self.samples)
+            _say({"samples": samples, "until": self.done * self.dt * 1e-3})
 
     def save(self) -> None:
-        """Put the ranks' parts together and move them into the output folder."""
+        """Close the files and sum up: seconds and memory of the ranks' phases, and remarks."""
         with self._phase("save"):
-            self._progress("save", 0.0, 1.0)
             self.output.close()
-            gids, times = self.spikes.arrays()
-            within = times <= (self.duration + 0.5 * self.dt) * 1e-3
-            np.save(self.partial / f"gids-{self.rank}.npy", gids[within], allow_pickle=False)
-            np.save(self.partial / f"times-{self.rank}.npy", times[within], allow_pickle=False)
-            bad = sorted(self.recorder.not_finite)
-            _write(self.partial / f"notes-{self.rank}.json", bad)
-            self.pc.barrier()
-            if self.rank == 0:
-                self._merge()
-        _write(self.partial / f"phases-{self.rank}.json", self.phases)
+            self.spikes.close()
+        _write(self.out / f"rank-{self.rank}.json", [self.phases, sorted(self.recorder.not_finite)])
         self.pc.barrier()
         if self.rank == 0:
-            self._publish()
-            self._progress("save", 1.0, 1.0)
+            self._summary()
         self.pc.barrier()
 
-    def _merge(self) -> None:
-        gids = np.concatenate([np.load(self.partial / f"gids-{rank}.npy") for rank in range(self.ranks)])
-        times = np.concatenate([np.load(self.partial / f"times-{rank}.npy") for rank in range(self.ranks)])
-        order = np.lexsort((gids, times))
-        np.save(self.partial / "spike_gids.npy", gids[order], allow_pickle=False)
-        np.save(self.partial / "spike_times.npy", times[order], allow_pickle=False)
-        clock = np.arange(self.samples) * (self.dt * self.every) * 1e-3
-        np.save(self.partial / "time.npy", clock, allow_pickle=False)
-        bad = sorted({row for rank in range(self.ranks) for row in _read(self.partial / f"notes-{rank}.json")})
-        if bad:
-            self.notes.append(f"{len(bad)} columns ended with values that are not finite; the first is column {bad[0]}")
-
-    def _publish(self) -> None:
-        """Sum up the ranks' phases and move the finished files out of the partial folder, the summary last."""
-        parts = [_read(self.partial / f"phases-{rank}.json") for rank in range(self.ranks)]
+    def _summary(self) -> None:
+        files = [self.out / f"rank-{rank}.json" for rank in range(self.ranks)]
+        parts, unsound = zip(*[_read(file) for file in files], strict=True)
         phases = {
             name: {
                 "seconds": max(part[name]["seconds"] for part in parts),
@@ -158,11 +169,15 @@ class Run:
             }
             for name in self.phases
         }
+        bad = sorted({row for rows in unsound for row in rows})
+        if bad:
+            self.notes.append(f"{len(bad)} columns ended with values that are not finite; the first is column {bad[0]}")
+        for file in files:
+            file.unlink()
         summary = {"phases": phases, "notes": self.notes, "hash": self.program.hash, "ranks": self.ranks}
-        _write(self.partial / "phases.json", summary)
-        for name in ("columns.npy", "time.npy", "spike_times.npy", "spike_gids.npy", "phases.json"):
-            os.replace(self.partial / name, self.out / name)
-        shutil.rmtree(self.partial)
+        summary["samples"] = self.samples
+        _write(self.out / "phases.json.new", summary)
+        os.replace(self.out / "phases.json.new", self.out / "phases.json")
 
     @contextmanager
     def _phase(self, name: str) -> Iterator[None]:
@@ -195,8 +210,7 @@ class Run:
         if os.getppid() != self.parent:
             raise SimulatorError("the process that started the run is gone")
         if self.talk and self.rank == 0:
-            sys.stdout.write(MARK + json.dumps({"phase": phase, "done": done, "total": total}) + "\n")
-            sys.stdout.flush()
+            _say({"phase": phase, "done": done, "total": total})
 
 
 def _neuron(library: Path | None, ranks: int) -> Any:
@@ -229,6 +243,11 @@ def _peak() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
 
 
+def _say(word: dict[str, object]) -> None:
+    sys.stdout.write(MARK + json.dumps(word) + "\n")
+    sys.stdout.flush()
+
+
 def _write(path: Path, value: object) -> None:
     path.write_text(json.dumps(value))
 
@@ -237,15 +256,29 @@ def _read(path: Path) -> Any:
     return json.loads(path.read_text())
 
 
+def _option(words: list[str], name: str) -> str | None:
+    """The value behind an option, taken out of the words."""
+    if name not in words:
+        return None
+    place = words.index(name)
+    value = words.pop(place + 1)
+    words.pop(place)
+    return value
+
+
 def main(arguments: Sequence[str]) -> int:
     """Run the Program that the arguments name; the exit code."""
+    die_with_parent()
     words = list(arguments)
-    library = Path(words.pop(words.index("--library") + 1)) if "--library" in words else None
-    ranks = int(words.pop(words.index("--ranks") + 1)) if "--ranks" in words else 1
+    library = _option(words, "--library")
+    ranks, every = int(_option(words, "--ranks") or 1), int(_option(words, "--checkpoint") or 0)
     folder, out = (Path(word) for word in words if not word.startswith("--"))
     out.mkdir(parents=True, exist_ok=True)
+    run: Run | None = None
     try:
-        run = Run(folder, out, library, ranks, "--progress" in words)
+        run = Run(
+            folder, out, Path(library) if library else None, ranks, "--progress" in words, every, "--resume" in words
+        )
         run.simulate()
         run.save()
         if ranks > 1:
@@ -253,14 +286,22 @@ def main(arguments: Sequence[str]) -> int:
         sys.stdout.flush()
         os._exit(0)  # everything is on disk; taking a large network apart would take longer than building it
     except BaseException as fault:
-        shutil.rmtree(out / ".partial", ignore_errors=True)
         kind = type(fault).__name__
         text = str(fault) if isinstance(fault, SimulatorError) else f"{kind}: {fault}"
-        sys.stderr.write("\n" + MARK + json.dumps({"error": kind, "message": text}) + "\n")
+        if isinstance(fault, OSError):
+            text = f"cannot write {fault.filename or 'the results'}: {fault.strerror or fault}"
+        word = {"error": kind, "message": text, "rank": _rank() if ranks > 1 else 0}
+        sys.stderr.write("\n" + MARK + json.dumps(word) + "\n")
         sys.stderr.flush()
         if ranks > 1:
             os._exit(4)  # the other ranks wait for this one: mpiexec ends them
         return 4
+
+
+def _rank() -> int:
+    """This process's rank, as the launcher says it: also right before MPI is there."""
+    names = ("OMPI_COMM_WORLD_RANK", "PMI_RANK", "PMIX_RANK", "SLURM_PROCID")
+    return next((int(os.environ[name]) for name in names if os.environ.get(name, "").isdigit()), 0)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,159 @@
+"""Checkpoints: the state of a network in files, one set a rank, from which a later process goes on.
+
+NEURON's SaveState keeps voltages, states, the variables of mechanisms that receive events, the weights and flags of
+connections, and the queue of events (savstate.cpp of NEURON 9). Of what the mechanisms here have, it lacks
+
+- the position of each RANDOM stream: read and set by ``get_seq`` and ``set_seq``;
+- whether a WATCH is above or below its threshold. That is the outcome of the last test, which looked at the state one
+  step before the checkpoint. So the checkpoint holds that state too: a resumed process takes it, makes one step, which
+  tests every WATCH as the first process did, throws the step away and takes the state of the checkpoint itself.
+
+Under MPI a checkpoint is made right after ``psolve``, which ends by exchanging spikes: none is under way between ranks.
+A set of files becomes the checkpoint when all are written, by the replacement of one small file that names it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ...errors import SimulatorError
+from .build import Network
+from .ranks import local
+from .record import Recorder, Spikes
+
+POINTER = "checkpoint.json"
+
+
+def latest(folder: Path) -> dict[str, Any] | None:
+    """What the newest checkpoint in ``folder`` says of itself: step, time (ms), ranks, hash, name; None without one."""
+    try:
+        found: dict[str, Any] = json.loads((folder / POINTER).read_text())
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as fault:
+        raise SimulatorError(f"the checkpoint in {folder} cannot be read: {fault}") from fault
+    return found
+
+
+class Checkpoints:
+    """Writes and takes checkpoints of this rank's part of a network."""
+
+    def __init__(self, network: Network, folder: Path, recorder: Recorder, spikes: Spikes) -> None:
+        self.network, self.folder, self.recorder, self.spikes = network, folder, recorder, spikes
+
+    def begin(self, step: int) -> None:
+        """One step before the checkpoint at ``step``: write that state."""
+        network = self.network
+        self.new = self.folder / f"step-{step}.new"
+        if network.rank == 0:
+            shutil.rmtree(self.new, ignore_errors=True)
+            self.new.mkdir(parents=True)
+        network.pc.barrier()
+        self._write_state(self.new / f"{network.rank}.before")
+
+    def finish(self, step: int) -> None:
+        """At ``step``, with all that was recorded on disk: write the state, and make it the checkpoint."""
+        network = self.network
+        self._write_state(self.new / f"{network.rank}.state")
+        np.savez(
+            self.new / f"{network.rank}.npz",
+            streams=np.array([stream.get_seq() for stream in _streams(network)], float),
+            spikes=self.spikes.count,
+            seen=self.recorder.seen,
+            not_finite=np.array(sorted(self.recorder.not_finite), np.int64),
+        )
+        network.pc.barrier()
+        if network.rank == 0:
+            self._publish(self.new, f"step-{step}", step)
+        network.pc.barrier()
+
+    def _publish(self, new: Path, name: str, step: int) -> None:
+        network = self.network
+        facts = {"name": name, "step": step, "time": step * network.dt, "ranks": network.ranks}
+        facts["hash"] = network.program.hash
+        before = latest(self.folder)
+        os.replace(new, self.folder / name)
+        pointer = self.folder / (POINTER + ".new")
+        with pointer.open("w") as stream:
+            json.dump(facts, stream)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(pointer, self.folder / POINTER)
+        if before is not None and before["name"] != name:
+            shutil.rmtree(self.folder / before["name"], ignore_errors=True)
+
+    def restore(self, facts: dict[str, Any], advance: Callable[[int], None]) -> int:
+        """After initialisation: take the state of a checkpoint, the recorders included; the step that it is at.
+
+        ``advance`` makes so many steps.
+        """
+        network, step = self.network, int(facts["step"])
+        if facts["hash"] != network.program.hash or facts["ranks"] != network.ranks:
+            raise SimulatorError("the checkpoint is of another program or number of ranks")
+        files = self.folder / facts["name"]
+        self._read_state(files / f"{network.rank}.before")
+        advance(1)
+        self._read_state(files / f"{network.rank}.state")
+        with np.load(files / f"{network.rank}.npz", allow_pickle=False) as saved:
+            streams = list(_streams(network))
+            for stream, position in zip(streams, saved["streams"].tolist(), strict=True):
+                stream.set_seq(position)
+            self.recorder.drop()
+            self.recorder.seen = int(saved["seen"])
+            self.recorder.not_finite = set(saved["not_finite"].tolist())
+            self.spikes.drop()
+            self.spikes.open(int(saved["spikes"]))
+        return step
+
+    def _write_state(self, path: Path) -> None:
+        """SaveState into a file; through memory where that can be, so that a full disk is an OSError and no abort."""
+        h = self.network.h
+        state = h.SaveState()
+        state.save()
+        if not hasattr(os, "memfd_create"):
+            state.fwrite(h.File(str(path)))
+            return
+        memory = os.memfd_create("nmlbridge")
+        try:
+            state.fwrite(h.File(f"/proc/self/fd/{memory}"))
+            with os.fdopen(os.dup(memory), "rb") as source, path.open("wb") as target:
+                source.seek(0)
+                shutil.copyfileobj(source, target, 1 << 20)
+        finally:
+            os.close(memory)
+
+    def _read_state(self, path: Path) -> None:
+        if not path.is_file():
+            raise SimulatorError(f"the checkpoint lacks the file {path}")
+        state = self.network.h.SaveState()
+        state.fread(self.network.h.File(str(path)))
+        state.restore()
+
+
+def _streams(network: Network) -> Iterator[Any]:
+    """The RANDOM variables of this rank, always in the same order."""
+    spec = network.program.spec
+    for population in spec.get("populations", ()):
+        first = population["first_gid"]
+        for gid in local(first, population["size"], network.rank, network.ranks):
+            if population.get("random") is not None:
+                yield _stream(network.groups[population["id"]].members[gid - first], population)
+            for each in population.get("point_parameters", ()):
+                if each.get("random") is not None:
+                    yield _stream(network.cells[gid].points[each["point"]], each)
+    for kind, groups in (("points", network.groups), ("generators", network.generators)):
+        for spec_of in spec.get(kind, ()):
+            if spec_of.get("random") is not None:
+                for member in groups[spec_of["id"]].members.values():
+                    yield _stream(member, spec_of)
+
+
+def _stream(member: Any, spec: Any) -> Any:
+    return getattr(member, spec.get("rng") or "rng")
