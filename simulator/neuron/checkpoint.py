@@ -4,6 +4,7 @@ NEURON's SaveState keeps voltages, states, the variables of mechanisms that rece
 connections, and the queue of events (savstate.cpp of NEURON 9). Of what the mechanisms here have, it lacks
 
 - the position of each RANDOM stream: read and set by ``get_seq`` and ``set_seq``;
+- what gap junctions and continuous synapses were last told of the other side, which the next step uses;
 - whether a WATCH is above or below its threshold. That is the outcome of the last test, which looked at the state one
   step before the checkpoint. So the checkpoint holds that state too: a resumed process takes it, makes one step, which
   tests every WATCH as the first process did, throws the step away and takes the state of the checkpoint itself.
@@ -65,6 +66,7 @@ class Checkpoints:
         np.savez(
             self.new / f"{network.rank}.npz",
             streams=np.array([stream.get_seq() for stream in _streams(network)], float),
+            peers=np.array([getattr(member, name) for member, name in _peers(network)], float),
             spikes=self.spikes.count,
             seen=self.recorder.seen,
             not_finite=np.array(sorted(self.recorder.not_finite), np.int64),
@@ -105,6 +107,8 @@ class Checkpoints:
             streams = list(_streams(network))
             for stream, position in zip(streams, saved["streams"].tolist(), strict=True):
                 stream.set_seq(position)
+            for (member, variable), value in zip(_peers(network), saved["peers"].tolist(), strict=True):
+                setattr(member, variable, value)
             self.recorder.drop()
             self.recorder.seen = int(saved["seen"])
             self.recorder.not_finite = set(saved["not_finite"].tolist())
@@ -153,6 +157,13 @@ def _streams(network: Network) -> Iterator[Any]:
             if spec_of.get("random") is not None:
                 for member in groups[spec_of["id"]].members.values():
                     yield _stream(member, spec_of)
+
+
+def _peers(network: Network) -> Iterator[tuple[Any, str]]:
+    """The members of this rank and their variables that are copied from elsewhere at each step."""
+    for spec in network.program.spec.get("transfers", ()):
+        for member in network.groups[spec["points"]].members.values():
+            yield member, spec["variable"]
 
 
 def _stream(member: Any, spec: Any) -> Any:
