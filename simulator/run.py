@@ -15,8 +15,10 @@ from ..errors import UnsupportedError, UsageError
 from ..graph import Network
 from ..registry import format_to_read, resolve_name
 from ..report import Report
-from ..results import Outputs, Results, Simulation, SpikeTrains, Traces, output_paths, requested, write_lems
-from .backend import Progress
+from ..results import Outputs, Results, Simulation, SpikeTrains, Traces, output_paths, requested
+from .backend import Block, Progress
+from .program import Shape
+from .saving import Saving, open_files
 
 if TYPE_CHECKING:
     from ..lems import Component, Model
@@ -44,6 +46,9 @@ def simulate(
     report: Report | None = None,
     progress: Progress | None = None,
     allow: Collection[str] = (),
+    record_format: str = "lems",
+    checkpoint: float | None = None,
+    resume: bool = False,
 ) -> Results:
     """Run the Simulation of a LEMS document, or of a model in another format, and return its Results (all SI).
 
@@ -55,12 +60,21 @@ def simulate(
     a folder for what each pass of the compiler made. ``allow`` lets in code that comes with a model: "mods" (mod files
     beside it), "python" (a module that builds it).
 
+    Files grow while the run goes on, under their names with ".part" behind. ``record_format`` is "lems" (what the
+    document asks for), "sonata" (spikes.h5 and a report for each variable) or "both". With ``checkpoint`` (ms) the
+    state is kept in the output folder every so often; a run that has ended early goes on there with ``resume`` and
+    otherwise the same arguments, and gives the same results as if it had not been interrupted.
+
     Raises ModelError if the model is wrong, UnsupportedError if NEURON cannot carry it, SimulatorError if the run
     fails.
     """
     from ..neuroml import Document, read_any
 
     report = report if report is not None else Report()
+    path = model.path if isinstance(model, Document) else model
+    saving = Saving(
+        None if output is None else Path(output), record_format, checkpoint, resume, Path(path).name.partition(".")[0]
+    )
     other = None if isinstance(model, Document) else format_to_read(model)
     if other is not None and other.simulation is not None and not isinstance(model, Document):
         if backend == "reference" or dump_passes is not None:
@@ -70,7 +84,8 @@ def simulate(
         changes = {"dt": dt, "duration": duration, "seed": seed, "method": method}
         return simulate_network(
             network, replace(settings_of, **{k: v for k, v in changes.items() if v is not None}), output=output,
-            ranks=ranks, report=report, progress=progress, model=model,
+            ranks=ranks, report=report, progress=progress, model=model, record_format=record_format,
+            checkpoint=checkpoint, resume=resume,
         )  # fmt: skip
     if backend not in (None, "neuron", "reference"):
         raise UsageError(f"there is no backend '{backend}'; there are neuron, reference")
@@ -100,6 +115,7 @@ def simulate(
         from .reference.run import integrate
 
         _serial(ranks, dump_passes)
+        saving.refuse("the reference backend")
         with _phase(phases, "simulate", progress):
             traces, spikes, gids = integrate(
                 target, components, library, outputs, report, dt=step * 1e-3, duration=length * 1e-3, seed=number,
@@ -108,7 +124,7 @@ def simulate(
         provenance = _provenance(document.path, backend, step, length, number, 1)
         results = Results(outputs=outputs, traces=traces, spikes=spikes, provenance=provenance, phases=phases,
                           report=report)  # fmt: skip
-        return _saved(results, output, gids, phases, progress)
+        return _saved(results, saving, gids, phases, progress)
     if not isinstance(target, Network):
         raise UnsupportedError(
             f"the simulation's target '{target.id}' is a {target.type.name}; the NEURON backend runs networks only"
@@ -126,11 +142,11 @@ def simulate(
         )
         dump = _dumper(Path(dump_passes)) if dump_passes is not None else None
         lowered = lower(target, components, library, settings, outputs, report, dump)
-    results, lowered = _run(
+    return _run(
         lowered, ranks, progress, phases, outputs, report,
-        _provenance(document.path, backend, step, length, number, ranks),
+        _provenance(document.path, backend, step, length, number, ranks), saving,
+        COMPAT_DIGITS if settings.compat else None,
     )  # fmt: skip
-    return _saved(results, output, lowered.gids, phases, progress, COMPAT_DIGITS if settings.compat else None)
 
 
 def simulate_network(
@@ -142,11 +158,15 @@ def simulate_network(
     report: Report | None = None,
     progress: Progress | None = None,
     model: str | Path | None = None,
+    record_format: str = "lems",
+    checkpoint: float | None = None,
+    resume: bool = False,
 ) -> Results:
     """Run a Network as a Simulation says, in NEURON, and return its Results (all SI).
 
     ``output`` is the folder that the files of ``simulation.outputs`` are written below; None writes nothing. ``model``
-    is where the network came from, for the provenance. Raises ModelError if the network is wrong, UnsupportedError if
+    is where the network came from, for the provenance. ``record_format``, ``checkpoint`` and ``resume`` are as in
+    ``simulate``. Raises ModelError if the network is wrong, UnsupportedError if
     NEURON cannot carry it, SimulatorError if the run fails.
     """
     report = report if report is not None else Report()
@@ -155,6 +175,8 @@ def simulate_network(
     phases: dict[str, dict[str, float]] = {}
     if output is not None:
         output_paths(simulation.outputs, output)
+    name = Path(model).name.partition(".")[0] if model else network.id or "run"
+    saving = Saving(None if output is None else Path(output), record_format, checkpoint, resume, name)
     with _phase(phases, "lower", progress):
         from ..lems import load_core, resolve
         from .neuron.lower import Settings, lower
@@ -175,36 +197,50 @@ def simulate_network(
         lowered = lower(network, components, library, settings, simulation.outputs, report)
     provenance = _provenance(model or network.file or network.id or "", "neuron", simulation.dt, simulation.duration,
                              simulation.seed, ranks)  # fmt: skip
-    results, lowered = _run(lowered, ranks, progress, phases, simulation.outputs, report, provenance)
-    return _saved(results, output, lowered.gids, phases, progress, COMPAT_DIGITS if settings.compat else None)
+    digits = COMPAT_DIGITS if settings.compat else None
+    return _run(lowered, ranks, progress, phases, simulation.outputs, report, provenance, saving, digits)
 
 
 def _run(
     lowered: Lowered, ranks: int, progress: Progress | None, phases: dict[str, dict[str, float]], outputs: Outputs,
-    report: Report, provenance: dict[str, Any],
-) -> tuple[Results, Lowered]:  # fmt: skip
-    """Run a lowered network in NEURON, and give its numbers their names."""
+    report: Report, provenance: dict[str, Any], saving: Saving, digits: int | None,
+) -> Results:  # fmt: skip
+    """Run a lowered network in NEURON, write its files as it goes on, and give its numbers their names."""
     from .neuron.launch import run_program
 
-    raw = run_program(lowered.program, ranks=ranks, progress=progress)
+    program, recordings = lowered.program, lowered.recordings
+    quantities, units = tuple(r.quantity for r in recordings), tuple(r.unit for r in recordings)
+    checkpointing = saving.checkpointing(program)
+    shape = Shape.of(program)
+    clock = (shape.samples, shape.dt * shape.every * 1e-3)
+    files = open_files(saving, outputs, quantities, units, lowered.gids, lowered.populations, clock, report, digits)
+    files.after = {row: r.after for row, r in enumerate(recordings) if r.after is not None}
+    follow = files.follow if files.streams else None
+    try:
+        raw = run_program(program, ranks=ranks, progress=progress, follow=follow, checkpointing=checkpointing)
+        written = files.finish()
+    except BaseException as fault:
+        files.abandon(fault, checkpointing is not None and saving.resumable())
+        raise
+    saving.tidy()
     names = {"compile": "compile", "build": "instantiate", "simulate": "simulate", "save": "collect"}
     phases |= {names.get(name, name): dict(values) for name, values in raw.phases.items()}
+    if files.streams:
+        phases["save"] = {"seconds": files.seconds, "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
     for note in raw.notes:
         report.add("run", "info", note)
-    columns = raw.columns.copy()
-    for row, recording in enumerate(lowered.recordings):
-        if recording.after is not None:
-            columns[row] = recording.after(columns[row])
-    results = Results(
+    columns = raw.columns
+    for row, change in files.after.items():
+        columns[row] = change(columns[row])
+    return Results(
         outputs=outputs,
-        traces=Traces(raw.time, columns, tuple(r.quantity for r in lowered.recordings),
-                      tuple(r.unit for r in lowered.recordings)),
+        traces=Traces(raw.time, columns, quantities, units),
         spikes=SpikeTrains(raw.spike_gids, raw.spike_times, lowered.populations),
-        provenance=provenance | {"program": lowered.program.hash},
+        provenance=provenance | {"program": program.hash},
         phases=phases,
+        files=written,
         report=report,
-    )  # fmt: skip
-    return results, lowered
+    )
 
 
 def simulate_reference(model: str | Path | Document, **options: Any) -> Results:
@@ -213,15 +249,23 @@ def simulate_reference(model: str | Path | Document, **options: Any) -> Results:
 
 
 def _saved(
-    results: Results, output: str | Path | None, gids: dict[str, int], phases: dict[str, dict[str, float]],
-    progress: Progress | None, digits: int | None = None,
+    results: Results, saving: Saving, gids: dict[str, int], phases: dict[str, dict[str, float]],
+    progress: Progress | None,
 ) -> Results:  # fmt: skip
     """The results with their files written, if they are to be."""
-    if output is None:
+    if saving.output is None:
         return results
+    traces, spikes = results.traces, results.spikes
+    step = float(traces.time[1] - traces.time[0]) if len(traces.time) > 1 else 0.0
     with _phase(phases, "save", progress):
-        files = write_lems(results, output, results.outputs, gids, digits=digits)
-    return replace(results, files=tuple(files))
+        files = open_files(saving, results.outputs, traces.quantities, traces.units, gids, dict(spikes.populations),
+                           (len(traces.time), step), results.report, None)  # fmt: skip
+        try:
+            files.follow(Block(0, traces.time, traces.values, spikes.gid, spikes.time))
+            return replace(results, files=files.finish())
+        except BaseException:
+            files.discard()
+            raise
 
 
 def _target(document: Document, components: Model, simulation: Component) -> Network | Component:

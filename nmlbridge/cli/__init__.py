@@ -45,8 +45,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _dispatch(words)
     except NmlBridgeError as error:
         return _fail(error, words)
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
+    except KeyboardInterrupt as interruption:
+        print("; ".join(["interrupted", *getattr(interruption, "__notes__", ())]), file=sys.stderr)
         return 130
     except BrokenPipeError:
         # whoever read our output has gone; keep the interpreter from complaining when it closes stdout
@@ -79,9 +79,9 @@ def _fail(error: NmlBridgeError, words: list[str]) -> int:
         import json
 
         facts = {name: getattr(error, name) for name in ("file", "line", "component") if getattr(error, name, None)}
-        message = getattr(error, "message", str(error))
+        message = "; ".join([getattr(error, "message", str(error)), *getattr(error, "__notes__", ())])
         answer = {"type": type(error).__name__, "message": message, **facts, "exit_code": error.exit_code}
         print(json.dumps({"error": answer}))
     else:
-        print(f"nmlbridge: error: {error}", file=sys.stderr)
+        print("; ".join([f"nmlbridge: error: {error}", *getattr(error, "__notes__", ())]), file=sys.stderr)
     return error.exit_code

@@ -2,12 +2,14 @@
 
 OutputFile: tab-separated columns, time in s first, all values SI, one row a step, the first at t = 0.
 EventOutputFile: one line an event, ``ID_TIME`` or ``TIME_ID``, time in s.
+
+The files can be written block by block while a run goes on (``stream`` says what they are called meanwhile).
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
@@ -16,7 +18,8 @@ import numpy as np
 
 from .outputs import EventOutputFile, OutputFile, Outputs
 from .results import Results
-from .table import rows
+from .stream import part
+from .table import Table
 
 
 def output_paths(outputs: Outputs, folder: str | Path) -> dict[str, Path]:
@@ -76,31 +79,112 @@ def write_lems(
     progress: Callable[[str, float, float], None] | None = None,
     digits: int | None = None,
 ) -> tuple[Path, ...]:
-    """Write every OutputFile and EventOutputFile below ``folder`` and return their paths.
+    """Write every OutputFile and EventOutputFile below ``folder`` and return their paths; all or nothing.
 
     ``gids`` maps the path of each event selection to the gid of its source. Raises ModelError for a path that leaves
     the folder, KeyError for a quantity that was not recorded. ``progress`` is called as ("save", done, total).
     ``digits`` rounds the values of OutputFiles to so many significant digits (default: all that the format has).
     """
-    paths = output_paths(outputs, folder)
-    for done, file in enumerate(outputs.files, 1):
-        _write_table(results, file, paths[file.name], digits)
-        if progress:
-            progress("save", done, len(outputs.files))
-    for events in outputs.event_files:
-        _write_events(results, events, paths[events.name], gids or {})
-    return tuple(paths.values())
+    traces, spikes = results.traces, results.spikes
+    stream = LemsStream(outputs, folder, traces.quantities, gids or {}, digits)
+    try:
+        stream.write(traces.time, traces.values, spikes.gid, spikes.time)
+        paths = stream.finish()
+    except BaseException:
+        stream.discard()
+        raise
+    if progress:
+        progress("save", 1, 1)
+    return paths
 
 
-def _write_table(results: Results, file: OutputFile, path: Path, digits: int | None) -> None:
-    traces = results.traces
-    chosen = [traces.row(quantity) for _, quantity in file.columns]
-    values, time = traces.values, traces.time
-    if digits is not None:
-        values, time, chosen = _rounded(values[chosen], digits), _rounded(time, digits), list(range(len(chosen)))
-    with atomic(path) as stream:
-        for piece in rows(time, values, chosen):
-            stream.write(piece)
+class LemsStream:
+    """The OutputFiles and EventOutputFiles of a Simulation, as ``write_lems`` writes them.
+
+    ``quantities`` are the rows of the columns to come, ``gids`` the source of each event selection; ``digits`` rounds
+    values to so many significant digits. Raises as ``output_paths`` does, KeyError for a quantity that is not recorded.
+    """
+
+    def __init__(
+        self,
+        outputs: Outputs,
+        folder: str | Path,
+        quantities: Sequence[str],
+        gids: Mapping[str, int],
+        digits: int | None = None,
+    ) -> None:
+        self.paths, self.digits = output_paths(outputs, folder), digits
+        rows = {quantity: row for row, quantity in enumerate(quantities)}
+        chosen = [[_row(rows, file, path) for _, path in file.columns] for file in outputs.files]
+        sources = [[(id, gids[path]) for id, path, _ in file.selections] for file in outputs.event_files]
+        self.samples = 0
+        self.tables = [(_Text(self.paths[f.name]), row) for f, row in zip(outputs.files, chosen, strict=True)]
+        self.events = [(_Text(self.paths[f.name]), f, s) for f, s in zip(outputs.event_files, sources, strict=True)]
+
+    def write(self, time: np.ndarray, columns: np.ndarray, gids: np.ndarray, times: np.ndarray) -> None:
+        """Append the block to each file; a file whose disk is full keeps the whole blocks it has."""
+        if len(time) and self.tables:
+            table = Table(time if self.digits is None else _rounded(time, self.digits))
+            for text, chosen in self.tables:
+                if self.digits is None:
+                    text.append(table.rows(columns, chosen))
+                else:
+                    text.append(table.rows(_rounded(columns[chosen], self.digits)))
+        if len(times):
+            for text, file, sources in self.events:
+                text.append([_event_lines(file, sources, gids, times)])
+        self.samples += len(time)
+
+    def finish(self) -> tuple[Path, ...]:
+        """Give the files their names."""
+        for text in self._texts():
+            os.replace(text.part, text.path)
+        return tuple(self.paths.values())
+
+    def abandon(self) -> tuple[Path, ...]:
+        """Leave the files as parts if there are samples in them, or take them away."""
+        if self.samples:
+            return tuple(text.part for text in self._texts())
+        self.discard()
+        return ()
+
+    def discard(self) -> None:
+        """Take away what was written."""
+        for text in self._texts():
+            text.part.unlink(missing_ok=True)
+
+    def _texts(self) -> list[_Text]:
+        return [text for text, *_ in self.tables] + [text for text, *_ in self.events]
+
+
+class _Text:
+    """A text file that grows by whole blocks. It is opened for each, since there may be thousands."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.part, self.size = path, part(path), 0
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.part.open("wb").close()
+
+    def append(self, pieces: Iterable[bytes]) -> None:
+        """Write all ``pieces`` (bytes), or nothing of them."""
+        with self.part.open("r+b", buffering=0) as stream:
+            stream.seek(self.size)
+            try:
+                for piece in pieces:
+                    data = memoryview(piece)
+                    while data:
+                        data = data[stream.write(data) :]
+            except BaseException:
+                with suppress(OSError):
+                    stream.truncate(self.size)
+                raise
+            self.size = stream.tell()
+
+
+def _row(rows: Mapping[str, int], file: OutputFile, quantity: str) -> int:
+    if quantity not in rows:
+        raise KeyError(f"'{quantity}' of the output file '{file.name}' was not recorded")
+    return rows[quantity]
 
 
 def _rounded(values: np.ndarray, digits: int) -> np.ndarray:
@@ -110,22 +194,17 @@ def _rounded(values: np.ndarray, digits: int) -> np.ndarray:
     return np.asarray(np.where(np.isfinite(values), np.round(values * unit) / unit, values))
 
 
-def _write_events(results: Results, file: EventOutputFile, path: Path, gids: Mapping[str, int]) -> None:
-    id_first = file.format == "ID_TIME"
-    with atomic(path) as stream:
-        for time, id in _events(results, file.selections, gids):
-            line = f"{id}\t{time:.10g}\n" if id_first else f"{time:.10g}\t{id}\n"
-            stream.write(line.encode())
-
-
-def _events(
-    results: Results, selections: Iterable[tuple[str, str, str]], gids: Mapping[str, int]
-) -> list[tuple[float, str]]:
-    """(time, id) of the events of all selections, by time; a source that is selected twice is there under both ids."""
-    order = np.argsort(results.spikes.gid, kind="stable")
-    sorted_gid, sorted_time = results.spikes.gid[order], results.spikes.time[order]
+def _event_lines(
+    file: EventOutputFile, sources: Sequence[tuple[str, int]], gids: np.ndarray, times: np.ndarray
+) -> bytes:
+    """The events of all selections, by time; a source that is selected twice is there under both ids."""
+    order = np.argsort(gids, kind="stable")
+    by_gid, by_time = gids[order], times[order]
     found: list[tuple[float, str]] = []
-    for id, path, _ in selections:
-        first, last = np.searchsorted(sorted_gid, [gids[path], gids[path] + 1])
-        found.extend((time, id) for time in sorted_time[first:last].tolist())
-    return sorted(found, key=lambda event: event[0])
+    for id, gid in sources:
+        first, last = np.searchsorted(by_gid, [gid, gid + 1])
+        found.extend((time, id) for time in by_time[first:last].tolist())
+    found.sort(key=lambda event: event[0])
+    if file.format == "ID_TIME":
+        return "".join(f"{id}\t{time:.10g}\n" for time, id in found).encode()
+    return "".join(f"{time:.10g}\t{id}\n" for time, id in found).encode()

@@ -12,6 +12,8 @@ import numpy as np
 from ..report import Report
 from .outputs import Outputs
 
+_PIECE = 1 << 18  # values that are looked at at once
+
 
 def _frozen(array: Any, dtype: type, dimensions: int) -> np.ndarray:
     """A read-only array of this type and number of dimensions."""
@@ -21,6 +23,21 @@ def _frozen(array: Any, dtype: type, dimensions: int) -> np.ndarray:
     result = result.view()
     result.flags.writeable = False
     return result
+
+
+def _ordered(values: np.ndarray, then: np.ndarray | None = None, strictly: bool = False) -> bool:
+    """Whether values grow, equal ones by ``then``; looked at in pieces, as they may be on disk and many."""
+    for start in range(0, len(values) - 1, _PIECE):
+        steps = np.diff(values[start : start + _PIECE + 1])
+        if strictly:
+            good = steps > 0
+        elif then is None:
+            good = steps >= 0
+        else:
+            good = (steps > 0) | ((steps == 0) & (np.diff(then[start : start + _PIECE + 1]) >= 0))
+        if not good.all():
+            return False
+    return True
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +64,7 @@ class Traces:
             )
         if len(set(self.quantities)) != len(self.quantities):
             raise ValueError("a quantity is there twice")
-        if len(self.time) > 1 and not (np.diff(self.time) > 0).all():
+        if not _ordered(self.time, strictly=True):
             raise ValueError("the times do not increase")
 
     @classmethod
@@ -103,9 +120,11 @@ class SpikeTrains:
         gid, time = np.asarray(self.gid, np.int64), np.asarray(self.time, float)
         if gid.shape != time.shape:
             raise ValueError(f"{gid.shape} gids do not fit {time.shape} times")
-        order = np.lexsort((gid, time))
-        object.__setattr__(self, "gid", _frozen(gid[order], np.int64, 1))
-        object.__setattr__(self, "time", _frozen(time[order], float, 1))
+        if not _ordered(time, gid):
+            order = np.lexsort((gid, time))
+            gid, time = gid[order], time[order]
+        object.__setattr__(self, "gid", _frozen(gid, np.int64, 1))
+        object.__setattr__(self, "time", _frozen(time, float, 1))
         object.__setattr__(self, "populations", dict(self.populations))
 
     @classmethod

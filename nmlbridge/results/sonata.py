@@ -118,7 +118,13 @@ class ReportFile:
     """
 
     def __init__(
-        self, path: Path, elements: Sequence[Element], frames: int, times: tuple[float, float], unit: str
+        self,
+        path: Path,
+        elements: Sequence[Element],
+        frames: int,
+        times: tuple[float, float],
+        unit: str,
+        variable: str,
     ) -> None:
         import h5py
 
@@ -133,16 +139,17 @@ class ReportFile:
             _stamp(file)
             for population, order in self.orders.items():
                 group = file.create_group(f"report/{population}")
-                self._allocate(group, frames, len(order), unit)
+                data = self._allocate(group, frames, len(order))
+                data.attrs["units"], data.attrs["variable"] = unit, variable
                 _mapping(group.create_group("mapping"), [elements[row] for row in order], frames, times)
 
-    def _allocate(self, group: h5py.Group, frames: int, columns: int, unit: str) -> None:
+    def _allocate(self, group: h5py.Group, frames: int, columns: int) -> h5py.Dataset:
         """The data, contiguous on disk and all NaN: afterwards no block needs more room."""
-        data = group.create_dataset("data", (frames, columns), "f8")
-        data.attrs["units"] = unit
+        data = group.create_dataset("data", (frames, columns), "f4")  # libsonata reads no other
         step = max(1, _FILL // max(columns, 1))
         for start in range(0, frames, step):
             data[start : start + step] = np.nan
+        return data
 
     def write(self, first: int, values: np.ndarray) -> None:
         """Put ``values`` (elements, n) into the frames from ``first`` on."""
@@ -162,6 +169,7 @@ def _mapping(group: h5py.Group, elements: Sequence[Element], frames: int, times:
     nodes = np.array([element.node for element in elements], np.uint64)
     distinct, first = np.unique(nodes, return_index=True)
     group["node_ids"] = distinct
+    group["node_ids"].attrs["sorted"] = np.uint8(1)
     group["index_pointers"] = np.append(first, len(nodes)).astype(np.uint64)
     group["element_ids"] = np.array([element.element for element in elements], np.uint32)
     group["element_pos"] = np.array([element.position for element in elements], np.float32)

@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
-from .lems import output_paths
-from .outputs import EventOutputFile, OutputFile, Outputs
+from ..report import Report
+from .paths import place_of
 from .sonata import Element, ReportFile, SpikeFile
-from .table import Table
+from .symbols import NEURON
 
 
 class Stream(Protocol):
@@ -32,97 +31,56 @@ class Stream(Protocol):
     def abandon(self) -> tuple[Path, ...]:
         """The run has ended early: what there is stays; its paths, if anything was recorded."""
 
+    def discard(self) -> None:
+        """Take away what was written."""
+
 
 def part(path: Path) -> Path:
     """The name of a file that is not complete."""
     return path.with_name(path.name + ".part")
 
 
-class LemsStream:
-    """The OutputFiles and EventOutputFiles of a Simulation, as ``write_lems`` writes them.
-
-    ``quantities`` are the rows of the columns to come, ``gids`` the source of each event selection; ``digits`` rounds
-    values to so many significant digits. Raises as ``output_paths`` does, KeyError for a quantity that is not recorded.
-    """
-
-    def __init__(
-        self,
-        outputs: Outputs,
-        folder: str | Path,
-        quantities: Sequence[str],
-        gids: Mapping[str, int],
-        digits: int | None = None,
-    ) -> None:
-        self.paths, self.digits = output_paths(outputs, folder), digits
-        rows = {quantity: row for row, quantity in enumerate(quantities)}
-        self.tables: list[tuple[_Text, list[int]]] = []
-        self.events: list[tuple[_Text, EventOutputFile, list[tuple[str, int]]]] = []
-        self.samples = 0
-        for file in outputs.files:
-            self.tables.append((_Text(self.paths[file.name]), [_row(rows, file, path) for _, path in file.columns]))
-        for events in outputs.event_files:
-            chosen = [(id, gids[path]) for id, path, _ in events.selections]
-            self.events.append((_Text(self.paths[events.name]), events, chosen))
-
-    def write(self, time: np.ndarray, columns: np.ndarray, gids: np.ndarray, times: np.ndarray) -> None:
-        """Append the block to each file; a file whose disk is full keeps the whole blocks it has."""
-        if len(time) and self.tables:
-            table = Table(time if self.digits is None else rounded(time, self.digits))
-            for text, chosen in self.tables:
-                if self.digits is None:
-                    text.append(table.rows(columns, chosen))
-                else:
-                    text.append(table.rows(rounded(columns[chosen], self.digits)))
-        if len(times):
-            for text, file, sources in self.events:
-                text.append([_event_lines(file, sources, gids, times)])
-        self.samples += len(time)
-
-    def finish(self) -> tuple[Path, ...]:
-        """Give the files their names."""
-        for text in self._texts():
-            os.replace(text.part, text.path)
-        return tuple(self.paths.values())
-
-    def abandon(self) -> tuple[Path, ...]:
-        """Leave the files as parts if there are samples in them, or take them away."""
-        if self.samples:
-            return tuple(text.part for text in self._texts())
-        for text in self._texts():
-            text.part.unlink(missing_ok=True)
-        return ()
-
-    def _texts(self) -> list[_Text]:
-        return [text for text, *_ in self.tables] + [text for text, *_ in self.events]
-
-
 class SonataStream:
-    """spikes.h5 and one report a variable in a folder: see ``sonata``.
+    """spikes.h5 and one report a variable, VARIABLE.h5, in a folder: see ``sonata``.
 
-    ``reports`` are (name of the file without .h5, unit, factor to that unit from SI, rows of the columns, what these
-    rows are). ``frames`` samples will come, every ``step`` s from 0 on.
+    ``quantities`` and ``units`` are those of the columns to come; a quantity that is no variable of a cell is left out
+    with a note. ``frames`` samples will come, every ``step`` s from 0 on. OSError if the disk has no room for them.
     """
 
     def __init__(
         self,
         folder: str | Path,
         populations: Mapping[str, tuple[int, int]],
-        reports: Sequence[tuple[str, str, float, Sequence[int], Sequence[Element]]],
+        quantities: Sequence[str],
+        units: Sequence[str],
         frames: int,
         step: float,
+        report: Report,
     ) -> None:
         root = Path(folder).resolve()
+        variables: dict[str, list[tuple[Element, int]]] = {}
+        for row, quantity in enumerate(quantities):
+            place = place_of(quantity)
+            if place is None:
+                report.add("no-cell", "loss", f"'{quantity}' is left out of the SONATA reports: it is no variable of a "
+                           "cell")  # fmt: skip
+                continue
+            element = Element(place.population, place.index, place.segment)
+            variables.setdefault(place.variable, []).append((element, row))
         self.spikes = SpikeFile(part(root / "spikes.h5"), populations)
         self.files = [self.spikes.path]
         self.reports: list[tuple[ReportFile, np.ndarray, float]] = []
         self.samples = 0
         try:
-            for name, unit, factor, rows, elements in reports:
-                self.files.append(part(root / f"{name}.h5"))
-                report = ReportFile(self.files[-1], elements, frames, (0.0, step), unit)
-                self.reports.append((report, np.array(rows, int), factor))
+            for variable, members in variables.items():
+                rows = np.array([row for _, row in members])
+                unit, factor = NEURON.get(units[rows[0]], (units[rows[0]], 1.0))
+                self.files.append(part(_free(root, variable, self.files)))
+                elements = [element for element, _ in members]
+                file = ReportFile(self.files[-1], elements, frames, (0.0, step), unit or "1", variable)
+                self.reports.append((file, rows, factor))
         except BaseException:
-            self.abandon()
+            self.discard()
             raise
 
     def write(self, time: np.ndarray, columns: np.ndarray, gids: np.ndarray, times: np.ndarray) -> None:
@@ -146,59 +104,18 @@ class SonataStream:
         self.spikes.close()
         if self.samples:
             return tuple(self.files)
-        for path in self.files:
-            path.unlink(missing_ok=True)
+        self.discard()
         return ()
 
-
-class _Text:
-    """A text file that grows by whole blocks. It is opened for each, since there may be thousands."""
-
-    def __init__(self, path: Path) -> None:
-        self.path, self.part, self.size = path, part(path), 0
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self.part.open("wb").close()
-
-    def append(self, pieces: object) -> None:
-        """Write all ``pieces`` (bytes), or nothing of them."""
-        with self.part.open("r+b", buffering=0) as stream:
-            stream.seek(self.size)
-            try:
-                for piece in pieces:  # type: ignore[attr-defined]
-                    data = memoryview(piece)
-                    while data:
-                        data = data[stream.write(data) :]
-            except BaseException:
-                with suppress(OSError):
-                    stream.truncate(self.size)
-                raise
-            self.size = stream.tell()
+    def discard(self) -> None:
+        """Take away what was written."""
+        self.spikes.close()
+        for path in self.files:
+            path.unlink(missing_ok=True)
 
 
-def _row(rows: Mapping[str, int], file: OutputFile, quantity: str) -> int:
-    if quantity not in rows:
-        raise KeyError(f"'{quantity}' of the output file '{file.name}' was not recorded")
-    return rows[quantity]
-
-
-def rounded(values: np.ndarray, digits: int) -> np.ndarray:
-    """Values with so many significant decimal digits."""
-    size = np.where((values == 0) | ~np.isfinite(values), 1.0, np.abs(values))
-    unit = 10.0 ** (digits - 1 - np.floor(np.log10(size)))
-    return np.asarray(np.where(np.isfinite(values), np.round(values * unit) / unit, values))
-
-
-def _event_lines(
-    file: EventOutputFile, sources: Sequence[tuple[str, int]], gids: np.ndarray, times: np.ndarray
-) -> bytes:
-    """The events of all selections, by time; a source that is selected twice is there under both ids."""
-    order = np.argsort(gids, kind="stable")
-    by_gid, by_time = gids[order], times[order]
-    found: list[tuple[float, str]] = []
-    for id, gid in sources:
-        first, last = np.searchsorted(by_gid, [gid, gid + 1])
-        found.extend((time, id) for time in by_time[first:last].tolist())
-    found.sort(key=lambda event: event[0])
-    if file.format == "ID_TIME":
-        return "".join(f"{id}\t{time:.10g}\n" for time, id in found).encode()
-    return "".join(f"{time:.10g}\t{id}\n" for time, id in found).encode()
+def _free(root: Path, variable: str, taken: Sequence[Path]) -> Path:
+    """A file name for a variable that no other has."""
+    safe = "".join(c if c.isalnum() or c in "_-." else "_" for c in variable).lstrip(".") or "variable"
+    names = (safe, *(f"{safe}_{number}" for number in range(2, len(taken) + 3)))
+    return next(path for path in (root / f"{name}.h5" for name in names) if part(path) not in taken)

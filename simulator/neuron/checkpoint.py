@@ -25,11 +25,10 @@ from typing import Any
 import numpy as np
 
 from ...errors import SimulatorError
+from ..saving import POINTER
 from .build import Network
 from .ranks import local
 from .record import Recorder, Spikes
-
-POINTER = "checkpoint.json"
 
 
 def latest(folder: Path) -> dict[str, Any] | None:

@@ -71,7 +71,9 @@ class Follower:
                 stored = np.load(self.out / "columns.npy", mmap_mode="r", allow_pickle=False)
                 columns[:] = stored[:, self.first : self.first + count]
             clock = self._clock(self.first, self.first + count)
-            self.follow(Block(self.first, clock, columns, spikes["gid"].copy(), spikes["time"].copy()))
+            follow, self.follow = self.follow, None  # who fails at a block is not told of another
+            follow(Block(self.first, clock, columns, spikes["gid"].copy(), spikes["time"].copy()))
+            self.follow = follow
 
     def _spikes(self, before: float) -> NDArray[np.void]:
         """New spikes of all ranks before a time, in order; later ones wait."""
@@ -112,8 +114,8 @@ class Follower:
 
 
 def on_disk(path: Path) -> NDArray[Any]:
-    """An array that is read from its file when it is used; an empty one has nothing to map."""
-    array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+    """An array that is read from its file when it is used, and can be changed in memory alone."""
+    array: NDArray[Any] = np.load(path, mmap_mode="c", allow_pickle=False)
     return array if array.size else np.array(array)
 
 

@@ -48,7 +48,7 @@ def run_program(
     The arrays of the results are read from their files when they are used; the files have no names any more, and go
     with the arrays. ``progress(phase, done, total)`` is called as the run goes on, ``follow`` with block after block of
     what it records. ``keep`` names a folder (made if needed) in which the Program and the raw output stay.
-    With ``checkpointing`` the folder stays until the run has ended well, so that another call can resume it.
+    With ``checkpointing`` its folder stays, so that another call can resume the run.
 
     Raises UsageError if MPI is asked for and missing, or if there is nothing to resume; SimulatorError if compiling or
     running fails. Then, and if the user interrupts, no process is left, ``follow`` has had every block that all ranks
@@ -101,7 +101,7 @@ def run_program(
 
 @contextmanager
 def _folder(keep: str | Path | None, checkpointing: Checkpointing | None) -> Iterator[Path]:
-    """Where a run has its files: one that goes at the end, that stays, or that stays until the run has ended well."""
+    """Where a run has its files: a folder that goes at the end, or one that was chosen and stays."""
     if checkpointing is not None:
         folder = checkpointing.folder.absolute()
         if checkpointing.resume and not folder.is_dir():
@@ -113,7 +113,6 @@ def _folder(keep: str | Path | None, checkpointing: Checkpointing | None) -> Ite
             except OSError:
                 raise UsageError(f"another run is at work in {folder}; wait for it, or end it") from None
             yield folder
-            shutil.rmtree(folder, ignore_errors=True)
     elif keep is not None:
         folder = Path(keep).absolute()
         folder.mkdir(parents=True, exist_ok=True)
