@@ -226,7 +226,8 @@ def _run(
     names = {"compile": "compile", "build": "instantiate", "simulate": "simulate", "save": "collect"}
     phases |= {names.get(name, name): dict(values) for name, values in raw.phases.items()}
     if files.streams:
-        phases["save"] = {"seconds": files.seconds, "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        phases["save"] = {"seconds": files.seconds, "peak_mb": peak}
     for note in raw.notes:
         report.add("run", "info", note)
     columns = raw.columns

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 _EPILOG = """\
 The files that the document's OutputFile and EventOutputFile elements name are written below DIR. A path there that is
 absolute or leads out of DIR is an error before anything runs. While the simulation goes on they grow under their names
-with .part behind, and are readable at any moment; so they stay if it ends early. Times are in ms, or carry a unit: 0.025, 0.025ms, 25us.
+with .part behind, readable at any moment; if it ends early, that is what stays. Times are in ms, or carry a unit:
+0.025, 0.025ms, 25us.
 """
 
 
@@ -33,9 +34,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--backend", choices=("neuron", "reference"), help="what integrates (default: neuron)")
     parser.add_argument("-n", "--ranks", type=whole(1, 65536), default=1, metavar="N", help="MPI processes (default 1)")
     parser.add_argument("--record-format", choices=("lems", "sonata", "both"), default="lems",
-                        help="lems: the document's own output files; sonata: spikes.h5 and a report for each variable")  # fmt: skip
+                        help="lems: the document's own files (default); sonata: spikes.h5, one report a variable")
     parser.add_argument("--checkpoint", type=milliseconds, metavar="EVERY", help="keep the state after each EVERY ms")
-    parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint of a run that ended early")
+    parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint of a run that ended")
     parser.add_argument("--plot", action="store_true", help="draw each Display and a raster of spikes as PNG into DIR")
     parser.add_argument("--report", type=Path, metavar="FILE", help="write seconds and memory of each phase as JSON")
     parser.add_argument("--dump-passes", type=Path, metavar="DIR", help="write what each pass of the compiler made")

@@ -58,6 +58,9 @@ def test_options_reach_the_simulation(calls: list[dict[str, Any]], tmp_path: Pat
         "duration": 1000.0,
         "seed": 7,
         "ranks": 2,
+        "record_format": "lems",
+        "checkpoint": None,
+        "resume": False,
         "method": None,
         "dump_passes": None,
     }
