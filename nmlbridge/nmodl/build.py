@@ -72,7 +72,7 @@ def build(eq: Equations, role: Role, name: str, comment: tuple[str, ...], stagge
     discrete = [n for n in eq.states if n not in eq.derivatives and n not in kinetic]
     moving = [n for n in eq.states if n in eq.derivatives]
     pool_state = f"{role.ion}i" if role.kind == "pool" else None
-    derivative_body = derivative_block(eq)
+    derivative_body = derivative_block(eq, stagger is not None)
     schemes = kinetic_blocks(eq)
     late = stepwise_statements(eq, handling)
     procedure: list[Stmt] = []

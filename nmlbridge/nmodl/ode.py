@@ -4,21 +4,29 @@ Every state becomes ``q' = b + a*q`` with a and b free of q, in variables comput
 not linear in q, it is linearised at the state's own value, q' = f(q0) + J*(q - q0): the exponential Rosenbrock-Euler
 step (Hochbruck and Ostermann 2010, Exponential integrators, Acta Numerica 19), second order for a single state, and
 exactly f(q0) when a variable-step method asks for the derivative. A state that drives another one enters it by the mean
-of its old and new value, which keeps second order.
+of its old and new value, which keeps second order. Where both decay by themselves, at rates a and c, the exact mean is
+smaller than that by 1 - (a*(a + c)*dt^2)/12 + O(dt^4), and the mean is divided by the inverse of this, which stays
+positive: an alpha function then carries its charge to fourth order, however short it is against the step.
 """
 
 from __future__ import annotations
 
+import numpy as np
+
+from ..lems.evaluate import evaluate
 from ..lems.expression import Bin, Call, Cmp, Expr, Name, Num, Piecewise, names, substitute
-from .algebra import ZERO, add, derivative, linear, multiply, simplify, subtract
+from .algebra import ZERO, add, derivative, divide, linear, multiply, simplify, subtract
 from .equations import Equations
 from .mod import If, Rate, Set, Stmt, lifted
 
 SMALL_SLOPE = 1e-9  # 1/ms: below it cnexp's quotient would be 0/0; the decay it adds is 1e-9 per ms
 
 
-def derivative_block(eq: Equations) -> tuple[Stmt, ...]:
-    """The body of ``DERIVATIVE states``; empty if no state has a time derivative."""
+def derivative_block(eq: Equations, fixed_step: bool = True) -> tuple[Stmt, ...]:
+    """The body of ``DERIVATIVE states``; empty if no state has a time derivative.
+
+    Without ``fixed_step`` it holds no term that depends on dt, as a variable-step method needs it.
+    """
     moving = [name for name in eq.states if name in eq.derivatives]
     if not moving:
         return ()
@@ -29,14 +37,48 @@ def derivative_block(eq: Equations) -> tuple[Stmt, ...]:
     means: dict[str, Expr] = {}
     sequence = _drivers_first(closed, moving)
     saved = {other for row, name in enumerate(sequence) for other in names(closed[name]) & set(sequence[:row])}
+    decays = {name: _decay(eq, closed[name], name) for name in sequence}
     for name in sequence:
-        rate = simplify(substitute(closed[name], means))
+        own = decays[name][0]
+        drivers = {
+            driver: divide(mean, _excess(decays[driver][0], own))
+            if fixed_step and decays[driver][1] and own is not None
+            else mean
+            for driver, mean in means.items()
+        }
+        rate = simplify(substitute(closed[name], drivers))
         if name in saved:
             body.append(Set(f"{name}_old", Name(name)))
         body += _step(name, rate)
         if name in saved:
             means[name] = multiply(Num(0.5), add(Name(f"{name}_old"), Name(name)))
     return tuple(body)
+
+
+def _decay(eq: Equations, rate: Expr, name: str) -> tuple[Expr | None, bool]:
+    """The constant rate (1/ms) at which a state decays, None if it does not; whether it does nothing else."""
+    split = linear(rate, name)
+    if split is None:
+        return None, False
+    slope = simplify(split[0])
+    negative = (
+        slope.value < 0
+        if isinstance(slope, Num)
+        else names(slope) <= set(eq.values) and bool((_values(eq, slope) < 0).all())
+    )
+    return (slope, simplify(split[1]) == ZERO) if negative else (None, False)
+
+
+def _values(eq: Equations, expr: Expr) -> np.ndarray:
+    """The value of an expression of parameters, for each member."""
+    return np.asarray(evaluate(expr, {name: eq.values[name] for name in names(expr)}))
+
+
+def _excess(driver: Expr | None, driven: Expr) -> Expr:
+    """By what the mean of the ends exceeds what a decaying driver really gives to what it drives."""
+    assert driver is not None
+    square = multiply(Name("dt"), Name("dt"))
+    return add(Num(1.0), multiply(Num(1 / 12), simplify(multiply(driver, add(driver, driven))), square))
 
 
 def derived_statements(eq: Equations, needed: set[str]) -> list[Stmt]:

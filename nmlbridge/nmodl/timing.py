@@ -105,17 +105,23 @@ def jump(eq: Equations, timing: Timing, variable: str, expr: Expr) -> list[Stmt]
     elapsed = add(Name(LATE), multiply(Num(timing.stagger), DT))
     moving = set(eq.states)
     body: list[Stmt] = [*lifted("jump_", increment)]
-    own: Expr = ZERO
-    for name, rate in eq.derivatives.items():
-        slope = derivative(simplify(eq.expand(rate, moving)), variable)
-        if slope is None or not names(slope) <= set(eq.values):
+    own = _slope(eq, variable, variable, moving) or ZERO
+    for name in eq.derivatives:
+        slope = _slope(eq, name, variable, moving) if name != variable else None
+        if slope is None or slope == ZERO:
             continue
-        if name == variable:
-            own = slope
-        elif slope != ZERO:
-            body.append(Set(name, add(Name(name), multiply(slope, Name("jump_"), elapsed))))
+        both = multiply(Num(0.5), add(own, _slope(eq, name, name, moving) or ZERO))  # exact if they decay alike
+        passed = multiply(slope, Name("jump_"), elapsed)
+        decayed = passed if both == ZERO else multiply(passed, Call("exp", multiply(both, elapsed)))
+        body.append(Set(name, add(Name(name), decayed)))
     carried = multiply(Name("jump_"), Call("exp", multiply(own, elapsed))) if own != ZERO else Name("jump_")
     return [*body, Set(variable, add(Name(variable), carried))]
+
+
+def _slope(eq: Equations, name: str, variable: str, moving: set[str]) -> Expr | None:
+    """What a change of ``variable`` adds to the derivative of ``name``, if that is constant."""
+    slope = derivative(simplify(eq.expand(eq.derivatives[name], moving)), variable)
+    return slope if slope is not None and names(slope) <= set(eq.values) else None
 
 
 def carry_voltage(eq: Equations, timing: Timing, crossing: bool) -> list[Stmt]:
