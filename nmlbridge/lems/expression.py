@@ -90,6 +90,14 @@ class Call(Expr):
 
 
 @dataclass(frozen=True, slots=True)
+class Apply(Expr):
+    """A function of any number of arguments, or what else a richer language adds; LEMS itself has none."""
+
+    function: str
+    args: tuple[Expr, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Piecewise(Expr):
     """The value of the first case whose condition holds; the condition of a default case is None.
 
@@ -129,16 +137,22 @@ def parse(text: str) -> Expr:
     Raises LemsError that names the spot if the text is not an expression, is nested deeper than MAX_DEPTH or has more
     than MAX_TOKENS tokens.
     """
-    return _Parser(text).whole()
+    return Parser(text).whole()
 
 
-class _Parser:
+class Parser:
+    """A recursive-descent parser of this grammar; a richer language overrides its tables and ``atom``."""
+
+    token = _TOKEN
+    level_of = _LEVEL_OF
+    minus_level = _MINUS_LEVEL
+
     def __init__(self, text: str) -> None:
         self.text = text
         self.tokens: list[tuple[str, str, int]] = []
         position, end = 0, len(text.rstrip())
         while position < end:
-            match = _TOKEN.match(text, position)
+            match = self.token.match(text, position)
             if match is None:
                 self.fail("found a character that no expression can hold", position)
             kind = match.lastgroup or ""
@@ -173,16 +187,20 @@ class _Parser:
     def level(self, number: int, leading: bool) -> Expr:
         """An expression of operators that bind at least as tightly as level ``number``."""
         self.deeper()
-        if leading and number <= _MINUS_LEVEL and self.peek() == "-":
+        if leading and number <= self.minus_level and self.peek() == "-":
             self.at += 1
-            left: Expr = _negate(self.level(_MINUS_LEVEL + 1, False))
+            left: Expr = _negate(self.level(self.minus_level + 1, False))
         else:
             left = self.atom()
-        while (found := _LEVEL_OF.get(op := self.peek())) is not None and found >= number:
+        while (found := self.level_of.get(op := self.peek())) is not None and found >= number:
             self.at += 1
-            left = _join(op, left, self.level(found + 1, False))
+            left = self.join(op, left, self.level(found + 1, False))
         self.depth -= 1
         return left
+
+    def join(self, op: str, left: Expr, right: Expr) -> Expr:
+        """The node of a binary operator."""
+        return _join(op, left, right)
 
     def deeper(self) -> None:
         self.depth += 1
@@ -247,6 +265,8 @@ def operands(expr: Expr) -> tuple[Expr, ...]:
         return (expr.left, expr.right)
     if isinstance(expr, (Neg, Call)):
         return (expr.arg,)
+    if isinstance(expr, Apply):
+        return expr.args
     if isinstance(expr, Piecewise):
         return tuple(e for condition, value in expr.cases for e in (condition, value) if e is not None)
     return ()
@@ -290,6 +310,8 @@ def rebuild(expr: Expr, parts: tuple[Expr, ...]) -> Expr:
         return Neg(parts[0])
     if isinstance(expr, Call):
         return Call(expr.function, parts[0])
+    if isinstance(expr, Apply):
+        return Apply(expr.function, parts)
     if isinstance(expr, Piecewise):
         rest = iter(parts)
         return Piecewise(tuple((None if c is None else next(rest), next(rest)) for c, _ in expr.cases))

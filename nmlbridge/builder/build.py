@@ -1,0 +1,130 @@
+"""Building: a specification in, a Network out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..element import Element
+from ..graph import Network, Population
+from ..report import Report
+from ..units import nearest
+from .components import Components
+from .connect import Rule
+from .context import RESERVED, Context
+from .record import simulation_element
+from .segments import CellParts
+from .select import Selections
+from .space import Cells, Space
+from .specification import Specification
+from .stimuli import Stimuli
+
+if TYPE_CHECKING:
+    from ..neuroml import Document
+
+KELVIN = 273.15
+
+
+@dataclass(frozen=True, eq=False)
+class Built:
+    """A built network, and the Simulation that its specification asks for (None without ``run``)."""
+
+    network: Network
+    simulation: Element | None
+    specification: Specification
+
+    def document(self) -> Document:
+        """A LEMS document of both, as if it had been read from a file; what ``nmlbridge.simulate`` takes."""
+        from ..neuroml import Document
+        from ..neuroml.document import SourceFile
+
+        spec = self.specification
+        if self.simulation is None:
+            raise spec.error("it has no 'run', so it says how the network is made but not how long it runs")
+        path = Path(spec.source.file or f"{spec.model.name}.yaml")
+        stub = Element("network", {"id": str(self.network.id)}, file=str(path), line=1)
+        root = Element("Lems", children=[*self.network.components, stub, self.simulation], file=str(path), line=1)
+        return Document(path, [SourceFile(path, root, "lems")], [self.network], "simulation")
+
+
+def build(
+    specification: Specification | Mapping[str, Any] | str | Path,
+    *,
+    seed: int | None = None,
+    posts: Callable[[str, int], npt.NDArray[np.bool_]] | None = None,
+    report: Report | None = None,
+    **changes: Any,
+) -> Built:
+    """Build the network of a specification: a Specification, plain values, or the path of a YAML or JSON file.
+
+    ``seed`` replaces that of the run. ``posts(population, size)`` chooses the cells whose connections are made, as truth
+    values: ranks that divide the cells among them make together exactly what one process makes. ``changes`` are other
+    values by name (``Specification.changed``). Raises NetworkError and other ModelErrors with the place.
+    """
+    if isinstance(specification, (str, Path)):
+        specification = Specification.read(specification)
+    elif not isinstance(specification, Specification):
+        specification = Specification.of(specification)
+    if changes:
+        specification = specification.changed(changes)
+    report = report if report is not None else Report()
+    context = Context.of(specification, seed)
+    model = specification.model
+    _names_differ(context)
+    components = Components(context, report)
+    for name, population in model.populations.items():
+        if population.cell not in components.cells:
+            if population.cell not in components.by_id:
+                known = list(components.cells)
+                hint = nearest(population.cell, known) or f"; there are {', '.join(known) or 'none'}"
+                raise context.error(f"there is no cell '{population.cell}'{hint}", "populations", name, "cell")
+            components.cells[population.cell] = population.cell
+    space = Space(context)
+    placed = {name: space.place(name, population) for name, population in model.populations.items()}
+    cells = Cells.of(placed)
+    select = Selections(context, space, cells)
+    of_population = {name: components.cells[population.cell] for name, population in model.populations.items()}
+    parts = CellParts(context, components.by_id, of_population)
+    mine = None
+    if posts is not None:
+        mine = np.concatenate([np.asarray(posts(name, len(where)), bool) for name, where in placed.items()])
+    projections = [
+        projection for name in model.connections
+        for projection in Rule(context, space, cells, select, name, mine).projections(parts)
+    ]  # fmt: skip
+    inputs = [
+        inputs for name in model.stimuli
+        for inputs in Stimuli(context, space, cells, select, components, parts, name).lists()
+    ]  # fmt: skip
+    source = specification.source
+    temperature = None
+    if model.run is not None and model.run.temperature is not None:
+        temperature = context.number(model.run.temperature, "degC", "run", "temperature") + KELVIN
+    network = Network(
+        model.name,
+        {name: Population(name, of_population[name], np.arange(len(where)), where, type="populationList",
+                          properties={tag: str(value) for tag, value in model.populations[name].tags.items()},
+                          file=source.file, line=source.line(("populations", name)))
+         for name, where in placed.items()},
+        projections, inputs, temperature=temperature, components=components.elements,
+        file=source.file, line=1 if source.file else None,
+    )  # fmt: skip
+    return Built(network, simulation_element(context, network, cells, select, parts), specification)
+
+
+def _names_differ(context: Context) -> None:
+    """One name, one meaning, wherever selections and formulas may use it."""
+    model = context.spec.model
+    seen: dict[str, str] = {}
+    for kind in ("parameters", "regions", "populations"):
+        for name in getattr(model, kind):
+            if name in RESERVED:
+                raise context.error(f"'{name}' is a name of geometry; choose another", kind, name)
+            if name in seen:
+                raise context.error(f"'{name}' is already one of the {seen[name]}; rename one", kind, name)
+            seen[name] = kind

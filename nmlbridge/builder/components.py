@@ -1,0 +1,200 @@
+"""The components of a specification as LEMS elements: those written in it, and those of the files it names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..element import Element
+from ..errors import LemsError, ModelError
+from ..lems import Library, load_core
+from ..lems.library import same
+from ..report import Report
+from ..units import nearest, parse_quantity
+from .cells import cell_element
+from .context import Context, Path_
+from .evaluate import Column, Evaluator, coherent
+from .language import names, parse
+from .listed import file_of
+from .vocabulary import Component, FileCell
+
+_FREE = frozenset({"notes", "neuroLexId", "metaid", "description"})
+
+
+class Components:
+    """All components by id. ``cells`` maps the names of the specification's cells to component ids."""
+
+    def __init__(self, context: Context, report: Report) -> None:
+        self.context, self.report = context, report
+        self.library: Library = load_core()
+        self.elements: list[Element] = []
+        self.by_id: dict[str, Element] = {}
+        self.cells: dict[str, str] = {}
+        self._files: dict[Path, Any] = {}
+        model = context.spec.model
+        for number, name in enumerate(model.include):
+            self._include(name, ("include", number))
+        for name, cell in model.cells.items():
+            if isinstance(cell, FileCell):
+                self._include(cell.file, ("cells", name, "file"))
+                id = cell.component or name
+                if id not in self.by_id:
+                    cells = [i for i, e in self.by_id.items() if "cell" in e.tag.lower()] or list(self.by_id)
+                    hint = nearest(id, cells) or f"; there are {', '.join(cells[:8])}"
+                    raise context.error(f"'{cell.file}' has no component '{id}'{hint}", "cells", name,
+                                        *(("component",) if cell.component else ()))  # fmt: skip
+                self.cells[name] = id
+        for kind in ("components", "synapses", "cells"):
+            for name, item in getattr(model, kind).items():
+                path: Path_ = (kind, name)
+                if isinstance(item, Component):
+                    self.add(self.element(name, item.type, item.model_extra or {}, path), path)
+                elif not isinstance(item, FileCell):
+                    self.add(cell_element(context, name, item, path), path)
+                if kind == "cells":
+                    self.cells.setdefault(name, name)
+
+    def _include(self, name: str, path: Path_) -> None:
+        from ..neuroml import read_document
+        from ..neuroml.document import is_network
+
+        found = file_of(self.context.spec, name, *path).resolve()
+        if found in self._files:
+            return
+        document = self._files[found] = read_document(found, self.report)
+        self.library = self.library.extended(document.elements(), self.report)
+        for element in document.elements():
+            if element.tag in ("Target", "Simulation", "notes", "annotation") or is_network(element):
+                continue
+            self.add(element, path)
+
+    def add(self, element: Element, path: Path_) -> None:
+        """One more component. Raises NetworkError if its id is that of another one."""
+        id = element.get("id") or element.get("name")
+        before = self.by_id.get(id) if id else None
+        if before is not None:
+            if same(before, element):
+                return
+            where = f" ({before.file}:{before.line})" if before.file else ""
+            raise self.context.error(f"another component is called '{id}'{where}; rename one", *path)
+        if id and element.get("id"):
+            self.by_id[id] = element
+        self.elements.append(element)
+
+    def made(self, id: str, type: str, values: Mapping[str, str], path: Path_, children: list[Element] | None = None
+             ) -> str:  # fmt: skip
+        """A component that building itself needs; its id."""
+        source = self.context.spec.source
+        self.add(Element(type, {"id": id, **values}, children, file=source.file or "", line=source.line(path) or 0), path)
+        return id
+
+    def element(self, id: str | None, tag: str, values: Mapping[str, Any], path: Path_, type: str | None = None
+                ) -> Element:  # fmt: skip
+        """An element from plain values: words are attributes, mappings children."""
+        source = self.context.spec.source
+        kind = type or tag
+        known = self.library.type(kind) if self.library.has_type(kind) else None
+        if known is None and id is not None:
+            raise self.context.error(f"there is no ComponentType '{kind}'{nearest(kind, self.library.type_names)}",
+                                     *path, "type")  # fmt: skip
+        element = Element(tag, {"id": id} if id is not None else {}, file=source.file or "", line=source.line(path) or 0)
+        for word, value in values.items():
+            if word == "type" and id is None:
+                element.attributes["type"] = str(value)
+                continue
+            if known is not None:
+                self._known(known, word, (*path, word))
+            if isinstance(value, Mapping):
+                element.children.append(self._child(known, word, value, (*path, word)))
+            elif isinstance(value, list):
+                for number, part in enumerate(value):
+                    if not isinstance(part, Mapping):
+                        raise self.context.error("expected mappings in the list", *path, word, number)
+                    element.children.append(self._child(known, word, part, (*path, word, number)))
+            elif value is None or isinstance(value, bool):
+                raise self.context.error("expected a number with a unit, a formula or a word", *path, word)
+            else:
+                element.attributes[word] = self.text(value, known, word, (*path, word))
+        missing = [] if known is None else [
+            name for name, parameter in known.parameters.items()
+            if name not in values and parameter.default is None and name not in known.fixed
+        ]  # fmt: skip
+        if missing and id is not None:
+            raise self.context.error(f"a {kind} needs {', '.join(missing)} too", *path)
+        return element
+
+    def _child(self, known: Any, word: str, value: Mapping[str, Any], path: Path_) -> Element:
+        slot = None if known is None else known.child.get(word) or known.children.get(word)
+        kind = str(value["type"]) if "type" in value else slot
+        if kind is None and self.library.has_type(word):
+            kind = word
+        return self.element(None, word, value, path, kind or word)
+
+    def _known(self, type: Any, word: str, path: Path_) -> None:
+        slots = {*type.child, *type.children, *type.references, *type.links, *type.texts, *type.parameters, *type.paths,
+                 *type.attachments}  # fmt: skip
+        if word in slots or word in _FREE or word == "id":
+            return
+        children = [t for t in (*type.children.values(), *type.child.values()) if self.library.has_type(t)]
+        if self.library.has_type(word) and any(self.library.type(word).is_a(t) for t in children):
+            return
+        hint = nearest(word, slots) or f"; there are {', '.join(sorted(slots))}"
+        raise self.context.error(f"a {type.name} has no '{word}'{hint}", *path)
+
+    def text(self, value: Any, type: Any, word: str, path: Path_) -> str:
+        """An attribute's text: a quantity or word as it is, the result of a formula as a quantity."""
+        if not isinstance(value, str):
+            number = f"{value!r}"
+            parameter = None if type is None else type.parameters.get(word)
+            if parameter is not None and parameter.dimension not in ("none", "*") and value != 0:
+                units = [u.symbol for u in self.library.units.values()
+                         if u.dimension == self.library.dimension(parameter.dimension)]  # fmt: skip
+                raise self.context.error(f"{number} has no unit; expected a {parameter.dimension}, such as "
+                                         f"'{number} {units[0] if units else ''}'", *path)  # fmt: skip
+            return number
+        numeric = type is None or word in type.parameters or not (
+            word in type.texts or word in type.references or word in type.links or word in type.paths)  # fmt: skip
+        try:
+            parse_quantity(value, self.library.units)
+            return value
+        except LemsError:
+            pass
+        try:
+            used = names(parse(value))
+        except LemsError as error:
+            if type is not None and word in type.parameters:
+                raise self.context.error(error.message, *path) from None
+            return value
+        needed = type is not None and word in type.parameters
+        if not numeric or not (needed or (used and used <= set(self.context.parameters))):
+            return value
+        evaluator = Evaluator(self.context.named, lambda: self.context.parameters, 1)
+        try:
+            return self._quantity(evaluator.value(parse(value)), None if type is None else type.parameters.get(word))
+        except ModelError as error:
+            raise self.context.error(error.message, *path) from None
+
+    def _quantity(self, column: Column, parameter: Any) -> str:
+        value, dimension = float(column.values), column.dimension
+        if not np.isfinite(value):
+            raise LemsError(f"it is {value}; expected a finite number")
+        wanted = None if parameter is None or parameter.dimension == "*" else self.library.dimension(parameter.dimension)
+        if wanted is not None and dimension != wanted:
+            raise LemsError(f"it is a {self.library.dimension_name(dimension) if dimension else 'number'}; expected a "
+                            f"{parameter.dimension}")  # fmt: skip
+        if dimension is None or dimension.dimensionless:
+            return repr(value)
+        return quantity_text(value, dimension, self.library)
+
+
+def quantity_text(value: float, dimension: Any, library: Library) -> str:
+    """A value of the coherent system as text with a unit: the one in which the number is shortest."""
+    si = value * coherent(dimension)
+    texts = [f"{float(f'{unit.from_si(si):.15g}')!r} {unit.symbol}" for unit in library.units.values()
+             if unit.dimension == dimension]  # fmt: skip
+    if not texts:
+        raise LemsError(f"there is no unit for the dimension {dimension}")
+    return min(texts, key=len)

@@ -1,0 +1,121 @@
+"""The text of a specification: YAML or JSON into plain values, with the line of every one of them."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ..errors import DocumentError
+
+Path_ = tuple[str | int, ...]
+_MOST_NODES = 2_000_000
+_DEEPEST = 60
+_SCALARS = ("str", "int", "float", "bool", "null")
+
+
+@dataclass
+class Source:
+    """Plain values as read, and the line (from 1) on which each begins, by its path."""
+
+    data: Any
+    file: str | None = None
+    lines: dict[Path_, int] = field(default_factory=dict)
+
+    def line(self, path: Path_) -> int | None:
+        """The line of a value, or of the nearest one around it."""
+        while path not in self.lines and path:
+            path = path[:-1]
+        return self.lines.get(path)
+
+
+def read_source(path: str | Path) -> Source:
+    """Read a file. Raises DocumentError with file and line if it is no YAML or JSON, or says one key twice."""
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as fault:
+        raise DocumentError(f"the file cannot be read: {getattr(fault, 'strerror', None) or fault}",
+                            file=str(path)) from None  # fmt: skip
+    return parse_source(text, str(path))
+
+
+def parse_source(text: str, file: str | None = None) -> Source:
+    """The values of YAML text (JSON is YAML); see ``read_source``."""
+    if text.lstrip().startswith("{"):
+        text = _json_without_tabs(text, file)
+    try:
+        node = yaml.compose(text, Loader=yaml.CSafeLoader if hasattr(yaml, "CSafeLoader") else yaml.SafeLoader)
+    except yaml.YAMLError as fault:
+        mark = getattr(fault, "problem_mark", None)
+        problem = str(getattr(fault, "problem", None) or fault).splitlines()[0]
+        raise DocumentError(f"this is not YAML: {problem}", file=file, line=mark.line + 1 if mark else None) from None
+    source = Source(None, file)
+    if node is not None:
+        source.data = _Builder(source).value(node, (), ())
+    return source
+
+
+def _json_without_tabs(text: str, file: str | None) -> str:
+    """JSON as it is, but with spaces for tabs, which YAML does not let stand between values."""
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return text  # YAML in braces, or neither: the YAML reader says what is wrong
+    quoted, out = False, []
+    before = ""
+    for letter in text:
+        if letter == '"' and before != "\\":
+            quoted = not quoted
+        before = "" if before == "\\" else letter
+        out.append(" " if letter == "\t" and not quoted else letter)
+    return "".join(out)
+
+
+class _Builder:
+    def __init__(self, source: Source) -> None:
+        self.source, self.count = source, 0
+        self.plain = yaml.SafeLoader("")
+
+    def value(self, node: yaml.Node, path: Path_, above: tuple[int, ...]) -> Any:
+        self.count += 1
+        line = node.start_mark.line + 1
+        if self.count > _MOST_NODES or len(path) > _DEEPEST:
+            raise self.error("there are too many values, or they are nested too deep", line)
+        if id(node) in above:
+            raise self.error("this value contains itself", line)
+        self.source.lines.setdefault(path, line)
+        above = (*above, id(node))
+        if isinstance(node, yaml.MappingNode):
+            return self.mapping(node, path, above)
+        if isinstance(node, yaml.SequenceNode):
+            return [self.value(child, (*path, number), above) for number, child in enumerate(node.value)]
+        kind = node.tag.rpartition(":")[2]
+        if kind == "timestamp":
+            return str(node.value)
+        if not node.tag.startswith("tag:yaml.org,2002:") or kind not in _SCALARS:
+            raise self.error(f"the tag '{node.tag[:40]}' is not allowed; write plain values", line)
+        value = self.plain.construct_object(node)
+        if kind == "bool" and str(node.value).lower() not in ("true", "false"):
+            return str(node.value)  # yes, no, on and off are words here, as in YAML 1.2
+        return value
+
+    def mapping(self, node: yaml.MappingNode, path: Path_, above: tuple[int, ...]) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for key_node, child in node.value:
+            line = key_node.start_mark.line + 1
+            if not isinstance(key_node, yaml.ScalarNode):
+                raise self.error("a key must be a word", line)
+            key = str(key_node.value)
+            if key in found:
+                raise self.error(f"the key '{key}' is there twice (first on line {self.source.lines[(*path, key)]}); "
+                                 "rename one", line)  # fmt: skip
+            self.source.lines[(*path, key)] = line
+            found[key] = self.value(child, (*path, key), above)
+        return found
+
+    def error(self, message: str, line: int) -> DocumentError:
+        return DocumentError(message, file=self.source.file, line=line)

@@ -1,0 +1,198 @@
+"""Stimuli: input lists, and the components that they are of."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..element import Element
+from ..graph import InputList
+from .components import Components
+from .context import Context
+from .evaluate import Column
+from .language import is_random, parse
+from .listed import file_of
+from .segments import CellParts
+from .select import Rows, Selections
+from .space import AXES, Cells, Space
+from .vocabulary import Clamp, Input, Poisson, Pulse, Rhythm, Sine, Times
+
+_MOST_KINDS = 20_000
+_NAMES = (*AXES, "depth", "xnorm", "ynorm", "znorm", "index")
+
+
+class Stimuli:
+    """Builds the input lists of one stimulus."""
+
+    def __init__(self, context: Context, space: Space, cells: Cells, select: Selections, components: Components,
+                 parts: CellParts, name: str) -> None:  # fmt: skip
+        self.context, self.space, self.cells, self.components, self.parts = context, space, cells, components, parts
+        self.name, self.path = name, ("stimuli", name)
+        self.item: Any = context.spec.model.stimuli[name]
+        rows = select(self.item.to, *self.path, "to")
+        count = getattr(self.item, "number", 1)
+        self.rows: Rows = np.repeat(rows, count)
+        self.number = np.tile(np.arange(count), len(rows))
+
+    def column(self, value: float | str, unit: str, word: str) -> npt.NDArray[np.float64]:
+        """A number for each input."""
+        where = self.cells.positions[self.rows]
+
+        def named(name: str) -> Column | None:
+            if name == "index":
+                return Column(self.rows - self.cells.offsets[self.cells.population_of(self.rows)], None)
+            return self.space.point(name, where)
+
+        draw = None
+        if isinstance(value, str) and is_random(parse(value)):
+            draw = self.context.draws(self.context.key("stimulus", self.name, word), self.cells.keys[self.rows],
+                                      self.number)  # fmt: skip
+        found = self.context.column(value, unit, len(self.rows), named, _NAMES, (*self.path, word), draw)
+        return np.broadcast_to(found, len(self.rows))
+
+    def lists(self) -> list[InputList]:
+        """The input lists: one for each population and component."""
+        kinds, weight = self._components()
+        sites: dict[int, Any] = {}
+        made: list[InputList] = []
+        population = self.cells.population_of(self.rows)
+        draw_key = self.context.key("stimulus", self.name, "place")
+        for which in np.unique(population):
+            here = np.flatnonzero(population == which)
+            name = self.cells.names[which]
+            draw = self.context.draws(draw_key, self.cells.keys[self.rows[here]], self.number[here])
+            sites[int(which)] = self.parts.sites(name, self.item.at, draw, (*self.path, "at"))
+            segment = np.broadcast_to(sites[int(which)].segment, len(here))
+            fraction = np.broadcast_to(sites[int(which)].fraction, len(here))
+            for kind in np.unique(kinds[1][here]):
+                mine = kinds[1][here] == kind
+                chosen = None if weight is None else weight[here][mine]
+                id = self.name if len(kinds[0]) == 1 else f"{self.name}_{kind}"
+                made.append(InputList(
+                    id if len(np.unique(population)) == 1 else f"{id}_{name}", kinds[0][kind], name,
+                    self.rows[here][mine] - self.cells.offsets[which], segment=segment[mine], fraction=fraction[mine],
+                    weight=None if chosen is None or (chosen == 1).all() else chosen,
+                    file=self.context.spec.source.file, line=self.context.spec.source.line(self.path),
+                ))  # fmt: skip
+        return made
+
+    def _components(self) -> tuple[tuple[list[str], Rows], npt.NDArray[np.float64] | None]:
+        """The components' ids and which of them each input is; the weights."""
+        item = self.item
+        if isinstance(item, Input):
+            self.parts.need(item.component, *self.path, "component")
+            weight = None if item.weight is None else self.column(item.weight, "", "weight")
+            return ([item.component], np.zeros(len(self.rows), np.int64)), weight
+        if isinstance(item, Pulse):
+            return self._grouped("pulseGenerator", {"delay": ("start", "ms"), "duration": ("duration", "ms"),
+                                                    "amplitude": ("amplitude", "nA")}), None  # fmt: skip
+        if isinstance(item, Sine):
+            return self._grouped("sineGenerator", {
+                "delay": ("start", "ms"), "duration": ("duration", "ms"), "amplitude": ("amplitude", "nA"),
+                "period": ("period", "ms"), "phase": ("phase", ""),
+            }), None  # fmt: skip
+        if isinstance(item, Clamp):
+            return self._grouped("voltageClamp", {
+                "delay": ("start", "ms"), "duration": ("duration", "ms"), "targetVoltage": ("voltage", "mV"),
+                "simpleSeriesResistance": ("resistance", "Mohm"),
+            }), None  # fmt: skip
+        defaults = self.context.spec.model.defaults
+        synapse = item.synapse or defaults.synapse
+        if synapse is None:
+            raise self.context.error("it names no synapse", *self.path)
+        self.parts.need(synapse, *self.path, "synapse")
+        through = {"synapse": synapse, "spikeTarget": f"./{synapse}"}
+        weight = self.column(defaults.weight if item.weight is None else item.weight, "", "weight")
+        if isinstance(item, Poisson):
+            return self._poisson(item, through), weight
+        return self._trains(item, through), weight
+
+    def _grouped(self, type: str, values: dict[str, tuple[str, str]], more: dict[str, str] | None = None,
+                 columns: dict[str, Any] | None = None) -> tuple[list[str], Rows]:  # fmt: skip
+        """One component for each combination of values."""
+        table = np.stack([
+            (columns or {})[word] if word in (columns or {}) else self.column(getattr(self.item, word), unit, word)
+            for word, unit in values.values()
+        ], axis=1)  # fmt: skip
+        different, which = np.unique(table, axis=0, return_inverse=True)
+        self._not_too_many(len(different))
+        ids = []
+        for number, row in enumerate(different):
+            texts = {name: f"{float(value)!r} {unit}".strip()
+                     for (name, (_, unit)), value in zip(values.items(), row, strict=True)}  # fmt: skip
+            id = self._id(number, len(different))
+            ids.append(self.components.made(id, type, {**texts, **(more or {})}, self.path))
+        return ids, which.reshape(-1)
+
+    def _id(self, number: int, count: int) -> str:
+        return f"{self.name}_input" if count == 1 else f"{self.name}_input{number}"
+
+    def _not_too_many(self, count: int) -> None:
+        if count > _MOST_KINDS:
+            raise self.context.error(f"{count} inputs all differ; at most {_MOST_KINDS} different ones can be made",
+                                     *self.path)  # fmt: skip
+
+    def _poisson(self, item: Poisson, through: dict[str, str]) -> tuple[list[str], Rows]:
+        rate = self.column(item.rate, "Hz", "rate")
+        if (rate < 0).any():
+            raise self.context.error("the rate is negative", *self.path, "rate")
+        if item.stop is None and item.start == 0:
+            return self._grouped("poissonFiringSynapse", {"averageRate": ("rate", "Hz")}, through, {"rate": rate})
+        start = self.column(item.start, "ms", "start")
+        stop = self.column(1e9 if item.stop is None else item.stop, "ms", "stop")
+        if (stop < start).any():
+            raise self.context.error("it stops before it starts", *self.path, "stop")
+        names = {"averageRate": ("rate", "Hz"), "delay": ("start", "ms"), "duration": ("stop", "ms")}
+        columns = {"rate": rate, "start": start, "stop": stop - start}
+        return self._grouped("transientPoissonFiringSynapse", names, through, columns)
+
+    def _trains(self, item: Rhythm | Times, through: dict[str, str]) -> tuple[list[str], Rows]:
+        """timedSynapticInput: spikes listed."""
+        trains = self._rhythm(item) if isinstance(item, Rhythm) else [self._times(item)]
+        self._not_too_many(len(trains))
+        ids = []
+        for number, train in enumerate(trains):
+            spikes = [Element("spike", {"id": str(i), "time": f"{float(t)!r} ms"}) for i, t in enumerate(train)]
+            id = self._id(number, len(trains))
+            ids.append(self.components.made(id, "timedSynapticInput", through, self.path, spikes))
+        return ids, np.arange(len(self.rows)) if len(trains) > 1 else np.zeros(len(self.rows), np.int64)
+
+    def _times(self, item: Times) -> npt.NDArray[Any]:
+        if item.times is not None:
+            times, path = np.asarray(item.times, float), (*self.path, "times")
+        else:
+            path = (*self.path, "file")
+            file = file_of(self.context.spec, str(item.file), *path)
+            try:
+                times = np.loadtxt(file, ndmin=1, dtype=float)
+            except ValueError:
+                raise self.context.error(f"'{item.file}' must have one time (ms) a line", *path) from None
+        if times.ndim != 1 or not np.isfinite(times).all() or (times < 0).any():
+            raise self.context.error("the times must be one row of numbers, none of them negative", *path)
+        return np.sort(times)
+
+    def _rhythm(self, item: Rhythm) -> list[npt.NDArray[Any]]:
+        period, start = self.column(item.period, "ms", "period"), self.column(item.start, "ms", "start")
+        jitter = self.column(item.jitter, "ms", "jitter")
+        run = self.context.spec.model.run
+        last = item.stop if item.stop is not None else run.duration if run is not None else None
+        if last is None:
+            raise self.context.error("it needs a stop, since there is no run", *self.path)
+        stop = self.column(last, "ms", "stop")
+        if (period <= 0).any():
+            raise self.context.error("the period must be more than zero", *self.path, "period")
+        alike = not jitter.any() and all((c == c[0]).all() for c in (period, start, stop))
+        key = self.context.key("stimulus", self.name, "jitter")
+        trains = []
+        for row in range(1 if alike else len(self.rows)):
+            times = np.arange(start[row], stop[row], period[row])
+            if jitter[row]:
+                draw = self.context.draws(key, self.cells.keys[self.rows[row]], self.number[row], np.arange(len(times)))
+                normal = np.sqrt(-2 * np.log(draw(1))) * np.cos(2 * np.pi * draw(2))
+                times = times + jitter[row] * normal.ravel()
+            trains.append(np.sort(times[times >= 0]))
+        return trains
+
+

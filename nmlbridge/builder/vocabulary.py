@@ -1,0 +1,384 @@
+"""The words of a specification, as typed models: what may be said, and what it means.
+
+``Value`` is a number, or a formula in which the names under ``parameters`` may stand; ``Selection`` is a formula with a
+truth value for each cell or segment (``builder.language``). Every model refuses words that it does not know.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic_core import PydanticCustomError
+
+from ..units import nearest
+from .language import checked
+
+_NAME = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
+
+
+def _value(value: Any) -> float | str:
+    if isinstance(value, str):
+        try:
+            return float(value)
+        except ValueError:
+            return checked(value)
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise ValueError("expected a number, or a formula as text")
+    return value
+
+
+def _selection(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError("expected a selection as text, such as \"E | I\" or \"E & depth > 300\"")
+    return checked(value)
+
+
+def _name(value: Any) -> str:
+    if not isinstance(value, str) or not _NAME.match(value):
+        raise ValueError(f"'{str(value)[:40]}' cannot be a name: letters, digits and _, and no digit first")
+    return value
+
+
+Value = Annotated[float | str, BeforeValidator(_value)]
+Selection = Annotated[str, BeforeValidator(_selection)]
+Id = Annotated[str, BeforeValidator(_name)]
+Range = tuple[Value, Value]
+
+
+class Item(BaseModel):
+    """A model that refuses unknown words and offers the nearest known one."""
+
+    model_config = ConfigDict(extra="forbid", populate_by_name=True, frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _words(cls, data: Any) -> Any:
+        if isinstance(data, dict) and cls.model_config.get("extra") != "allow":
+            known = [field.alias or name for name, field in cls.model_fields.items()]
+            for word in data:
+                if word not in known and word not in cls.model_fields:
+                    hint = nearest(str(word), known) or f"; there are {', '.join(known)}"
+                    raise PydanticCustomError("unknown_word", "'{word}' is not known here{hint}",
+                                              {"word": str(word), "hint": hint})  # fmt: skip
+        return data
+
+
+def _one_of(item: Item, words: tuple[str, ...], needed: bool = True) -> None:
+    given = [word for word in words if getattr(item, word) is not None]
+    if len(given) > 1:
+        raise PydanticCustomError("one_of", "{text}", {"text": f"'{given[0]}' and '{given[1]}' exclude each other"})
+    if needed and not given:
+        raise PydanticCustomError("one_of", "{text}", {"text": f"one of these is needed: {', '.join(words)}"})
+
+
+class Component(Item):
+    """A LEMS component: its type, its parameters as the type names them, children as mappings or lists of them."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+    type: str = Field(description="name of a ComponentType: izhikevich2007Cell, expTwoSynapse, ionChannelHH ...")
+
+
+class FileCell(Item):
+    """A cell of a NeuroML or LEMS file; the file's other components come along."""
+
+    file: str = Field(description="path relative to the specification")
+    component: str | None = Field(None, description="id in the file (default: the name here)")
+
+
+class Section(Item):
+    """An unbranched cable: length and diameter in um, or points (x, y, z, diameter)."""
+
+    length: Value | None = Field(None, description="um")
+    diameter: Value | None = Field(None, description="um")
+    points: list[tuple[float, float, float, float]] | None = None
+    parent: str | None = None
+    at: float = Field(1.0, ge=0, le=1, description="where on the parent it begins, 0 to 1")
+    compartments: int | Literal["d_lambda"] = Field(1, description="how many, or d_lambda: by the length constant")
+
+    @model_validator(mode="after")
+    def _shape(self) -> Section:
+        if self.points is None and (self.length is None or self.diameter is None):
+            raise PydanticCustomError("shape", "a section needs length and diameter, or points")
+        if self.points is not None and len(self.points) < 2:
+            raise PydanticCustomError("shape", "points need at least two rows of x, y, z, diameter")
+        return self
+
+
+class Mechanism(Item):
+    """A channel on the membrane; ``density`` may vary along the cell (path_dist, x, y, z, diam, depth)."""
+
+    channel: str
+    density: Value = Field(description="S_per_cm2 unless it has a unit")
+    erev: Value = Field(description="mV")
+    ion: str = "non_specific"
+    where: Selection = Field("all", description="which sections")
+
+
+class Varying(Item):
+    """A value on some sections."""
+
+    value: Value
+    where: Selection = "all"
+
+
+class Biophysics(Item):
+    """What the membrane of a cell has."""
+
+    capacitance: Value | list[Varying] = Field(1.0, description="uF_per_cm2")
+    resistivity: Value = Field(100.0, description="ohm_cm")
+    v_init: Value = Field(-65.0, description="mV")
+    threshold: Value = Field(0.0, description="mV: a spike is a crossing from below")
+    mechanisms: dict[Id, Mechanism] = {}
+
+
+class SectionCell(Item):
+    """A cell written out: sections, and what is on their membrane. Becomes a NeuroML cell."""
+
+    sections: dict[Id, Section]
+    groups: dict[Id, Selection] = {}
+    biophysics: Biophysics = Biophysics()
+
+
+class SwcCell(Item):
+    """A reconstruction (SWC), with groups soma, axon, dendrite, apical by its types. Becomes a NeuroML cell."""
+
+    swc: str
+    groups: dict[Id, Selection] = {}
+    compartments: int | Literal["d_lambda"] = "d_lambda"
+    biophysics: Biophysics = Biophysics()
+
+
+def _kind_of_cell(data: Any) -> str:
+    for word in ("file", "swc", "sections"):
+        if (word in data) if isinstance(data, dict) else hasattr(data, word):
+            return word
+    return "component"
+
+
+Cell = Annotated[
+    Annotated[Component, Tag("component")] | Annotated[FileCell, Tag("file")] | Annotated[SwcCell, Tag("swc")]
+    | Annotated[SectionCell, Tag("sections")],
+    Discriminator(_kind_of_cell),
+]  # fmt: skip
+
+
+class Region(Item):
+    """A part of space. A box by default; a cylinder stands along y; ranges (um) that are not given are the space's."""
+
+    shape: Literal["box", "cylinder", "ellipsoid"] = "box"
+    x: Range | None = None
+    y: Range | None = None
+    z: Range | None = None
+    where: Selection | None = Field(None, description="a mask: a formula of x, y, z, depth and other regions")
+
+
+class Grid(Item):
+    """Regular places: the distance of neighbours in um, along each axis; an axis without one has one place."""
+
+    x: Value | None = None
+    y: Value | None = None
+    z: Value | None = None
+
+
+class Population(Item):
+    """Cells of one kind: how many, and where."""
+
+    cell: str
+    number: Value | None = None
+    density: Value | None = Field(None, description="cells per mm3; may be a formula of x, y, z, depth")
+    grid: Grid | None = None
+    positions: list[tuple[float, float, float]] | None = Field(None, description="um")
+    region: str | Region | None = None
+    tags: dict[Id, str | float] = Field({}, description="marks to select by")
+
+    @model_validator(mode="after")
+    def _count(self) -> Population:
+        _one_of(self, ("number", "density", "grid", "positions"))
+        return self
+
+
+class Placement(Item):
+    """Where on the cell: segments, and how densely."""
+
+    where: Selection = Field("all", description="sections and segments: soma, dendrites & path_dist > 100")
+    density: Value = Field(1.0, description="relative density along the membrane; may be a formula of path_dist ...")
+    fraction: float | None = Field(None, ge=0, le=1, description="a fixed place along the segment (default: anywhere)")
+
+
+class SmallWorld(Item):
+    """A ring in which each cell gets ``neighbours`` from nearest cells, each rewired with a probability."""
+
+    neighbours: int = Field(ge=2)
+    rewire: Value = 0.1
+
+
+class Degrees(Item):
+    """Given numbers of outputs for each cell before, and of inputs for each after: a formula each."""
+
+    out: Value
+    into: Value
+
+
+class Connection(Item):
+    """A rule for connections between selected cells."""
+
+    from_: Selection = Field(alias="from")
+    to: Selection
+    probability: Value | None = None
+    convergence: Value | None = Field(None, description="how many inputs each cell gets, from distinct cells")
+    divergence: Value | None = Field(None, description="how many outputs each cell gives, to distinct cells")
+    pattern: Literal["all_to_all", "one_to_one"] | None = None
+    pairs: list[tuple[int, int]] | None = Field(None, description="places in from and in to")
+    file: str | None = Field(None, description="CSV: pre, post and, if need be, weight, delay")
+    small_world: SmallWorld | None = None
+    degrees: Degrees | None = None
+    synapse: str | list[str] | None = None
+    weight: Value | list[Value] | None = None
+    delay: Value | None = Field(None, description="ms")
+    velocity: Value | None = Field(None, description="um_per_ms; adds dist_3d / velocity to the delay")
+    contacts: Value = Field(1, description="synapses for each connected pair")
+    at: Selection | Placement | None = Field(None, description="where on the cell after (default: its root segment)")
+    from_at: Selection | Placement | None = Field(None, description="where on the cell before (gap junctions)")
+    kind: Literal["chemical", "electrical"] = "chemical"
+    autapses: bool = False
+
+    @model_validator(mode="after")
+    def _rule(self) -> Connection:
+        _one_of(self, ("probability", "convergence", "divergence", "pattern", "pairs", "file", "small_world",
+                       "degrees"))  # fmt: skip
+        if isinstance(self.weight, list) and (
+            not isinstance(self.synapse, list) or len(self.weight) != len(self.synapse)
+        ):
+            raise PydanticCustomError("weights", "a list of weights needs a list of as many synapses")
+        return self
+
+
+class _Stimulus(Item):
+    to: Selection
+    at: Selection | Placement | None = None
+
+
+class _ThroughSynapse(_Stimulus):
+    synapse: str | None = None
+    weight: Value | None = None
+    number: int = Field(1, ge=1, description="independent ones for each cell")
+
+
+class Poisson(_ThroughSynapse):
+    """Independent Poisson trains."""
+
+    type: Literal["poisson"]
+    rate: Value = Field(description="Hz")
+    start: Value = Field(0.0, description="ms")
+    stop: Value | None = Field(None, description="ms (default: never)")
+
+
+class Rhythm(_ThroughSynapse):
+    """Spikes in a rhythm, each moved by a normal jitter (ms)."""
+
+    type: Literal["rhythmic"]
+    period: Value = Field(description="ms")
+    start: Value = 0.0
+    stop: Value | None = None
+    jitter: Value = 0.0
+
+
+class Times(_ThroughSynapse):
+    """Spikes at given times (ms), the same for all, or from a text file with one time a line."""
+
+    type: Literal["times"]
+    times: list[float] | None = None
+    file: str | None = None
+
+    @model_validator(mode="after")
+    def _either(self) -> Times:
+        _one_of(self, ("times", "file"))
+        return self
+
+
+class Pulse(_Stimulus):
+    """A current (nA) for some time."""
+
+    type: Literal["pulse"]
+    amplitude: Value
+    start: Value = Field(0.0, description="ms")
+    duration: Value = Field(description="ms")
+
+
+class Sine(_Stimulus):
+    """A sine current (nA)."""
+
+    type: Literal["sine"]
+    amplitude: Value
+    period: Value = Field(description="ms")
+    phase: Value = Field(0.0, description="radians")
+    start: Value = 0.0
+    duration: Value
+
+
+class Clamp(_Stimulus):
+    """A voltage clamp (mV) through a series resistance (Mohm)."""
+
+    type: Literal["voltage_clamp"]
+    voltage: Value
+    start: Value = 0.0
+    duration: Value
+    resistance: Value = 1.0
+
+
+class Input(_Stimulus):
+    """Any LEMS component that acts on a cell."""
+
+    type: Literal["component"]
+    component: str
+    weight: Value | None = None
+
+
+Stimulus = Annotated[Poisson | Rhythm | Times | Pulse | Sine | Clamp | Input, Field(discriminator="type")]
+
+
+class Record(Item):
+    """A variable of some cells, at one place of each, into a table."""
+
+    cells: Selection
+    variable: str = Field("v", description="what the cell exposes: v, u, caConc ...")
+    at: Selection | None = Field(None, description="one segment (default: the root)")
+
+
+class Run(Item):
+    """How to run."""
+
+    duration: Value = Field(description="ms")
+    dt: Value = Field(0.025, description="ms")
+    seed: int = Field(1, ge=0)
+    temperature: Value | None = Field(None, description="degC")
+
+
+class Defaults(Item):
+    """What a connection or stimulus has where it says nothing."""
+
+    synapse: str | None = None
+    weight: Value = 1.0
+    delay: Value = Field(0.0, description="ms")
+
+
+class Model(Item):
+    """A network, stated."""
+
+    name: Id = "network"
+    notes: str | None = None
+    parameters: dict[Id, Value] = Field({}, description="names for numbers, to be used in every formula")
+    defaults: Defaults = Defaults()
+    space: Region = Region(x=(0, 100), y=(0, 100), z=(0, 100))
+    regions: dict[Id, Region] = {}
+    include: list[str] = Field([], description="NeuroML and LEMS files whose components may be used")
+    cells: dict[Id, Cell] = {}
+    synapses: dict[Id, Component] = {}
+    components: dict[Id, Component] = Field({}, description="channels, inputs and other LEMS components")
+    populations: dict[Id, Population] = {}
+    connections: dict[Id, Connection] = {}
+    stimuli: dict[Id, Stimulus] = {}
+    record: dict[Id, Record] = {}
+    run: Run | None = None
