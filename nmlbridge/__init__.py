@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from .builder import build
     from .errors import (
         DocumentError,
         LemsError,
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from .report import Report
     from .results import Results, compare_results, read_results, write_results
     from .simulator.converge import converge
-    from .simulator.run import simulate
+    from .simulator.run import simulate, simulate_network
 
 # Where each public name lives. Kept apart from the imports above so that `import nmlbridge` costs nothing.
 _HOMES = {
@@ -53,6 +54,7 @@ _HOMES = {
     "SimulatorError": ".errors",
     "UnsupportedError": ".errors",
     "UsageError": ".errors",
+    "build": ".builder",
     "check_archive": ".portal.archive",
     "compare_results": ".results",
     "converge": ".simulator.converge",
@@ -63,6 +65,7 @@ _HOMES = {
     "read": ".registry",
     "read_results": ".results",
     "simulate": ".simulator.run",
+    "simulate_network": ".simulator.run",
     "validate": ".neuroml",
     "write": ".registry",
     "write_results": ".results",
@@ -80,6 +83,7 @@ __all__ = [
     "SimulatorError",
     "UnsupportedError",
     "UsageError",
+    "build",
     "check_archive",
     "compare_results",
     "converge",
@@ -90,6 +94,7 @@ __all__ = [
     "read",
     "read_results",
     "simulate",
+    "simulate_network",
     "validate",
     "write",
     "write_results",

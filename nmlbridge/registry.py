@@ -53,6 +53,8 @@ class Format:
     in_folder: tuple[str, ...] = ()
     writes_folder: bool = False
     simulation: str | Callable[..., tuple[Network, Simulation]] | None = None
+    changeable: bool = False
+    """whether ``simulation`` takes ``changes``, other values for what the file states by name"""
 
     def read(self, path: str | Path, report: Report | None = None) -> Network:
         """Read ``path``; raises DocumentError and the other ModelErrors of the reader."""
@@ -96,6 +98,9 @@ class Backend:
     title: str
     simulate: str | Callable[..., Any]
     features: frozenset[str] = frozenset()
+
+
+_RULES = re.compile(rb'(?:^populations|[{,]\s*"populations")\s*:', re.M)
 
 
 def _root_tag(head: bytes) -> bytes:
@@ -165,6 +170,16 @@ _FORMATS = (
         reader="nmlbridge.converters.swc:read",
         sniff=lambda head: _ASC.match(head) is not None,
         features=frozenset({"morphologies"}),
+    ),
+    Format(
+        name="rules",
+        title="network stated as rules (YAML, JSON)",
+        extensions=(".yaml", ".yml", ".json"),
+        specification="https://json-schema.org/draft/2020-12/schema",
+        reader="nmlbridge.builder:read",
+        simulation="nmlbridge.builder:read_simulation",
+        sniff=lambda head: _RULES.search(head) is not None,
+        changeable=True,
     ),
 )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import resource
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import UnsupportedError, UsageError
 from ..graph import Network
-from ..registry import format_to_read, resolve_name
+from ..registry import Format, format_to_read, resolve_name
 from ..report import Report
 from ..results import Outputs, Results, Simulation, SpikeTrains, Traces, output_paths, requested
 from .backend import Block, Progress
@@ -49,6 +49,7 @@ def simulate(
     record_format: str = "lems",
     checkpoint: float | None = None,
     resume: bool = False,
+    changes: Mapping[str, Any] | None = None,
 ) -> Results:
     """Run the Simulation of a LEMS document, or of a model in another format, and return its Results (all SI).
 
@@ -58,7 +59,8 @@ def simulate(
     ``dt`` and ``duration`` are in ms and override the document's step and length. ``output`` is the folder that the
     document's OutputFiles are written below; None writes nothing. ``method`` is a key of METHODS. ``dump_passes`` names
     a folder for what each pass of the compiler made. ``allow`` lets in code that comes with a model: "mods" (mod files
-    beside it), "python" (a module that builds it).
+    beside it), "python" (a module that builds it). ``changes`` are other values for what a file of rules names:
+    {"gain": 2} for a parameter, {"connections.EE.weight": 2}.
 
     Files grow while the run goes on, under their names with ".part" behind. ``record_format`` is "lems" (what the
     document asks for), "sonata" (spikes.h5 and a report for each variable) or "both". With ``checkpoint`` (ms) the
@@ -78,15 +80,18 @@ def simulate(
     other = None if isinstance(model, Document) else format_to_read(model)
     if other is not None and other.simulation is not None and not isinstance(model, Document):
         if backend == "reference" or dump_passes is not None:
-            raise UsageError(f"{other.title} runs in NEURON only, and nothing of it is compiled from equations")
+            raise UsageError(f"{other.title} runs in NEURON only, and --dump-passes is not for it")
+        more = _changes(other, changes)
         with _phase({}, "read", progress):
-            network, settings_of = resolve_name(other.simulation)(Path(model), report, frozenset(allow))
-        changes = {"dt": dt, "duration": duration, "seed": seed, "method": method}
+            network, settings_of = resolve_name(other.simulation)(Path(model), report, frozenset(allow), **more)
+        given = {"dt": dt, "duration": duration, "seed": seed, "method": method}
         return simulate_network(
-            network, replace(settings_of, **{k: v for k, v in changes.items() if v is not None}), output=output,
+            network, replace(settings_of, **{k: v for k, v in given.items() if v is not None}), output=output,
             ranks=ranks, report=report, progress=progress, model=model, record_format=record_format,
             checkpoint=checkpoint, resume=resume,
         )  # fmt: skip
+    if changes:
+        raise UsageError("values can be changed by name in files of rules only")
     if backend not in (None, "neuron", "reference"):
         raise UsageError(f"there is no backend '{backend}'; there are neuron, reference")
     phases: dict[str, dict[str, float]] = {}
@@ -147,6 +152,13 @@ def simulate(
         _provenance(document.path, backend, step, length, number, ranks), saving,
         COMPAT_DIGITS if settings.compat else None,
     )  # fmt: skip
+
+
+def _changes(format: Format, changes: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The changes as an argument, for a format that takes them."""
+    if changes and not format.changeable:
+        raise UsageError(f"{format.title} has no values that can be changed by name")
+    return {"changes": changes} if changes else {}
 
 
 def simulate_network(

@@ -19,7 +19,8 @@ from .language import Quantity
 
 Array = npt.NDArray[Any]
 Interval = tuple[Array, Array]
-_INCREASING = {"exp": np.exp, "sqrt": np.sqrt, "log": np.log, "ln": np.log, "log10": np.log10, "tanh": np.tanh,
+_INCREASING: dict[str, Callable[[Any], Any]] = {
+    "exp": np.exp, "sqrt": np.sqrt, "log": np.log, "ln": np.log, "log10": np.log10, "tanh": np.tanh,
                "sinh": np.sinh, "ceil": np.ceil, "floor": np.floor, "H": lambda x: 0.5 * (1 + np.sign(x))}  # fmt: skip
 _RANGE = {"sin": (-1.0, 1.0), "cos": (-1.0, 1.0)}
 _ANY: Interval = (np.asarray(-np.inf), np.asarray(np.inf))

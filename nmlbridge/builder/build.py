@@ -5,51 +5,35 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from ..element import Element
 from ..graph import Network, Population
 from ..report import Report
+from ..results.simulation import Simulation
 from ..units import nearest
 from .components import Components
 from .connect import Rule
 from .context import RESERVED, Context
-from .record import simulation_element
+from .record import settings
 from .segments import CellParts
 from .select import Selections
 from .space import Cells, Space
 from .specification import Specification
 from .stimuli import Stimuli
 
-if TYPE_CHECKING:
-    from ..neuroml import Document
-
 KELVIN = 273.15
 
 
 @dataclass(frozen=True, eq=False)
 class Built:
-    """A built network, and the Simulation that its specification asks for (None without ``run``)."""
+    """A built network, and how its specification says to run it (None without ``run``)."""
 
     network: Network
-    simulation: Element | None
+    simulation: Simulation | None
     specification: Specification
-
-    def document(self) -> Document:
-        """A LEMS document of both, as if it had been read from a file; what ``nmlbridge.simulate`` takes."""
-        from ..neuroml import Document
-        from ..neuroml.document import SourceFile
-
-        spec = self.specification
-        if self.simulation is None:
-            raise spec.error("it has no 'run', so it says how the network is made but not how long it runs")
-        path = Path(spec.source.file or f"{spec.model.name}.yaml")
-        stub = Element("network", {"id": str(self.network.id)}, file=str(path), line=1)
-        root = Element("Lems", children=[*self.network.components, stub, self.simulation], file=str(path), line=1)
-        return Document(path, [SourceFile(path, root, "lems")], [self.network], "simulation")
 
 
 def build(
@@ -62,9 +46,9 @@ def build(
 ) -> Built:
     """Build the network of a specification: a Specification, plain values, or the path of a YAML or JSON file.
 
-    ``seed`` replaces that of the run. ``posts(population, size)`` chooses the cells whose connections are made, as truth
-    values: ranks that divide the cells among them make together exactly what one process makes. ``changes`` are other
-    values by name (``Specification.changed``). Raises NetworkError and other ModelErrors with the place.
+    ``seed`` replaces that of the run. ``posts(population, size)`` chooses the cells whose connections are made, as
+    truth values: ranks that divide the cells among them make together exactly what one process makes. ``changes`` are
+    other values by name (``Specification.changed``). Raises NetworkError and other ModelErrors with the place.
     """
     if isinstance(specification, (str, Path)):
         specification = Specification.read(specification)
@@ -114,7 +98,7 @@ def build(
         projections, inputs, temperature=temperature, components=components.elements,
         file=source.file, line=1 if source.file else None,
     )  # fmt: skip
-    return Built(network, simulation_element(context, network, cells, select, parts), specification)
+    return Built(network, settings(context, network, cells, select, parts), specification)
 
 
 def _names_differ(context: Context) -> None:
@@ -128,3 +112,19 @@ def _names_differ(context: Context) -> None:
             if name in seen:
                 raise context.error(f"'{name}' is already one of the {seen[name]}; rename one", kind, name)
             seen[name] = kind
+
+
+def read(path: str | Path, report: Report | None = None) -> Network:
+    """The network of a specification file."""
+    return build(path, report=report).network
+
+
+def read_simulation(
+    path: Path, report: Report, allow: frozenset[str], changes: Mapping[str, Any] | None = None
+) -> tuple[Network, Simulation]:
+    """The network of a specification file and how to run it. Raises NetworkError if the file does not say how."""
+    built = build(path, report=report, **(changes or {}))
+    if built.simulation is None:
+        raise built.specification.error("there is no 'run', so it is not said how long; add one, such as "
+                                        "run: {duration: 500 ms}")  # fmt: skip
+    return built.network, built.simulation

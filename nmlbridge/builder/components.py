@@ -88,7 +88,9 @@ class Components:
              ) -> str:  # fmt: skip
         """A component that building itself needs; its id."""
         source = self.context.spec.source
-        self.add(Element(type, {"id": id, **values}, children, file=source.file or "", line=source.line(path) or 0), path)
+        self.add(
+            Element(type, {"id": id, **values}, children, file=source.file or "", line=source.line(path) or 0), path
+        )
         return id
 
     def element(self, id: str | None, tag: str, values: Mapping[str, Any], path: Path_, type: str | None = None
@@ -100,7 +102,9 @@ class Components:
         if known is None and id is not None:
             raise self.context.error(f"there is no ComponentType '{kind}'{nearest(kind, self.library.type_names)}",
                                      *path, "type")  # fmt: skip
-        element = Element(tag, {"id": id} if id is not None else {}, file=source.file or "", line=source.line(path) or 0)
+        element = Element(
+            tag, {"id": id} if id is not None else {}, file=source.file or "", line=source.line(path) or 0
+        )
         for word, value in values.items():
             if word == "type" and id is None:
                 element.attributes["type"] = str(value)
@@ -181,7 +185,9 @@ class Components:
         value, dimension = float(column.values), column.dimension
         if not np.isfinite(value):
             raise LemsError(f"it is {value}; expected a finite number")
-        wanted = None if parameter is None or parameter.dimension == "*" else self.library.dimension(parameter.dimension)
+        wanted = (
+            None if parameter is None or parameter.dimension == "*" else self.library.dimension(parameter.dimension)
+        )
         if wanted is not None and dimension != wanted:
             raise LemsError(f"it is a {self.library.dimension_name(dimension) if dimension else 'number'}; expected a "
                             f"{parameter.dimension}")  # fmt: skip

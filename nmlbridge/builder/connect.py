@@ -90,7 +90,8 @@ class Rule:
             draw = self.context.draws(self.context.key("connection", self.name, purpose), keys, numbers)
         extra = more or {}
         return self.context.column(value, unit, len(post), lambda n: extra.get(n) or self.geometry(n, pre, post),
-                                   (*GEOMETRY, *DISTANCES, *extra), (*self.path, *(path or (purpose,))), draw)  # fmt: skip
+                                   (*GEOMETRY, *DISTANCES, *extra), (*self.path, *(path or (purpose,))),
+                                   draw)  # fmt: skip
 
     # who is connected ----------------------------------------------------------------------------------------------
 
@@ -157,8 +158,10 @@ class Rule:
             post, pre = part[row // count], boxes.members[boxes.begin[row % count] + place]
             if not constant:
                 p = self.values(value, "", "probability", self.pre[pre], self.post[post])
-                accept = self.context.draws(self.context.key("connection", self.name, "accept"),
-                                            pair_keys(self.cells.keys[self.pre[pre]], self.cells.keys[self.post[post]]))
+                accept = self.context.draws(
+                    self.context.key("connection", self.name, "accept"),
+                    pair_keys(self.cells.keys[self.pre[pre]], self.cells.keys[self.post[post]]),
+                )
                 keep = accept(0) * most[row] < p
                 post, pre = post[keep], pre[keep]
             if count > 1:
@@ -304,19 +307,24 @@ class Rule:
         pre, post, weight, delay = listed_pairs(self.context, self.rule, self.path, len(self.pre), len(self.post))
         keep = np.ones(len(pre), bool) if self.posts is None else self.posts[self.post[post]]
         order = np.lexsort((pre[keep], post[keep]))
-        yield Edges(self.pre[pre[keep]][order], self.post[post[keep]][order],
-                    None if weight is None else weight[keep][order], None if delay is None else delay[keep][order])
+        yield Edges(
+            self.pre[pre[keep]][order],
+            self.post[post[keep]][order],
+            None if weight is None else weight[keep][order],
+            None if delay is None else delay[keep][order],
+        )
 
     # what a connection is ------------------------------------------------------------------------------------------
 
     def projections(self, parts: CellParts) -> list[Projection]:
         """The projections that this rule makes: one for each pair of populations and each synapse."""
         rule, defaults = self.rule, self.context.spec.model.defaults
-        synapses = [rule.synapse] if isinstance(rule.synapse, str) else rule.synapse or [defaults.synapse]
-        if synapses[0] is None:
+        named = rule.synapse or defaults.synapse
+        synapses = [named] if isinstance(named, str) else named
+        if not synapses:
             raise self.context.error("it names no synapse", *self.path)
         for number, synapse in enumerate(synapses):
-            parts.need(str(synapse), *self.path, "synapse", *((number,) if isinstance(rule.synapse, list) else ()))
+            parts.need(synapse, *self.path, "synapse", *((number,) if isinstance(rule.synapse, list) else ()))
         weights = rule.weight if isinstance(rule.weight, list) else [rule.weight] * len(synapses)
         groups: dict[tuple[int, int], list[dict[str, Any]]] = {}
         for edges in self.edges():
@@ -335,10 +343,11 @@ class Rule:
                 if rule.kind == "chemical":
                     more["delay"] = columns["delay"]
                 made.append(Projection(
-                    id if len(synapses) == 1 else f"{id}_{synapse}", rule.kind, pre, post, columns["pre"], columns["post"],
+                    id if len(synapses) == 1 else f"{id}_{synapse}", rule.kind, pre, post,
+                    columns["pre"], columns["post"],
                     pre_segment=columns["pre_segment"], pre_fraction=columns["pre_fraction"],
                     post_segment=columns["post_segment"], post_fraction=columns["post_fraction"],
-                    weight=columns[f"weight{number}"], synapses=(str(synapse),), synapse=_same(0, columns, np.int32),
+                    weight=columns[f"weight{number}"], synapses=(synapse,), synapse=_same(0, columns, np.int32),
                     pre_component=_same(0, columns, np.int32), post_component=_same(0, columns, np.int32),
                     origin="projection" if rule.kind == "chemical" else "electricalProjection",
                     file=self.context.spec.source.file, line=self.context.spec.source.line(self.path), **more,

@@ -28,7 +28,7 @@ def skips(sizes: Ints, probability: Floats, key: int, keys: Keys) -> tuple[Ints,
     Gaps between successes are geometric, so only successes cost anything.
     """
     probability = np.minimum(probability, 1.0)
-    rows = np.flatnonzero((probability > 0) & (sizes > 0))
+    rows: Ints = np.flatnonzero((probability > 0) & (sizes > 0))
     at = np.full(len(rows), -1, np.int64)  # the last place looked at
     used = np.zeros(len(rows), np.int64)
     found_rows: list[Ints] = []
@@ -40,8 +40,8 @@ def skips(sizes: Ints, probability: Floats, key: int, keys: Keys) -> tuple[Ints,
         draws = (expected + 3 * np.sqrt(expected)).astype(np.int64) + 1
         row, place = ragged(draws)
         count = used[row] + place
-        gap = np.log(uniforms(key, keys[rows][row], count)) / scale[rows][row]
-        gap = np.minimum(gap, sizes[rows][row]).astype(np.int64) + 1
+        length = np.log(uniforms(key, keys[rows][row], count)) / scale[rows][row]
+        gap = np.minimum(length, sizes[rows][row]).astype(np.int64) + 1
         total = np.cumsum(gap)
         ends = np.cumsum(draws)
         base = np.concatenate([[0], total[ends[:-1] - 1]]) if len(ends) else ends
@@ -87,9 +87,7 @@ def _sorted(row: Ints, place: Ints) -> tuple[Ints, Ints]:
     return row[order], place[order]
 
 
-def _first(
-    counts: Ints, sizes: Ints, key: int, keys: Keys, cumulative: Floats | None
-) -> tuple[Ints, Ints]:
+def _first(counts: Ints, sizes: Ints, key: int, keys: Keys, cumulative: Floats | None) -> tuple[Ints, Ints]:
     """The first ``counts[r]`` different numbers in each row's endless sequence of draws."""
     rows = np.flatnonzero(counts > 0)
     share = np.minimum(counts / np.maximum(sizes, 1), 0.999)

@@ -1,9 +1,9 @@
 """Formulas on columns: numpy arrays with a dimension.
 
-Numbers are in one coherent system: um, ms, mV, nA, nmol, K; so uS, nF, Mohm, mM follow. A quantity in a formula is turned into it
-and keeps its dimension. The names of geometry (``dist_3d``) are plain numbers in um, as in ``exp(-dist_3d / 150)``,
-and whatever is made with them has no known dimension. A result of another dimension than the field's is an error; a
-plain number is in the field's own unit.
+Numbers are in one coherent system: um, ms, mV, nA, amol, K; so uS, nF, Mohm, mM follow. A quantity in a formula is
+turned into it and keeps its dimension. The names of geometry (``dist_3d``) are plain numbers in um, as in
+``exp(-dist_3d / 150)``, and whatever is made with them has no known dimension. A result of another dimension than the
+field's is an error; a plain number is in the field's own unit.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def in_unit(column: Column, unit: str) -> Array:
 
 
 class Evaluator:
-    """Evaluates formulas over ``rows`` rows; ``draw(place)`` gives uniform numbers for the place-th draw in a formula."""
+    """Evaluates formulas over ``rows`` rows; ``draw(place)`` gives uniform numbers for the place-th draw of one."""
 
     def __init__(self, columns: Callable[[str], Column | None], known: Callable[[], Iterable[str]], rows: int,
                  draw: Draw | None = None) -> None:  # fmt: skip

@@ -1,7 +1,7 @@
 """Random numbers that are functions of what they are for.
 
 There is no generator with a state: a number is a hash of (seed, purpose, rule, cells, count). So it is the same for any
-number of ranks, in any order, on any machine, and whatever else the model draws. The hash is the finaliser of SplitMix64
+number of ranks, in any order, on any machine, and whatever else the model draws. The hash is SplitMix64's finaliser
 (Stafford's variant 13), applied once for each coordinate; keys of names come from BLAKE2.
 Sources: Steele, Lea, Flood 2014, doi:10.1145/2660193.2660195; Salmon et al. 2011, doi:10.1145/2063384.2063405.
 """

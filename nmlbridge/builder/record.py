@@ -1,55 +1,50 @@
-"""What to record, as the Simulation of a LEMS document."""
+"""What to record and how to run, as the settings of a Simulation."""
 
 from __future__ import annotations
 
-from ..element import Element
 from ..graph import Network
+from ..results.outputs import EventOutputFile, OutputFile, Outputs, Place
+from ..results.simulation import Simulation
 from .context import Context
 from .segments import CellParts
 from .select import Selections
 from .space import Cells
 
 
-def simulation_element(context: Context, network: Network, cells: Cells, select: Selections, parts: CellParts
-                       ) -> Element | None:  # fmt: skip
-    """The Simulation: tables of what ``record`` names, and a file of all spikes. None without ``run``."""
-    model = context.spec.model
-    if model.run is None:
-        return None
-    source = context.spec.source
-    line = source.line(("run",)) or 0
-    simulation = Element("Simulation", {
-        "id": "simulation", "target": str(network.id), "seed": str(context.seed),
-        "length": f"{context.number(model.run.duration, 'ms', 'run', 'duration')!r}ms",
-        "step": f"{context.number(model.run.dt, 'ms', 'run', 'dt')!r}ms",
-    }, file=source.file or "", line=line)  # fmt: skip
+def settings(context: Context, network: Network, cells: Cells, select: Selections, parts: CellParts
+             ) -> Simulation | None:  # fmt: skip
+    """How to run: a table for each entry of ``record``, and a file of all spikes. None without ``run``."""
+    model, source = context.spec.model, context.spec.source
+    tables = []
     for name, record in model.record.items():
         path = ("record", name)
-        rows = select(record.cells, *path, "cells")
-        output = Element("OutputFile", {"id": name, "fileName": f"{model.name}.{name}.dat"}, file=source.file or "",
-                         line=source.line(path) or 0)  # fmt: skip
-        for row in rows:
+        columns = []
+        for row in select(record.cells, *path, "cells"):
             number = int(cells.population_of(row))
             population, index = cells.names[number], int(row - cells.offsets[number])
             where = f"{population}[{index}]"
             if record.at is not None:
                 chosen = parts.select(population, record.at, (*path, "at"))
                 if len(chosen) != 1:
-                    raise context.error(f"'{record.at}' selects {len(chosen)} segments; one is recorded", *path, "at")
+                    raise context.error(f"'{record.at}' selects {len(chosen)} segments; one can be recorded; [0] behind"
+                                        "it takes the first", *path, "at")  # fmt: skip
                 shape = parts.morphology(population)
                 assert shape is not None
                 where = f"{population}/{index}/{parts.cells[population]}/{shape.ids[chosen[0]]}"
-            output.children.append(Element("OutputColumn", {"id": f"{population}_{index}",
-                                                            "quantity": f"{where}/{record.variable}"},
-                                           file=source.file or "", line=source.line(path) or 0))  # fmt: skip
-        simulation.children.append(output)
-    events = Element("EventOutputFile", {"id": "spikes", "fileName": f"{model.name}.spikes", "format": "TIME_ID"},
-                     file=source.file or "", line=line)  # fmt: skip
-    for population in network.populations.values():
-        events.children += [
-            Element("EventSelection", {"id": str(population.offset + index), "select": f"{population.id}[{index}]",
-                                       "eventPort": "spike"}, file=source.file or "", line=line)
-            for index in range(population.size)
-        ]  # fmt: skip
-    simulation.children.append(events)
-    return simulation
+            columns.append((f"{population}_{index}", f"{where}/{record.variable}"))
+        place = Place(source.file, source.line(path), f"record.{name}")
+        tables.append(OutputFile(name, f"{model.name}.{name}.dat", tuple(columns), place))
+    run = model.run
+    if run is None:
+        return None
+    spikes = tuple(
+        (str(population.offset + index), f"{population.id}[{index}]", "spike")
+        for population in network.populations.values() for index in range(population.size)
+    )  # fmt: skip
+    place = Place(source.file, source.line(("run",)), "run")
+    numbers = {word: context.number(getattr(run, word), "ms", "run", word) for word in ("duration", "dt")}
+    for word, value in numbers.items():
+        if not value > 0:
+            raise context.error(f"it is {value:g} ms; it must be more than zero", "run", word)
+    events = (EventOutputFile("spikes", f"{model.name}.spikes", "TIME_ID", spikes, place),) if spikes else ()
+    return Simulation(numbers["duration"], numbers["dt"], context.seed, outputs=Outputs(tuple(tables), events))

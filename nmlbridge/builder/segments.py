@@ -35,7 +35,7 @@ class CellParts:
     def __init__(self, context: Context, components: Mapping[str, Element], cells: Mapping[str, str]) -> None:
         self.context, self.components, self.cells = context, components, cells
         self._morphologies: dict[str, Morphology | None] = {}
-        self._weights: dict[tuple[str, str], tuple[Floats, Floats | None]] = {}
+        self._weights: dict[tuple[str, str], tuple[npt.NDArray[np.int64], Floats]] = {}
 
     def need(self, component: str, *path: str | int) -> Element:
         """The component with this id. Raises NetworkError at ``path``."""

@@ -70,8 +70,8 @@ class Space:
                 return Column(self.shapes[name].inside(points))
             return self.point(name, points)
 
-        evaluator = Evaluator(lambda name: self.context.named(name) or column(name),
-                              lambda: (*self.context.parameters, *self.shapes, *AXES, "depth"), len(points))  # fmt: skip
+        known = (*self.context.parameters, *self.shapes, *AXES, "depth")
+        evaluator = Evaluator(lambda name: self.context.named(name) or column(name), lambda: known, len(points))
         try:
             return np.broadcast_to(truth(evaluator.value(parse(text))), len(points))
         except LemsError as error:
@@ -181,13 +181,13 @@ class Space:
 
 
 def _inside(kind: str, low: Floats, high: Floats, mask: Callable[[Floats], Bools] | None, points: Floats) -> Bools:
-    inside: Bools = ((points >= low) & (points <= high)).all(axis=1)
+    inside = np.asarray(((points >= low) & (points <= high)).all(axis=1))
     if kind != "box":
         half = np.where(high > low, (high - low) / 2, 1.0)
         scaled = (points - (low + high) / 2) / half
         axes = [0, 2] if kind == "cylinder" else [0, 1, 2]
         inside &= (scaled[:, axes] ** 2).sum(axis=1) <= 1 + 1e-12
-    return inside & mask(points) if mask is not None else inside
+    return np.asarray(inside & mask(points)) if mask is not None else inside
 
 
 def _halton(count: int) -> Floats:

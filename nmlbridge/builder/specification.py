@@ -28,7 +28,7 @@ class Specification:
 
     @classmethod
     def read(cls, path: str | Path, **changes: Any) -> Specification:
-        """Read a YAML or JSON file; ``changes`` as in ``changed``. Raises DocumentError or NetworkError with the line."""
+        """Read a YAML or JSON file; ``changes`` as in ``changed``. Raises DocumentError or NetworkError."""
         return _valid(read_source(path), Path(path).parent, changes)
 
     @classmethod
@@ -106,7 +106,9 @@ def _change(data: dict[str, Any], name: str, value: Any) -> None:
         elif isinstance(at, dict) and (step in at or (last and number > 1)):
             key = step
         else:
-            known = list(at) if isinstance(at, dict) else [str(i) for i in range(len(at))] if isinstance(at, list) else []
+            known = (
+                list(at) if isinstance(at, dict) else [str(i) for i in range(len(at))] if isinstance(at, list) else []
+            )
             raise UsageError(f"'{name}' is not in the specification{nearest(step, known)}")
         if last:
             at[key] = value
@@ -116,7 +118,7 @@ def _change(data: dict[str, Any], name: str, value: Any) -> None:
 
 def _error(fault: ValidationError, source: Source) -> NetworkError:
     """The first thing that is wrong, at its place."""
-    first = min(fault.errors(include_url=False), key=lambda e: (source.line(_path(e, source.data)) or 0))
+    first = min(fault.errors(include_url=False), key=lambda e: source.line(_path(e, source.data)) or 0)
     path = _path(first, source.data)
     message = str(first["msg"]).removeprefix("Value error, ")
     if first["type"] == "missing":
@@ -136,7 +138,7 @@ def _path(error: Any, data: Any) -> Path_:
     path: list[str | int] = []
     at = data
     for step in error["loc"]:
-        if isinstance(at, dict) and step in at or isinstance(at, (list, tuple)) and isinstance(step, int):
+        if (isinstance(at, dict) and step in at) or (isinstance(at, (list, tuple)) and isinstance(step, int)):
             path.append(step)
             at = at[step] if isinstance(at, dict) or int(step) < len(at) else None
     word = (error.get("ctx") or {}).get("word")

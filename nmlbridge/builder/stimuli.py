@@ -194,5 +194,3 @@ class Stimuli:
                 times = times + jitter[row] * normal.ravel()
             trains.append(np.sort(times[times >= 0]))
         return trains
-
-

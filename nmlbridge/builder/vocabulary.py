@@ -31,7 +31,7 @@ def _value(value: Any) -> float | str:
 
 def _selection(value: Any) -> str:
     if not isinstance(value, str):
-        raise ValueError("expected a selection as text, such as \"E | I\" or \"E & depth > 300\"")
+        raise ValueError('expected a selection as text, such as "E | I" or "E & depth > 300"')
     return checked(value)
 
 
@@ -84,18 +84,20 @@ class FileCell(Item):
     """A cell of a NeuroML or LEMS file; the file's other components come along."""
 
     file: str = Field(description="path relative to the specification")
-    component: str | None = Field(None, description="id in the file (default: the name here)")
+    component: str | None = Field(default=None, description="id in the file (default: the name here)")
 
 
 class Section(Item):
     """An unbranched cable: length and diameter in um, or points (x, y, z, diameter)."""
 
-    length: Value | None = Field(None, description="um")
-    diameter: Value | None = Field(None, description="um")
+    length: Value | None = Field(default=None, description="um")
+    diameter: Value | None = Field(default=None, description="um")
     points: list[tuple[float, float, float, float]] | None = None
     parent: str | None = None
-    at: float = Field(1.0, ge=0, le=1, description="where on the parent it begins, 0 to 1")
-    compartments: int | Literal["d_lambda"] = Field(1, description="how many, or d_lambda: by the length constant")
+    at: float = Field(default=1.0, ge=0, le=1, description="where on the parent it begins, 0 to 1")
+    compartments: int | Literal["d_lambda"] = Field(
+        default=1, description="how many, or d_lambda: by the length constant"
+    )
 
     @model_validator(mode="after")
     def _shape(self) -> Section:
@@ -113,7 +115,7 @@ class Mechanism(Item):
     density: Value = Field(description="S_per_cm2 unless it has a unit")
     erev: Value = Field(description="mV")
     ion: str = "non_specific"
-    where: Selection = Field("all", description="which sections")
+    where: Selection = Field(default="all", description="which sections")
 
 
 class Varying(Item):
@@ -126,10 +128,10 @@ class Varying(Item):
 class Biophysics(Item):
     """What the membrane of a cell has."""
 
-    capacitance: Value | list[Varying] = Field(1.0, description="uF_per_cm2")
-    resistivity: Value = Field(100.0, description="ohm_cm")
-    v_init: Value = Field(-65.0, description="mV")
-    threshold: Value = Field(0.0, description="mV: a spike is a crossing from below")
+    capacitance: Value | list[Varying] = Field(default=1.0, description="uF_per_cm2")
+    resistivity: Value = Field(default=100.0, description="ohm_cm")
+    v_init: Value = Field(default=-65.0, description="mV")
+    threshold: Value = Field(default=0.0, description="mV: a spike is a crossing from below")
     mechanisms: dict[Id, Mechanism] = {}
 
 
@@ -171,7 +173,7 @@ class Region(Item):
     x: Range | None = None
     y: Range | None = None
     z: Range | None = None
-    where: Selection | None = Field(None, description="a mask: a formula of x, y, z, depth and other regions")
+    where: Selection | None = Field(default=None, description="a mask: a formula of x, y, z, depth and other regions")
 
 
 class Grid(Item):
@@ -187,11 +189,11 @@ class Population(Item):
 
     cell: str
     number: Value | None = None
-    density: Value | None = Field(None, description="cells per mm3; may be a formula of x, y, z, depth")
+    density: Value | None = Field(default=None, description="cells per mm3; may be a formula of x, y, z, depth")
     grid: Grid | None = None
-    positions: list[tuple[float, float, float]] | None = Field(None, description="um")
+    positions: list[tuple[float, float, float]] | None = Field(default=None, description="um")
     region: str | Region | None = None
-    tags: dict[Id, str | float] = Field({}, description="marks to select by")
+    tags: dict[Id, str | float] = Field(default={}, description="marks to select by")
 
     @model_validator(mode="after")
     def _count(self) -> Population:
@@ -202,9 +204,13 @@ class Population(Item):
 class Placement(Item):
     """Where on the cell: segments, and how densely."""
 
-    where: Selection = Field("all", description="sections and segments: soma, dendrites & path_dist > 100")
-    density: Value = Field(1.0, description="relative density along the membrane; may be a formula of path_dist ...")
-    fraction: float | None = Field(None, ge=0, le=1, description="a fixed place along the segment (default: anywhere)")
+    where: Selection = Field(default="all", description="sections and segments: soma, dendrites & path_dist > 100")
+    density: Value = Field(
+        default=1.0, description="relative density along the membrane; may be a formula of path_dist ..."
+    )
+    fraction: float | None = Field(
+        default=None, ge=0, le=1, description="a fixed place along the segment (default: anywhere)"
+    )
 
 
 class SmallWorld(Item):
@@ -227,20 +233,22 @@ class Connection(Item):
     from_: Selection = Field(alias="from")
     to: Selection
     probability: Value | None = None
-    convergence: Value | None = Field(None, description="how many inputs each cell gets, from distinct cells")
-    divergence: Value | None = Field(None, description="how many outputs each cell gives, to distinct cells")
+    convergence: Value | None = Field(default=None, description="how many inputs each cell gets, from distinct cells")
+    divergence: Value | None = Field(default=None, description="how many outputs each cell gives, to distinct cells")
     pattern: Literal["all_to_all", "one_to_one"] | None = None
-    pairs: list[tuple[int, int]] | None = Field(None, description="places in from and in to")
-    file: str | None = Field(None, description="CSV: pre, post and, if need be, weight, delay")
+    pairs: list[tuple[int, int]] | None = Field(default=None, description="places in from and in to")
+    file: str | None = Field(default=None, description="CSV: pre, post and, if need be, weight, delay")
     small_world: SmallWorld | None = None
     degrees: Degrees | None = None
     synapse: str | list[str] | None = None
     weight: Value | list[Value] | None = None
-    delay: Value | None = Field(None, description="ms")
-    velocity: Value | None = Field(None, description="um_per_ms; adds dist_3d / velocity to the delay")
-    contacts: Value = Field(1, description="synapses for each connected pair")
-    at: Selection | Placement | None = Field(None, description="where on the cell after (default: its root segment)")
-    from_at: Selection | Placement | None = Field(None, description="where on the cell before (gap junctions)")
+    delay: Value | None = Field(default=None, description="ms")
+    velocity: Value | None = Field(default=None, description="um_per_ms; adds dist_3d / velocity to the delay")
+    contacts: Value = Field(default=1, description="synapses for each connected pair")
+    at: Selection | Placement | None = Field(
+        default=None, description="where on the cell after (default: its root segment)"
+    )
+    from_at: Selection | Placement | None = Field(default=None, description="where on the cell before (gap junctions)")
     kind: Literal["chemical", "electrical"] = "chemical"
     autapses: bool = False
 
@@ -263,7 +271,7 @@ class _Stimulus(Item):
 class _ThroughSynapse(_Stimulus):
     synapse: str | None = None
     weight: Value | None = None
-    number: int = Field(1, ge=1, description="independent ones for each cell")
+    number: int = Field(default=1, ge=1, description="independent ones for each cell")
 
 
 class Poisson(_ThroughSynapse):
@@ -271,8 +279,8 @@ class Poisson(_ThroughSynapse):
 
     type: Literal["poisson"]
     rate: Value = Field(description="Hz")
-    start: Value = Field(0.0, description="ms")
-    stop: Value | None = Field(None, description="ms (default: never)")
+    start: Value = Field(default=0.0, description="ms")
+    stop: Value | None = Field(default=None, description="ms (default: never)")
 
 
 class Rhythm(_ThroughSynapse):
@@ -303,7 +311,7 @@ class Pulse(_Stimulus):
 
     type: Literal["pulse"]
     amplitude: Value
-    start: Value = Field(0.0, description="ms")
+    start: Value = Field(default=0.0, description="ms")
     duration: Value = Field(description="ms")
 
 
@@ -313,7 +321,7 @@ class Sine(_Stimulus):
     type: Literal["sine"]
     amplitude: Value
     period: Value = Field(description="ms")
-    phase: Value = Field(0.0, description="radians")
+    phase: Value = Field(default=0.0, description="radians")
     start: Value = 0.0
     duration: Value
 
@@ -343,17 +351,17 @@ class Record(Item):
     """A variable of some cells, at one place of each, into a table."""
 
     cells: Selection
-    variable: str = Field("v", description="what the cell exposes: v, u, caConc ...")
-    at: Selection | None = Field(None, description="one segment (default: the root)")
+    variable: str = Field(default="v", description="what the cell exposes: v, u, caConc ...")
+    at: Selection | None = Field(default=None, description="one segment (default: the root)")
 
 
 class Run(Item):
     """How to run."""
 
     duration: Value = Field(description="ms")
-    dt: Value = Field(0.025, description="ms")
-    seed: int = Field(1, ge=0)
-    temperature: Value | None = Field(None, description="degC")
+    dt: Value = Field(default=0.025, description="ms")
+    seed: int = Field(default=1, ge=0)
+    temperature: Value | None = Field(default=None, description="degC")
 
 
 class Defaults(Item):
@@ -361,7 +369,7 @@ class Defaults(Item):
 
     synapse: str | None = None
     weight: Value = 1.0
-    delay: Value = Field(0.0, description="ms")
+    delay: Value = Field(default=0.0, description="ms")
 
 
 class Model(Item):
@@ -369,15 +377,15 @@ class Model(Item):
 
     name: Id = "network"
     notes: str | None = None
-    parameters: dict[Id, Value] = Field({}, description="names for numbers, to be used in every formula")
+    parameters: dict[Id, Value] = Field(default={}, description="names for numbers, to be used in every formula")
     defaults: Defaults = Defaults()
     space: Region = Region(x=(0, 100), y=(0, 100), z=(0, 100))
     regions: dict[Id, Region] = {}
-    include: list[str] = Field([], description="NeuroML and LEMS files whose components may be used")
+    include: list[str] = Field(default=[], description="NeuroML and LEMS files whose components may be used")
     cells: dict[Id, Cell] = {}
     synapses: dict[Id, Component] = {}
-    components: dict[Id, Component] = Field({}, description="channels, inputs and other LEMS components")
-    populations: dict[Id, Population] = {}
+    components: dict[Id, Component] = Field(default={}, description="channels, inputs and other LEMS components")
+    populations: dict[Id, Population]
     connections: dict[Id, Connection] = {}
     stimuli: dict[Id, Stimulus] = {}
     record: dict[Id, Record] = {}

@@ -61,3 +61,17 @@ def write_json(path: Path, answer: dict[str, Any]) -> None:
             stream.write(json.dumps(answer, indent=1).encode() + b"\n")
     except OSError as fault:
         raise UsageError(f"the report cannot be written to '{path}': {fault.strerror}") from None
+
+
+def changes_of(words: list[str]) -> dict[str, float | str]:
+    """The values of ``--set NAME=VALUE``; raises UsageError for a word without ``=``."""
+    changes: dict[str, float | str] = {}
+    for word in words:
+        name, equals, value = word.partition("=")
+        if not equals or not name.strip():
+            raise UsageError(f"--set needs NAME=VALUE, not '{word}'")
+        try:
+            changes[name.strip()] = float(value)
+        except ValueError:
+            changes[name.strip()] = value.strip()
+    return changes

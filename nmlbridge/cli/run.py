@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .options import milliseconds, say_notes, whole, write_json
+from .options import changes_of, milliseconds, say_notes, whole, write_json
 from .progress import ProgressBar
 
 if TYPE_CHECKING:
@@ -38,6 +38,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--checkpoint", type=milliseconds, metavar="EVERY", help="keep the state after each EVERY ms")
     parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint of a run that ended")
     parser.add_argument("--plot", action="store_true", help="draw each Display and a raster of spikes as PNG into DIR")
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", dest="changes",
+                        help="another value in a file of rules: gain=2, connections.EE.weight=0.5 (may be repeated)")
     parser.add_argument("--report", type=Path, metavar="FILE", help="write seconds and memory of each phase as JSON")
     parser.add_argument("--dump-passes", type=Path, metavar="DIR", help="write what each pass of the compiler made")
 
@@ -62,6 +64,7 @@ def run(arguments: argparse.Namespace) -> int:
             method=arguments.method,
             backend=arguments.backend,
             dump_passes=arguments.dump_passes,
+            changes=changes_of(arguments.changes),
             progress=progress,
             record_format=arguments.record_format,
             checkpoint=arguments.checkpoint,

@@ -1,0 +1,117 @@
+"""Any valid specification builds, comes back from YAML and JSON, and has the edges that its rules say."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from nmlbridge.builder import Specification, build
+
+from .rules import CELL, SYNAPSE, columns
+
+SIZES = st.integers(0, 60)
+SIDE = st.integers(1, 400).map(float)
+
+
+@st.composite
+def regions(draw: st.DrawFn) -> dict[str, Any]:
+    region: dict[str, Any] = {"shape": draw(st.sampled_from(["box", "cylinder", "ellipsoid"]))}
+    for axis in "xyz":
+        low = draw(st.integers(-200, 200))
+        region[axis] = [low, low + draw(SIDE)]
+    return region
+
+
+@st.composite
+def populations(draw: st.DrawFn) -> dict[str, Any]:
+    kind = draw(st.sampled_from(["number", "density", "grid", "positions"]))
+    how: dict[str, Any] = {
+        "number": st.fixed_dictionaries({"number": st.integers(1, 60)}),
+        "density": st.fixed_dictionaries({"density": st.sampled_from([1000, "800 * (1 + 0.5 * cos(depth / 50))"])}),
+        "grid": st.fixed_dictionaries({"grid": st.fixed_dictionaries({"x": st.integers(80, 200), "z": st.just(150)})}),
+        "positions": st.fixed_dictionaries({"positions": st.lists(st.tuples(SIDE, SIDE, SIDE).map(list), min_size=1,
+                                                                  max_size=5)}),
+    }  # fmt: skip
+    population = {"cell": "cell", **draw(how[kind])}
+    if draw(st.booleans()):
+        population["region"] = draw(regions())
+    return population
+
+
+@st.composite
+def rules(draw: st.DrawFn, names: list[str]) -> dict[str, Any]:
+    before = draw(st.lists(st.sampled_from(names), min_size=1, max_size=2, unique=True))
+    rule: dict[str, Any] = {"from": " | ".join(before), "to": draw(st.sampled_from(names)), "synapse": "syn"}
+    chances = [0, 0.3, 1, "p", "exp(-dist_3d / 100)", "uniform(0, p)"]
+    rule |= draw(st.one_of(
+        st.fixed_dictionaries({"probability": st.sampled_from(chances)}),
+        st.fixed_dictionaries({"pattern": st.just("all_to_all")}),
+        st.fixed_dictionaries({"convergence": st.sampled_from([0, 1, "0.5 * chance(0.5)"])}),
+        st.fixed_dictionaries({"divergence": st.sampled_from([0, "chance(p)"])}),
+    ))  # fmt: skip
+    rule |= draw(st.fixed_dictionaries({}, optional={
+        "weight": st.sampled_from([0.5, "normal(1, 0.1)", "exp(-dist_2d / 50)", "p * post_depth"]),
+        "delay": st.sampled_from(["1 ms", 2, "uniform(1, 5)", "0.5 + dist_3d / 300"]),
+        "contacts": st.sampled_from([0, 2, "poisson(1.5)"]),
+        "autapses": st.just(True),
+    }))  # fmt: skip
+    return rule
+
+
+@st.composite
+def specifications(draw: st.DrawFn) -> dict[str, Any]:
+    names = ["A", "B", "C"][: draw(st.integers(1, 3))]
+    return {
+        "parameters": {"p": 0.25},
+        "space": draw(regions()),
+        "cells": {"cell": CELL},
+        "synapses": {"syn": SYNAPSE},
+        "populations": {name: draw(populations()) for name in names},
+        "connections": {f"rule{n}": draw(rules(names)) for n in range(draw(st.integers(0, 3)))},
+        "run": {"duration": "10 ms", "seed": draw(st.integers(0, 2**31))},
+    }
+
+
+def _some(data: dict[str, Any]) -> bool:
+    """Whether every population has a cell, and every convergence something to choose from."""
+    network = build(data | {"connections": {}}).network
+    return all(population.size > 1 for population in network.populations.values())
+
+
+@given(specifications())
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+def test_any_specification(data: dict[str, Any]) -> None:
+    if not _some(data):
+        return
+    specification = Specification.of(data)
+    network = build(specification).network
+    for text in (specification.to_yaml(), specification.to_json()):
+        again = Specification.parse(text)
+        assert again.model == specification.model
+        assert columns(build(again).network) == columns(network)
+    offsets = {name: population.positions for name, population in network.populations.items()}
+    for name, rule in data["connections"].items():
+        mine = [p for p in network.projections if p.id == name or p.id.startswith(f"{name}_")]
+        if rule.get("contacts", 1) != 1:
+            continue
+        found = sum(len(p) for p in mine)
+        pre = np.concatenate([offsets[part] for part in sorted(rule["from"].split(" | "))])
+        post = offsets[rule["to"]]
+        distance = np.linalg.norm(pre[:, None] - post[None], axis=-1)
+        pairs = np.ones(distance.shape)
+        if not rule.get("autapses") and rule["to"] in rule["from"]:
+            begin = sum(len(offsets[part]) for part in sorted(rule["from"].split(" | ")) if part < rule["to"])
+            pairs[begin + np.arange(len(post)), np.arange(len(post))] = 0
+        if "probability" in rule:
+            p = {"p": 0.25, "uniform(0, p)": 0.125, "exp(-dist_3d / 100)": np.exp(-distance / 100)}.get(
+                rule["probability"], rule["probability"])  # fmt: skip
+            expected = p * pairs
+            # five standard deviations: one example in two million is further away
+            assert abs(found - expected.sum()) <= 5 * np.sqrt((expected * (1 - expected)).sum()) + 1e-6
+        elif "pattern" in rule:
+            assert found == pairs.sum()
+        elif rule.get("convergence") in (0, 1):
+            assert found == rule["convergence"] * len(post)
