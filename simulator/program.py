@@ -49,7 +49,8 @@ The keys of the specification::
                    {terms: [{place, scale}, ...]}               the sum of raw * scale of each
     spikes       [gids] | "all" | "T:" gids
     run          {dt, duration (ms), celsius, seed, second_order: 0|1|2, v_init: null | mV, record_every: 1,
-                  cvode: null | {atol, rtol}}
+                  cvode: null | {atol, rtol, maxstep (ms, may be missing),
+                                 scales: {name of a state as NEURON's atolscale knows it: factor of atol}}}
 
 Number of samples of each column: duration/dt/record_every + 1, the first at t = 0.
 """

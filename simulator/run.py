@@ -25,9 +25,13 @@ if TYPE_CHECKING:
     from ..neuroml import Document
     from .neuron.lower import Lowered
 
-METHODS = {"best": None, "implicit": 0, "crank-nicolson": 2, "compat": 0}
+METHODS = {"best": None, "implicit": 0, "crank-nicolson": 2, "compat": 0, "cvode": 0}
 """Fixed-step schemes: the best that the model allows, NEURON's implicit Euler, NEURON's staggered Crank-Nicolson, and
-the explicit steps of the code that jNeuroML generates."""
+the explicit steps of the code that jNeuroML generates. ``cvode`` chooses its steps by tolerances."""
+
+TOLERANCES = {"atol": 1e-3, "rtol": 0.0}
+"""Of cvode if nobody says otherwise, as in NEURON: absolute (mV for the voltage, each other state on a scale of its
+own) and relative."""
 
 COMPAT_DIGITS = 7  # of the numbers that jNeuroML's generated code writes
 
@@ -41,6 +45,8 @@ def simulate(
     seed: int | None = None,
     ranks: int = 1,
     method: str | None = None,
+    abs_tolerance: float | None = None,
+    rel_tolerance: float | None = None,
     backend: str | None = None,
     dump_passes: str | Path | None = None,
     report: Report | None = None,
@@ -57,10 +63,11 @@ def simulate(
     None takes NEURON, and the reference for a model that is no network.
 
     ``dt`` and ``duration`` are in ms and override the document's step and length. ``output`` is the folder that the
-    document's OutputFiles are written below; None writes nothing. ``method`` is a key of METHODS. ``dump_passes`` names
-    a folder for what each pass of the compiler made. ``allow`` lets in code that comes with a model: "mods" (mod files
-    beside it), "python" (a module that builds it). ``changes`` are other values for what a file of rules names:
-    {"gain": 2} for a parameter, {"connections.EE.weight": 2}.
+    document's OutputFiles are written below; None writes nothing. ``method`` is a key of METHODS; without one, a
+    ``Meta`` of the document may ask for cvode. ``abs_tolerance`` and ``rel_tolerance`` are cvode's; they override the
+    document's. ``dump_passes`` names a folder for what each pass of the compiler made. ``allow`` lets in code that
+    comes with a model: "mods" (mod files beside it), "python" (a module that builds it). ``changes`` are
+    other values for what a file of rules names: {"gain": 2} for a parameter, {"connections.EE.weight": 2}.
 
     Files grow while the run goes on, under their names with ".part" behind. ``record_format`` is "lems" (what the
     document asks for), "sonata" (spikes.h5 and a report for each variable) or "both". With ``checkpoint`` (ms) the
@@ -116,6 +123,7 @@ def simulate(
         method = "euler"  # what jLEMS does, where it runs the same model
     if method is not None and method not in known:
         raise UsageError(f"there is no method '{method}' of {backend}; there are {', '.join(known)}")
+    tolerances = _tolerances(simulation, method, backend, abs_tolerance, rel_tolerance)
     if backend == "reference":
         from .reference.run import integrate
 
@@ -142,7 +150,7 @@ def simulate(
             duration=length,
             seed=number,
             second_order=METHODS[method or "best"],
-            cvode=_cvode(simulation) if method is None else None,
+            cvode=tolerances,
             compat=method == "compat",
         )
         dump = _dumper(Path(dump_passes)) if dump_passes is not None else None
@@ -330,14 +338,33 @@ def _seed(simulation: Component) -> int:
     return int(text) % 2**32
 
 
+def _tolerances(
+    simulation: Component, method: str | None, backend: str, absolute: float | None, relative: float | None
+) -> dict[str, float] | None:
+    """The tolerances of cvode, {"atol", "rtol"}, or None if a fixed step is wanted."""
+    asked = _cvode(simulation)
+    if backend != "neuron" or method not in (None, "cvode") or (method is None and asked is None):
+        if absolute is not None or relative is not None:
+            raise UsageError("tolerances are those of the method cvode of the backend neuron: add --method cvode")
+        return None
+    found = TOLERANCES | (asked or {})
+    given = {"atol": absolute, "rtol": relative}
+    found |= {name: value for name, value in given.items() if value is not None}
+    if not (0 <= found["atol"] < float("inf") and 0 <= found["rtol"] < float("inf") and max(found.values()) > 0):
+        raise UsageError(
+            f"the tolerances of cvode are {found['atol']:g} (absolute) and {found['rtol']:g} (relative); they must not "
+            "be negative, and one must be more than zero"
+        )
+    return found
+
+
 def _cvode(simulation: Component) -> dict[str, float] | None:
+    """The tolerances that a Meta element for NEURON gives, if it asks for cvode."""
     for meta in simulation.children_of("metas"):
         if meta.texts.get("for") == "neuron" and meta.texts.get("method") == "cvode":
+            names = {"atol": "abs_tolerance", "rtol": "rel_tolerance"}
             try:
-                return {
-                    "atol": float(meta.texts.get("abs_tolerance", 1e-3)),
-                    "rtol": float(meta.texts.get("rel_tolerance", 0)),
-                }
+                return {key: float(meta.texts[name]) for key, name in names.items() if meta.texts.get(name)}
             except ValueError:
                 raise meta.error("the tolerances of cvode must be numbers") from None
     return None

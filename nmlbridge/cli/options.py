@@ -28,6 +28,17 @@ def milliseconds(text: str) -> float:
     return value
 
 
+def tolerance(text: str) -> float:
+    """A number that is not negative."""
+    try:
+        value = float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a number") from None
+    if not 0 <= value < float("inf"):
+        raise argparse.ArgumentTypeError(f"'{text}' is no tolerance: it must not be negative")
+    return value
+
+
 def whole(minimum: int, maximum: int = 2**63 - 1) -> type[int]:
     """A type for argparse: a whole number of at least ``minimum`` and at most ``maximum``."""
 

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .options import changes_of, milliseconds, say_notes, whole, write_json
+from .options import changes_of, milliseconds, say_notes, tolerance, whole, write_json
 from .progress import ProgressBar
 
 if TYPE_CHECKING:
@@ -31,6 +31,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--duration", type=milliseconds, metavar="TIME", help="length instead of the document's")
     parser.add_argument("--seed", type=whole(0), metavar="N", help="seed of all random numbers")
     parser.add_argument("--method", metavar="NAME", help="integration method instead of the document's")
+    parser.add_argument("--atol", type=tolerance, metavar="X", help="absolute tolerance of cvode (default 1e-3, in mV)")
+    parser.add_argument("--rtol", type=tolerance, metavar="X", help="relative tolerance of cvode (default 0)")
     parser.add_argument("--backend", choices=("neuron", "reference"), help="what integrates (default: neuron)")
     parser.add_argument("-n", "--ranks", type=whole(1, 65536), default=1, metavar="N", help="MPI processes (default 1)")
     parser.add_argument("--record-format", choices=("lems", "sonata", "both"), default="lems",
@@ -62,6 +64,8 @@ def run(arguments: argparse.Namespace) -> int:
             seed=arguments.seed,
             ranks=arguments.ranks,
             method=arguments.method,
+            abs_tolerance=arguments.atol,
+            rel_tolerance=arguments.rtol,
             backend=arguments.backend,
             dump_passes=arguments.dump_passes,
             changes=changes_of(arguments.changes),

@@ -10,6 +10,7 @@ from ..errors import UnsupportedError
 from ..lems.evaluate import evaluate
 from ..lems.expression import Bin, Expr, Name, Num, Piecewise, calls, names, substitute
 from ..lems.flat import Assign, Emit
+from ..units import Dimension
 from .algebra import ZERO, add, derivative, linear, multiply, negate, simplify, subtract
 from .equations import Array, Equations
 from .events import FIRST_FLAG, NEVER, Handling, classify, net_receive, scheduling, stepwise_statements
@@ -19,14 +20,26 @@ from .mechanism import Mechanism, Role
 from .mod import Ion, Line, Mod, Set, Stmt, lifted, to_nmodl
 from .ode import derivative_block, derived_statements
 from .timing import BEFORE, Timing
+from .variable import Edges, bounded, edge_statements, find_edges
 
 DENSITY_TO_NEURON = 1e-6  # nA/cm2 -> mA/cm2
 KINDS = {"density": "SUFFIX", "pool": "SUFFIX", "source": "ARTIFICIAL_CELL"}  # others are point processes
+SIZES = (  # of a state of this dimension, SI: a thousandth of it is what cvode's usual tolerance of 1e-3 allows
+    (Dimension(m=1, l=2, t=-3, i=-1), 1e-3),
+    (Dimension(), 1e-2),
+    (Dimension(m=-1, l=-2, t=3, i=2), 1e-9),
+    (Dimension(i=1), 1e-11),
+    (Dimension(l=-3, n=1), 1e-4),
+)
 HOLD = 1e4  # 1/ms: rate at which a voltage that LEMS holds still is pulled back to its value
 
 
 def build(eq: Equations, role: Role, name: str, comment: tuple[str, ...], stagger: float | None = None) -> Mechanism:
-    """The mechanism of a group in a role. Raises UnsupportedError for what NEURON has no place for."""
+    """The mechanism of a group in a role. Raises UnsupportedError for what NEURON has no place for.
+
+    ``stagger`` is that of compile_group: None asks for a mechanism for variable steps.
+    """
+    variable = stagger is None
     coherent = eq.factors.get("t") == 1e3
     eq, ions = bind(eq, role, coherent)
     drives = role.kind == "cell" and "v" in eq.derivatives
@@ -47,7 +60,12 @@ def build(eq: Equations, role: Role, name: str, comment: tuple[str, ...], stagge
     kinetic = [state for scheme in eq.kinetics for state in scheme.states]
     continuous = {"v"} | set(eq.derivatives) | set(kinetic) | {n for n, x in eq.externals.items() if x.kind == "peer"}
     artificial = role.kind == "source"
-    handling = classify(eq, continuous, artificial)
+    density = KINDS.get(role.kind) == "SUFFIX"
+    if variable and density:
+        eq = bounded(eq)
+    handling = classify(eq, continuous, artificial, variable and not density)
+    if variable:
+        _refuse_noise(eq)
     emits = role.kind in ("cell", "source") and any(
         isinstance(a, Emit) for group in eq.reactions for a in group.actions
     )
@@ -65,7 +83,7 @@ def build(eq: Equations, role: Role, name: str, comment: tuple[str, ...], stagge
     if stagger is not None and not artificial:
         farad = _farad(eq, capacitance) if capacitance is not None else None
         timing = Timing(stagger, current if drives else None, farad)
-    receive = net_receive(eq, handling, emits, after, timing)
+    receive = net_receive(eq, handling, emits, after, timing, variable)
     crossing = timing is not None and bool(handling.watched)
     if moved and receive:
         receive = [*moved, *receive]
@@ -81,13 +99,23 @@ def build(eq: Equations, role: Role, name: str, comment: tuple[str, ...], stagge
     else:
         procedure = late
     breakpoint_body = _breakpoint(
-        eq, role, current, recorded, bool(derivative_body), bool(procedure), [name for name, _ in schemes]
+        eq, role, current, recorded, bool(derivative_body), bool(procedure), [name for name, _ in schemes], variable
     )
+    edges = Edges()
+    if variable and not artificial:
+        watched = [condition.test for condition in handling.stepwise]
+        flow = [*eq.derived.values(), *eq.derivatives.values(), *([] if current is None else [current]), *watched]
+        edges = find_edges(eq, continuous, flow)
+        if current is not None:
+            breakpoint_body += edge_statements(eq, edges)
+        elif derivative_body:
+            derivative_body = (*derivative_body, *edge_statements(eq, edges))
     if crossing:
         breakpoint_body.append(Set(BEFORE, Name("v")))
     initial = _initial(
-        eq, role, handling, discrete, moving, recorded, held is not None, bool(moved), [name for name, _ in schemes]
-    )
+        eq, role, handling, discrete, moving, recorded, held is not None, bool(moved), [name for name, _ in schemes],
+        variable,
+    )  # fmt: skip
     ranges += [*varying, *instance.values(), *recorded, *discrete]
     peers = {x.target: n for n, x in eq.externals.items() if x.kind == "peer"}
     ranges += list(peers.values())
@@ -100,7 +128,7 @@ def build(eq: Equations, role: Role, name: str, comment: tuple[str, ...], stagge
         assigned.append("v_hold")
     if moved:
         assigned.append("t_last")
-    if handling.scheduled or (timing is not None and receive):
+    if (handling.scheduled and not variable) or (timing is not None and receive):
         assigned.append("dt")
     if crossing:
         assigned.append(BEFORE)
@@ -146,6 +174,8 @@ def build(eq: Equations, role: Role, name: str, comment: tuple[str, ...], stagge
         capacitance=capacitance,
         v_init=v_init,
         notes=tuple(eq.notes),
+        hidden_edges=edges.hidden,
+        tolerances={n: _tolerance(eq, n) for n in (*moving, *kinetic)},
     )
 
 
@@ -213,6 +243,21 @@ def _refuse_unbound(eq: Equations) -> None:
             f"'{eq.id}' ({eq.type}) uses the sum of its attached currents '{name}' outside the derivative of v; "
             "NEURON keeps no such sum"
         )
+
+
+def _refuse_noise(eq: Equations) -> None:
+    flow = [*eq.derived.values(), *eq.derivatives.values()]
+    if any(calls(expr, "random") for expr in flow):
+        raise UnsupportedError(
+            f"'{eq.id}' ({eq.type}) draws a random number at every step; cvode, which chooses its steps by how "
+            "smooth the equations are, cannot integrate that: take --method best"
+        )
+
+
+def _tolerance(eq: Equations, name: str) -> float:
+    """What the absolute tolerance is multiplied with for a state: the size of a change that matters."""
+    factor = eq.factors.get(name, 1.0)
+    return next((size * factor for dimension, size in SIZES if eq.dimensions.get(name) == dimension), 1.0)
 
 
 def scale_of(eq: Equations, name: str, neuron: float) -> float:
@@ -363,13 +408,14 @@ def _breakpoint(
     solves: bool,
     steps: bool,
     schemes: list[str],
+    variable: bool,
 ) -> list[Stmt]:
     body: list[Stmt] = []
     if solves:
         body.append(Line("SOLVE states METHOD cnexp"))
     body += [Line(f"SOLVE {name} METHOD sparse") for name in schemes]
     if steps:
-        body.append(Line("SOLVE look"))
+        body.append(Line("SOLVE look METHOD after_cvode" if variable else "SOLVE look"))
     needed = set(recorded)
     tail: list[Stmt] = []
     target = "i_m" if role.ion is None or role.kind != "density" else f"i{role.ion}"
@@ -407,7 +453,7 @@ def _around(slope: Expr, rest: Expr, current: Expr) -> Expr:
 
 def _initial(
     eq: Equations, role: Role, handling: Handling, discrete: list[str], moving: list[str],
-    recorded: list[str], held: bool, clockwork: bool, schemes: list[str],
+    recorded: list[str], held: bool, clockwork: bool, schemes: list[str], variable: bool,
 ) -> list[Stmt]:  # fmt: skip
     body: list[Stmt] = []
     started = {a.variable for a in eq.on_start}
@@ -424,7 +470,7 @@ def _initial(
         body.append(Set("v_hold", Name("v")))
     for row in range(len(handling.scheduled)):
         body.append(Set(f"sent_{FIRST_FLAG + row}", NEVER))
-    body += scheduling(handling)
+    body += scheduling(handling, variable)
     if handling.watched:
         body.append(Line("net_send(0, 1)"))
     if clockwork:

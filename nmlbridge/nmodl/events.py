@@ -24,6 +24,7 @@ FIRST_FLAG = 2
 FIRED = Num(-1.0)  # a condition has just acted; NEVER: it has not been scheduled yet
 NEVER = Num(1e30)
 FAR = 1e9  # ms: beyond any run; nothing is scheduled after it
+PAUSE = 0.01  # ms: where there are no fixed steps, how long after a condition acted that still holds it acts again
 
 
 @dataclass
@@ -35,8 +36,11 @@ class Handling:
     stepwise: list[Condition] = field(default_factory=list)
 
 
-def classify(eq: Equations, continuous: set[str], artificial: bool) -> Handling:
-    """Sort the conditions. ``continuous`` are the names that change between events (v, states with a derivative)."""
+def classify(eq: Equations, continuous: set[str], artificial: bool, variable: bool = False) -> Handling:
+    """Sort the conditions. ``continuous`` are the names that change between events (v, states with a derivative).
+
+    ``variable``: steps are long, so every condition that can be an event is one.
+    """
     handling = Handling()
     discrete = set(eq.states) - set(eq.derivatives)
     for condition in eq.conditions:
@@ -47,7 +51,7 @@ def classify(eq: Equations, continuous: set[str], artificial: bool) -> Handling:
         flowing = [t for t in terms if names(t) & continuous]
         heavy = any(isinstance(a, Emit) or a.variable == "v" or calls(a.expr, "random") for a in condition.actions)
         when = _due(timed[0]) if len(timed) == 1 and not flowing else None
-        if when is not None and (heavy or artificial or condition.regime is not None):
+        if when is not None and (heavy or artificial or variable or condition.regime is not None):
             handling.scheduled.append((condition, when))
         elif heavy or artificial or condition.regime is not None:
             watch = next((t for t in flowing if isinstance(t, Cmp) and t.op not in ("==", "!=")), None)
@@ -58,7 +62,11 @@ def classify(eq: Equations, continuous: set[str], artificial: bool) -> Handling:
                 )
             handling.watched.append((condition, watch))
         else:
-            handling.stepwise.append(condition)
+            watch = next((t for t in flowing if isinstance(t, Cmp) and t.op not in ("==", "!=")), None)
+            if variable and watch is not None:
+                handling.watched.append((condition, watch))
+            else:
+                handling.stepwise.append(condition)
     return handling
 
 
@@ -109,8 +117,9 @@ def stepwise_statements(eq: Equations, handling: Handling) -> list[Stmt]:
     return body
 
 
-def scheduling(handling: Handling) -> list[Stmt]:
+def scheduling(handling: Handling, variable: bool = False) -> list[Stmt]:
     """Send a self event for each scheduled condition whose time has changed."""
+    again = f"net_send({PAUSE}, " if variable else "net_send(dt, "
     body: list[Stmt] = []
     for row, (condition, when) in enumerate(handling.scheduled):
         flag = FIRST_FLAG + row
@@ -121,7 +130,7 @@ def scheduling(handling: Handling) -> list[Stmt]:
             If((
                 (Cmp(">", Name(due), Name("t")), (Line("net_send({0} - t, " + str(flag) + ")", (Name(due),)),)),
                 # a condition that stays true after it acted acts again after a step, as in LEMS
-                (Cmp("<", Name(fired), Num(0.0)), (Line("net_send(dt, " + str(flag) + ")"),)),
+                (Cmp("<", Name(fired), Num(0.0)), (Line(again + str(flag) + ")"),)),
                 (None, (Line("net_send(0, " + str(flag) + ")"),)),
             )),
         ]  # fmt: skip
@@ -138,7 +147,8 @@ def in_regime(regime: tuple[str, int]) -> Expr:
 
 
 def net_receive(
-    eq: Equations, handling: Handling, emits: bool, after: list[Stmt], timing: Timing | None = None
+    eq: Equations, handling: Handling, emits: bool, after: list[Stmt], timing: Timing | None = None,
+    variable: bool = False,
 ) -> list[Stmt]:
     """The body of NET_RECEIVE: flag 0 is an event from outside, 1 sets the watches, the others are conditions.
 
@@ -211,7 +221,7 @@ def net_receive(
         statements += actions if guard is None else [If(((guard, tuple(actions)),))]
         body.append(If(((flagged, tuple(statements)),)))
     if body:
-        body += [*scheduling(handling), *after]
+        body += [*scheduling(handling, variable), *after]
     return body
 
 

@@ -61,4 +61,8 @@ class Mechanism:
     """an electrode whose current depends on the voltage, or a cell that holds its voltage"""
     capacitance: Array | None = None
     v_init: Array | None = None
+    hidden_edges: bool = False
+    """its equations jump at times that have no closed form, so that long steps may miss them"""
+    tolerances: dict[str, float] = field(default_factory=dict)
+    """state (the mechanism's name for it) -> what cvode's absolute tolerance is multiplied with"""
     notes: tuple[str, ...] = ()

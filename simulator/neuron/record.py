@@ -23,9 +23,12 @@ from .ranks import owner
 class Recorder:
     """The recorded columns that belong to this rank; to be made after the network is built, before initialisation."""
 
-    def __init__(self, network: Network, recordings: Sequence[Mapping[str, Any]], every: int, sample: float | None):
-        """``every``: keep one step of so many; ``sample`` (ms): record at this interval, for variable steps."""
-        self.network, self.every, self.sample = network, every, sample
+    def __init__(
+        self, network: Network, recordings: Sequence[Mapping[str, Any]], every: int, times: NDArray[np.float64] | None
+    ) -> None:
+        """``every``: keep one step of so many; ``times`` (ms): record then, for variable steps."""
+        self.network, self.every = network, every
+        self.times = None if times is None else network.h.Vector(times)
         self.vectors: list[Any] = []
         self.columns: list[tuple[int, float, list[tuple[int, float]]]] = []  # row, offset, (vector, scale) of terms
         self.constants: list[tuple[int, float]] = []
@@ -68,10 +71,10 @@ class Recorder:
         if key not in self.known:
             vector = self.network.h.Vector()
             pointer = self._pointer(place)
-            if self.sample is None:
+            if self.times is None:
                 vector.record(pointer)
             else:
-                vector.record(pointer, self.sample)
+                vector.record(pointer, self.times)
             self.known[key] = len(self.vectors)
             self.vectors.append(vector)
         return self.known[key]
@@ -109,11 +112,12 @@ class Recorder:
     def take(self, output: ColumnFile) -> None:
         """Move the samples since the last call into ``output``, converted to SI."""
         if self.vectors:
-            count = len(self.vectors[0])
+            kept = 0 if self.times is None else self.seen  # what a Vector that records at given times still holds
+            count = len(self.vectors[0]) - kept
             skip = -self.seen % self.every
             start = -(-self.seen // self.every)
             stop = min(start + len(range(skip, count, self.every)), output.samples)
-            raw = [vector.as_numpy()[skip :: self.every][: stop - start] for vector in self.vectors]
+            raw = [vector.as_numpy()[kept + skip :: self.every][: stop - start] for vector in self.vectors]
             for row, offset, terms in self.columns:
                 value = raw[terms[0][0]] * terms[0][1]
                 for index, scale in terms[1:]:
@@ -123,7 +127,8 @@ class Recorder:
                 if not np.isfinite(value[-1:]).all():
                     self.not_finite.add(row)
             del raw
-            self.drop()
+            if self.times is None:
+                self.drop()
             self.seen += count
 
     def drop(self) -> None:

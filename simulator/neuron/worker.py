@@ -32,6 +32,7 @@ from .record import ColumnFile, Recorder, Spikes
 
 MARK = "@nmlbridge "
 _CHUNKS, _LONGEST = 100, 1000  # a chunk is a hundredth of the steps, and no more than so many
+_AFTER = 1e-6  # of a step: how late samples are under cvode; NEURON 9 fails where only rounding parts them from events
 _MEMORY = 64e6  # bytes of recorded values that wait in NEURON's Vectors
 
 
@@ -60,11 +61,12 @@ class Run:
             self.network = Network(h, self.pc, self.program, self._ticks())
             self.network.build()
             cvode = self.run.get("cvode")
+            times = np.asarray((np.arange(self.samples) * self.every + _AFTER) * self.dt, dtype=np.float64)
             self.recorder = Recorder(
                 self.network,
                 self.program.spec.get("recordings", ()),
                 1 if cvode else self.every,
-                self.dt * self.every if cvode else None,
+                times if cvode else None,
             )
             self.spikes = Spikes(self.network, self.program.spec.get("spikes"), out / f"spikes-{self.rank}.bin")
             self.checkpoints = Checkpoints(self.network, out, self.recorder, self.spikes)
@@ -86,9 +88,15 @@ class Run:
         h.dt = self.dt
         self.cvode = h.CVode()
         if run.get("cvode"):
+            h.secondorder = 0
             self.cvode.active(1)
+            self.cvode.condition_order(2)  # thresholds are crossed between steps
             self.cvode.atol(run["cvode"].get("atol", 1e-3))
             self.cvode.rtol(run["cvode"].get("rtol", 0.0))
+            if "maxstep" in run["cvode"]:
+                self.cvode.maxstep(run["cvode"]["maxstep"])
+            for state, scale in run["cvode"].get("scales", {}).items():
+                self.cvode.atolscale(state, scale)
 
     def _open(self) -> None:
         """Make the output files, or take those of the run that is resumed; every rank writes its own columns."""

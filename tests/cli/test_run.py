@@ -62,6 +62,8 @@ def test_options_reach_the_simulation(calls: list[dict[str, Any]], tmp_path: Pat
         "checkpoint": None,
         "resume": False,
         "method": None,
+        "abs_tolerance": None,
+        "rel_tolerance": None,
         "dump_passes": None,
     }
 

@@ -216,3 +216,77 @@ def document(folder: Path, components: str, network: str, record: dict[str, str]
         f'<OutputFile id="o" fileName="core.dat">{columns}</OutputFile></Simulation></Lems>'
     )
     return file
+
+
+# One document for each family of types ------------------------------------------------------------------------------
+
+
+def cells(folder: Path) -> tuple[Path, dict[str, str]]:
+    """Every abstract cell, driven until it spikes; and what is recorded, by type."""
+    components, network, record = "", "", {}
+    for type, (attributes, amplitude, variable) in CELLS.items():
+        components += element(type, f"{type}_", attributes)
+        network += f'<population id="{type}" component="{type}_" size="1"/>'
+        record[type] = f"{type}[0]/{variable}"
+        if amplitude:
+            pulse = PULSE if amplitude.endswith("A") else PULSE_DL
+            components += pulse.format(f"p_{type}", amplitude)
+            network += f'<explicitInput target="{type}[0]" input="p_{type}"/>'
+    return document(folder, components, network, record, 50, 0.025), record
+
+
+def inputs(folder: Path) -> tuple[Path, dict[str, str]]:
+    """Every input, with two weights, into a cell that suits it."""
+    components = PASSIVE + SYN + element("izhikevichCell", "iz", CELLS["izhikevichCell"][0])
+    network, record = "", {}
+    for type, text in (INPUTS | INPUTS_DL).items():
+        components += element(type, f"{type}_", text)
+        network += (
+            f'<population id="{type}" component="{"iz" if type.endswith("DL") else "rc"}" size="2"/>'
+            f'<inputList id="l_{type}" population="{type}" component="{type}_">'
+            f'<input id="0" target="../{type}[0]" destination="synapses"/>'
+            f'<inputW id="1" target="../{type}[1]" destination="synapses" weight="0.5"/></inputList>'
+        )
+        record |= {f"{type}{n}": f"{type}[{n}]/v" for n in (0, 1)}
+    return document(folder, components, network, record, 40, 0.025), record
+
+
+def synapses(folder: Path) -> tuple[Path, dict[str, str]]:
+    """Every synapse, with two weights and delays, behind a train of spikes."""
+    components, network, record = PASSIVE + TRAIN, '<population id="pre" component="train" size="1"/>', {}
+    for type, text in SYNAPSES.items():
+        components += element(type, f"{type}_", text)
+        dimensionless = type.endswith(("CondSynapse", "CurrSynapse"))
+        weights = (0.004, 0.002) if dimensionless else (1, 0.5)
+        network += (
+            f'<population id="{type}" component="rc" size="2"/><projection id="j_{type}" presynapticPopulation="pre" '
+            f'postsynapticPopulation="{type}" synapse="{type}_">'
+            f'<connectionWD id="0" preCellId="../pre[0]" postCellId="../{type}[0]" weight="{weights[0]}" delay="0ms"/>'
+            f'<connectionWD id="1" preCellId="../pre[0]" postCellId="../{type}[1]" weight="{weights[1]}" delay="2ms"/>'
+            "</projection>"
+        )
+        record |= {f"{type}{n}": f"{type}[{n}]/v" for n in (0, 1)}
+    return document(folder, components, network, record, 40, 0.025), record
+
+
+def sources(folder: Path) -> tuple[Path, dict[str, str]]:
+    """Every source of spikes that is not random."""
+    components, network, record = PASSIVE + SYN, "", {}
+    for type, text in SOURCES.items():
+        components += element(type, f"{type}_", text)
+        network += f'<population id="{type}" component="{type}_" size="1"/>'
+        record[type] = f"{type}[0]/tsince"
+    return document(folder, components, network, record, 40, 0.025), record
+
+
+def gates(folder: Path) -> tuple[Path, dict[str, str]]:
+    """A spiking cell for each kind of gate, density and concentration model."""
+    components, network, record = CHANNELS + PULSE.format("p", "0.3nA"), "", {}
+    for name in GATES:
+        components += one_segment(name)
+        network += f'<population id="{name}" component="cell_{name}" size="1"/>'
+        network += f'<explicitInput target="{name}[0]" input="p"/>'
+        record[name] = f"{name}[0]/v"
+        if GATES[name][3]:
+            record[f"{name}_ca"] = f"{name}[0]/caConc"
+    return document(folder, components, network, record, 20, 0.025), record

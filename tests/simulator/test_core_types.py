@@ -40,16 +40,8 @@ def _same_spikes(ours: Results, reference: Results, population: str, tolerance: 
 
 
 def test_abstract_cells(tmp_path: Path) -> None:
-    components, network, record = "", "", {}
-    for type, (attributes, amplitude, variable) in core.CELLS.items():
-        components += core.element(type, f"{type}_", attributes)
-        network += f'<population id="{type}" component="{type}_" size="1"/>'
-        record[type] = f"{type}[0]/{variable}"
-        if amplitude:
-            pulse = core.PULSE if amplitude.endswith("A") else core.PULSE_DL
-            components += pulse.format(f"p_{type}", amplitude)
-            network += f'<explicitInput target="{type}[0]" input="p_{type}"/>'
-    ours, reference = _both(core.document(tmp_path, components, network, record, 50, 0.025))
+    file, record = core.cells(tmp_path)
+    ours, reference = _both(file)
     for type, quantity in record.items():
         spikes = _same_spikes(ours, reference, type, 3e-5)  # a reset waits for the end of a step, each time
         # a reset that comes 0.01 ms late is a difference of the whole range for that long
@@ -58,39 +50,17 @@ def test_abstract_cells(tmp_path: Path) -> None:
 
 
 def test_inputs(tmp_path: Path) -> None:
-    components = core.PASSIVE + core.SYN + core.element("izhikevichCell", "iz", core.CELLS["izhikevichCell"][0])
-    network, record = "", {}
-    for type, text in (core.INPUTS | core.INPUTS_DL).items():
-        components += core.element(type, f"{type}_", text)
-        network += (
-            f'<population id="{type}" component="{"iz" if type.endswith("DL") else "rc"}" size="2"/>'
-            f'<inputList id="l_{type}" population="{type}" component="{type}_">'
-            f'<input id="0" target="../{type}[0]" destination="synapses"/>'
-            f'<inputW id="1" target="../{type}[1]" destination="synapses" weight="0.5"/></inputList>'
-        )
-        record |= {f"{type}{n}": f"{type}[{n}]/v" for n in (0, 1)}
+    file, record = core.inputs(tmp_path)
     # LEMS sets the current of sine and ramp once a step: the reference, which does so too, needs short ones
-    ours, reference = _both(core.document(tmp_path, components, network, record, 40, 0.025), 0.01)
+    ours, reference = _both(file, 0.01)
     for name, quantity in record.items():
         assert np.ptp(reference[quantity]) > 1e-3, name
         assert _difference(ours, reference, quantity) < (2e-2 if "DL" in name else 2e-3), name
 
 
 def test_synapses(tmp_path: Path) -> None:
-    components, network, record = core.PASSIVE + core.TRAIN, '<population id="pre" component="train" size="1"/>', {}
-    for type, text in core.SYNAPSES.items():
-        components += core.element(type, f"{type}_", text)
-        dimensionless = type.endswith(("CondSynapse", "CurrSynapse"))
-        weights = (0.004, 0.002) if dimensionless else (1, 0.5)
-        network += (
-            f'<population id="{type}" component="rc" size="2"/><projection id="j_{type}" presynapticPopulation="pre" '
-            f'postsynapticPopulation="{type}" synapse="{type}_">'
-            f'<connectionWD id="0" preCellId="../pre[0]" postCellId="../{type}[0]" weight="{weights[0]}" delay="0ms"/>'
-            f'<connectionWD id="1" preCellId="../pre[0]" postCellId="../{type}[1]" weight="{weights[1]}" delay="2ms"/>'
-            "</projection>"
-        )
-        record |= {f"{type}{n}": f"{type}[{n}]/v" for n in (0, 1)}
-    ours, reference = _both(core.document(tmp_path, components, network, record, 40, 0.025))
+    file, record = core.synapses(tmp_path)
+    ours, reference = _both(file)
     for name, quantity in record.items():
         assert np.ptp(reference[quantity]) > 1e-5, name
         assert _difference(ours, reference, quantity) < 1e-3, name
@@ -99,12 +69,8 @@ def test_synapses(tmp_path: Path) -> None:
 
 
 def test_event_sources(tmp_path: Path) -> None:
-    components, network, record = core.PASSIVE + core.SYN, "", {}
-    for type, text in core.SOURCES.items():
-        components += core.element(type, f"{type}_", text)
-        network += f'<population id="{type}" component="{type}_" size="1"/>'
-        record[type] = f"{type}[0]/tsince"
-    ours, reference = _both(core.document(tmp_path, components, network, record, 40, 0.025))
+    file, record = core.sources(tmp_path)
+    ours, reference = _both(file)
     for type, quantity in record.items():
         assert _same_spikes(ours, reference, type, 1e-9) > 3
         assert np.ptp(ours[quantity]) > 5e-3  # not frozen between events
@@ -171,14 +137,7 @@ def test_no_type_is_forgotten() -> None:
 
 @pytest.mark.slow
 def test_channels_densities_and_concentrations(tmp_path: Path) -> None:
-    components, network, record = core.CHANNELS + core.PULSE.format("p", "0.3nA"), "", {}
-    for name in core.GATES:
-        components += core.one_segment(name)
-        network += f'<population id="{name}" component="cell_{name}" size="1"/>'
-        network += f'<explicitInput target="{name}[0]" input="p"/>'
-        record[name] = f"{name}[0]/v"
-        if core.GATES[name][3]:
-            record[f"{name}_ca"] = f"{name}[0]/caConc"
-    ours, reference = _both(core.document(tmp_path, components, network, record, 20, 0.025))
+    file, record = core.gates(tmp_path)
+    ours, reference = _both(file)
     for name, quantity in record.items():
         assert _difference(ours, reference, quantity) < 2e-3, name
