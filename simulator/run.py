@@ -124,6 +124,8 @@ def simulate(
     if method is not None and method not in known:
         raise UsageError(f"there is no method '{method}' of {backend}; there are {', '.join(known)}")
     tolerances = _tolerances(simulation, method, backend, abs_tolerance, rel_tolerance)
+    if tolerances is not None and (checkpoint is not None or resume):
+        raise UsageError("cvode keeps no checkpoints; leave out --checkpoint and --resume, or take another --method")
     if backend == "reference":
         from .reference.run import integrate
 

@@ -23,6 +23,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ...errors import SimulatorError
 from ..program import Program, Shape
 from .build import Network

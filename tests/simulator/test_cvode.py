@@ -150,6 +150,8 @@ def test_what_cvode_cannot_do_is_said(tmp_path: Path, capsys: pytest.CaptureFixt
         nmlbridge.simulate(file, method="best", abs_tolerance=1e-4)
     with pytest.raises(UsageError, match="one must be more than zero"):
         nmlbridge.simulate(file, method="cvode", abs_tolerance=0)
+    with pytest.raises(UsageError, match="no checkpoints"):
+        nmlbridge.simulate(file, method="cvode", output=tmp_path, checkpoint=10)
     assert main(["run", str(file), "-o", str(tmp_path), "--method", "cvode", "--atol", "1e-4", "--rtol", "1e-5"]) == 0
     assert main(["run", str(file), "--atol", "-1"]) == 2
     assert "must not be negative" in capsys.readouterr().err
