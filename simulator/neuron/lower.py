@@ -41,9 +41,9 @@ from .roles import (
     valence,
 )
 from .tables import Tables
+from .variable import tolerances
 
 KELVIN = 273.15
-HIDDEN_STEPS = 4  # of the document's dt: the longest step of cvode where a jump may hide
 POINT_AREA_UM2 = 100 * np.pi  # a cylinder of 10 by 10 um
 
 
@@ -451,34 +451,10 @@ class _Lowering:
                 "dt": settings.dt, "duration": settings.duration, "celsius": round(self.kelvin - KELVIN, 9),
                 "seed": settings.seed, "second_order": self.second_order, "v_init": None,
                 "record_every": settings.record_every,
-                "cvode": self.variable(), **({"pointers": True} if settings.compat else {}),
+                "cvode": tolerances(settings.cvode, settings.dt, self.catalogue, self.report),
+                **({"pointers": True} if settings.compat else {}),
             },
         }  # fmt: skip
-
-    def variable(self) -> dict[str, Any] | None:
-        """The settings of cvode, with the tolerance of each state on the scale of what it stands for."""
-        if self.settings.cvode is None:
-            return None
-        scales: dict[str, float] = {}
-        hidden = []
-        for request in self.catalogue.requests.values():
-            made = request.made
-            density = made.mod.kind == "SUFFIX"
-            if made.hidden_edges:
-                hidden.append(request.flat)
-            for state, scale in made.tolerances.items():
-                ions = {name for ion in made.mod.ions for name in ion.write}
-                name = state if state in ions else f"{state}_{made.name}" if density else f"{made.name}.{state}"
-                scales[name] = scale
-        for flat in hidden:
-            self.report.add(
-                "cvode-edges", "approximation",
-                f"'{flat.id}' ({flat.type}) changes at times that cannot be known beforehand: no step is longer than "
-                f"{HIDDEN_STEPS} dt, and what is shorter than that may be stepped over",
-                file=flat.file, line=flat.line, component=flat.id,
-            )  # fmt: skip
-        longest = {"maxstep": HIDDEN_STEPS * self.settings.dt} if hidden else {}
-        return {**self.settings.cvode, "scales": dict(sorted(scales.items())), **longest}
 
     def cell_entry(self, kind: CellKind) -> dict[str, Any]:
         template = kind.template
