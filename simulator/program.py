@@ -27,11 +27,14 @@ The keys of the specification::
                  events that NetStims at rest are told to send
                  a population with a template may have point_parameters: [{point: index, parameters: {name: "T:" per
                  cell}, random, rng}]
+    sources      [{cells: first gid of a population, size, first_gid, section, x, threshold}]: further places that send
+                 events, one for each cell, with gids beyond those of the cells; their events are not among the spikes
     points       [{id, mechanism, gid, section, x: "T:", parameters: {name: number | "T:"}, random: null | "T:" (n,3)
                    Random123 ids, rng: name of the RANDOM variable}]: point processes placed on cells
     generators   [{id, mechanism (an artificial cell), gid: "T:" (of the cell it drives), parameters, random, rng,
                    targets: {points: id, index, weight, delay: "T:"}}]: one private source of events per row
-    netcons      [{source_gid: "T:", points: id, index: "T:", weight: "T:" (n,) or (n,k), delay: "T:" ms}]
+    netcons      [{source_gid: "T:", points: id, index: "T:", weight: "T:" (n,) or (n,k), delay: "T:" ms,
+                   source_cell: "T:" gid of the cell that a place of ``sources`` is on}]
                  ``points`` of targets and netcons names a group of points, or a population: then the event goes to the
                  artificial cell, or to the cell's own point process ``template_point`` (0 if not given)
                  (so may ``points`` in transfers and recordings)

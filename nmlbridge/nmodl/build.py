@@ -13,11 +13,11 @@ from ..lems.flat import Assign, Emit
 from ..units import Dimension
 from .algebra import ZERO, add, derivative, linear, multiply, negate, simplify, subtract
 from .equations import Array, Equations
-from .events import FIRST_FLAG, NEVER, Handling, classify, net_receive, scheduling, stepwise_statements
+from .events import FIRST_FLAG, NEVER, PORT, Handling, classify, net_receive, scheduling, stepwise_statements
 from .fold import constants, prune
 from .kinetics import blocks as kinetic_blocks
 from .mechanism import Mechanism, Role
-from .mod import Ion, Line, Mod, Set, Stmt, lifted, to_nmodl
+from .mod import Ion, Line, Mod, Rate, Set, Stmt, lifted, to_nmodl
 from .ode import derivative_block, derived_statements
 from .timing import BEFORE, Timing
 from .variable import Edges, bounded, edge_statements, find_edges
@@ -32,6 +32,7 @@ SIZES = (  # of a state of this dimension, SI: a thousandth of it is what cvode'
     (Dimension(l=-3, n=1), 1e-4),
 )
 HOLD = 1e4  # 1/ms: rate at which a voltage that LEMS holds still is pulled back to its value
+CLOCK = "idle__"  # a state that stands still
 
 
 def build(eq: Equations, role: Role, name: str, comment: tuple[str, ...], stagger: float | None = None) -> Mechanism:
@@ -72,7 +73,12 @@ def build(eq: Equations, role: Role, name: str, comment: tuple[str, ...], stagge
     moved: list[Stmt] = []
     if artificial:
         eq, moved = _clockwork(eq)
+    ported = role.kind in ("cell", "source") and len(eq.in_ports) > 1
+    if not ported:  # nothing reaches the other ports of a synapse
+        eq = replace(eq, events=[e for e in eq.events if e.port == eq.in_ports[0]])
     weight, instance, args = properties_of(eq, role)
+    if ported:
+        args = [weight or "w", PORT]
     held = Name("v_hold") if drives and current is not None and "v_hold" in names(current) else None
     ranges: list[str] = []
     recorded = [n for n in eq.derived if n in eq.keep]
@@ -83,17 +89,21 @@ def build(eq: Equations, role: Role, name: str, comment: tuple[str, ...], stagge
     if stagger is not None and not artificial:
         farad = _farad(eq, capacitance) if capacitance is not None else None
         timing = Timing(stagger, current if drives else None, farad)
-    receive = net_receive(eq, handling, emits, after, timing, variable)
+    receive = net_receive(eq, handling, emits, after, timing, variable, ported)
     crossing = timing is not None and bool(handling.watched)
     if moved and receive:
         receive = [*moved, *receive]
     discrete = [n for n in eq.states if n not in eq.derivatives and n not in kinetic]
     moving = [n for n in eq.states if n in eq.derivatives]
     pool_state = f"{role.ion}i" if role.kind == "pool" else None
-    derivative_body = derivative_block(eq, stagger is not None)
     schemes = kinetic_blocks(eq)
+    derivative_body = derivative_block(eq, stagger is not None, halved=bool(schemes and stagger))
     late = stepwise_statements(eq, handling)
     procedure: list[Stmt] = []
+    if late and schemes and not derivative_body:
+        # a SOLVE of a procedure beside one of a scheme is more than NEURON's translator can take
+        moving = [CLOCK]
+        derivative_body = (Rate(CLOCK, ZERO),)
     if derivative_body:
         derivative_body = (*derivative_body, *late)
     else:

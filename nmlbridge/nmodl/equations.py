@@ -41,6 +41,7 @@ class Equations:
     dimensions: dict[str, Dimension]
     paths: dict[str, str]
     out_ports: tuple[str, ...] = ()
+    in_ports: tuple[str, ...] = ()
     keep: set[str] = field(default_factory=set)
     """names that must survive as variables because they are recorded"""
     factors: dict[str, float] = field(default_factory=dict)
@@ -149,6 +150,7 @@ def from_flat(members: Sequence[FlatComponent]) -> Equations:
         dimensions=dimensions,
         paths=dict(first.paths),
         out_ports=first.out_ports,
+        in_ports=first.in_ports,
     )
 
 
@@ -193,6 +195,7 @@ def structure_key(flat: FlatComponent, context: Iterable[str] = ()) -> str:
     shape += [f"when {guard(c.regime)} {text(c.test)} do {actions(c.actions)}" for c in flat.conditions]
     shape += [f"on {e.port} {guard(e.regime)} do {actions(e.actions)}" for e in flat.events]
     shape += [f"exponent {text(Name(name))} {flat.parameters[name].value!r}" for name in sorted(_exponents(flat))]
+    shape.append("ports " + " ".join((*flat.in_ports, ">", *flat.out_ports)))
     shape += sorted(context)
     return hashlib.sha256("\n".join(shape).encode()).hexdigest()
 

@@ -21,6 +21,7 @@ from .ode import derived_statements
 from .timing import Timing, after_crossing, after_event, carry_voltage, dated, jump, touches
 
 FIRST_FLAG = 2
+PORT = "port__"  # argument of NET_RECEIVE: the number of the in port
 FIRED = Num(-1.0)  # a condition has just acted; NEVER: it has not been scheduled yet
 NEVER = Num(1e30)
 FAR = 1e9  # ms: beyond any run; nothing is scheduled after it
@@ -103,7 +104,7 @@ def perform(eq: Equations, actions: tuple[Action, ...], emits: bool, timing: Tim
                 body += jump(eq, timing, action.variable, action.expr)
             else:
                 body += lifted(action.variable, action.expr)
-        elif emits:
+        elif emits and action.port == eq.out_ports[0]:  # the one that connections and spikes are from
             body.append(Line("net_event(t)"))
     return body
 
@@ -148,11 +149,12 @@ def in_regime(regime: tuple[str, int]) -> Expr:
 
 def net_receive(
     eq: Equations, handling: Handling, emits: bool, after: list[Stmt], timing: Timing | None = None,
-    variable: bool = False,
-) -> list[Stmt]:
+    variable: bool = False, ported: bool = False,
+) -> list[Stmt]:  # fmt: skip
     """The body of NET_RECEIVE: flag 0 is an event from outside, 1 sets the watches, the others are conditions.
 
-    ``after`` follows every event; ``timing`` is None where events are exact (variable steps, event sources).
+    ``after`` follows every event; ``timing`` is None where events are exact (variable steps, event sources). An event
+    brings the number of the port that it comes in at if ``ported``.
     """
     body: list[Stmt] = []
     arrived: list[Stmt] = []
@@ -161,6 +163,8 @@ def net_receive(
         done = perform(eq, event.actions, emits, timing)
         if timing is not None and touches(eq, event.actions):
             done += [*after, *carry_voltage(eq, timing, False)]
+        if ported:
+            done = [If(((Cmp("==", Name(PORT), Num(float(eq.in_ports.index(event.port)))), tuple(done)),))]
         if event.regime is None:
             arrived += done
         else:

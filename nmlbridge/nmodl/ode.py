@@ -22,10 +22,12 @@ from .mod import If, Rate, Set, Stmt, lifted
 SMALL_SLOPE = 1e-9  # 1/ms: below it cnexp's quotient would be 0/0; the decay it adds is 1e-9 per ms
 
 
-def derivative_block(eq: Equations, fixed_step: bool = True) -> tuple[Stmt, ...]:
+def derivative_block(eq: Equations, fixed_step: bool = True, halved: bool = False) -> tuple[Stmt, ...]:
     """The body of ``DERIVATIVE states``; empty if no state has a time derivative.
 
     Without ``fixed_step`` it holds no term that depends on dt, as a variable-step method needs it.
+    ``halved``: where a mechanism has a kinetic scheme too, NEURON's second-order steps run all of its SOLVE statements
+    with half of dt, and extrapolate the scheme alone. Twice the slope over half the step makes up for it.
     """
     moving = [name for name in eq.states if name in eq.derivatives]
     if not moving:
@@ -41,7 +43,7 @@ def derivative_block(eq: Equations, fixed_step: bool = True) -> tuple[Stmt, ...]
     for name in sequence:
         own = decays[name][0]
         drivers = {
-            driver: divide(mean, _excess(decays[driver][0], own))
+            driver: divide(mean, _excess(decays[driver][0], own, 2.0 if halved else 1.0))
             if fixed_step and decays[driver][1] and own is not None
             else mean
             for driver, mean in means.items()
@@ -52,6 +54,8 @@ def derivative_block(eq: Equations, fixed_step: bool = True) -> tuple[Stmt, ...]
         body += _step(name, rate)
         if name in saved:
             means[name] = multiply(Num(0.5), add(Name(f"{name}_old"), Name(name)))
+    if halved:
+        body = [Rate(s.name, Bin("*", Num(2.0), s.expr)) if isinstance(s, Rate) else s for s in body]
     return tuple(body)
 
 
@@ -74,11 +78,14 @@ def _values(eq: Equations, expr: Expr) -> np.ndarray:
     return np.asarray(evaluate(expr, {name: eq.values[name] for name in names(expr)}))
 
 
-def _excess(driver: Expr | None, driven: Expr) -> Expr:
-    """By what the mean of the ends exceeds what a decaying driver really gives to what it drives."""
+def _excess(driver: Expr | None, driven: Expr, steps: float) -> Expr:
+    """By what the mean of the ends exceeds what a decaying driver really gives to what it drives.
+
+    The step is ``steps`` times NEURON's dt there.
+    """
     assert driver is not None
     square = multiply(Name("dt"), Name("dt"))
-    return add(Num(1.0), multiply(Num(1 / 12), simplify(multiply(driver, add(driver, driven))), square))
+    return add(Num(1.0), multiply(Num(steps * steps / 12), simplify(multiply(driver, add(driver, driven))), square))
 
 
 def derived_statements(eq: Equations, needed: set[str]) -> list[Stmt]:

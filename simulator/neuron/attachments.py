@@ -20,6 +20,16 @@ Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
 
+@dataclass(frozen=True)
+class PeerPoint:
+    """A variable of the other end: ``name`` (flat) of the rows ``rows`` of a group of points, or of a population."""
+
+    points: str
+    rows: Ints
+    request: Request
+    name: str
+
+
 @dataclass
 class Rows:
     """Places on cells, one row each, with what arrives there. Columns of one length."""
@@ -29,11 +39,14 @@ class Rows:
     x: Floats
     segment: Ints
     weight: Floats
-    source_gid: Ints | None = None  # events come from this cell
+    source_gid: Ints | None = None  # events come from this cell, or this place on a cell
+    source_cell: Ints | None = None  # the cell that the place is on
     delay: Floats | None = None  # ms
     peer_gid: Ints | None = None  # the other end of a tunnel
     peer_section: Ints | None = None
     peer_x: Floats | None = None
+    peers: dict[str, str | PeerPoint] = field(default_factory=dict)
+    """path of each peer variable -> the variable of the far place, or of a point process there"""
     stream: Ints | None = None  # what the random stream of a row is keyed by
 
 
@@ -105,21 +118,53 @@ def emit(attachment: Attachment, tables: Tables, seed: int) -> dict[str, list[di
         entry["rng"] = "rng"
     out["points"].append(entry)
     if any(chunk.source_gid is not None for chunk in attachment.chunks):
+        apart = not np.array_equal(attachment.column("source_gid"), attachment.column("source_cell"))
         out["netcons"].append({
             "source_gid": tables.add(f"{key}.source", attachment.column("source_gid")),
+            **({"source_cell": tables.add(f"{key}.source_cell", attachment.column("source_cell"))} if apart else {}),
             "points": key,
             "index": tables.add(f"{key}.index", index),
             "weight": tables.add(f"{key}.netweight", weight if mechanism.weight == "weight" else np.ones(len(weight))),
             "delay": tables.add(f"{key}.delay", attachment.column("delay")),
         })  # fmt: skip
     for target, variable in mechanism.peers.items():
-        out["transfers"].append({
-            "source_gid": tables.add(f"{key}.peer_gid", attachment.column("peer_gid")),
-            "source_section": tables.add(f"{key}.peer_section", attachment.column("peer_section")),
-            "source_x": tables.add(f"{key}.peer_x", attachment.column("peer_x")),
-            "source_variable": target.split("/", 1)[1],
-            "points": key,
-            "index": tables.add(f"{key}.peer_index", index),
+        out["transfers"] += _transfers(attachment, target, variable, index, tables)
+    return out
+
+
+def _transfers(
+    attachment: Attachment, target: str, variable: str, index: Ints, tables: Tables
+) -> list[dict[str, Any]]:
+    """What brings one variable of the peers here: an entry for each kind of place that it comes from."""
+    begins = np.concatenate(([0], np.cumsum([len(chunk.gid) for chunk in attachment.chunks])))
+    places: dict[str, list[int]] = {}
+    entries: list[dict[str, Any]] = []
+    for number, chunk in enumerate(attachment.chunks):
+        source = chunk.peers[target]
+        if isinstance(source, str):
+            places.setdefault(source, []).append(number)
+            continue
+        key = f"{attachment.key}.peer{number}.{variable}"
+        found = source.request.variable(source.name)
+        assert found is not None, "marked as recorded, so it is kept"
+        entries.append({
+            "source_gid": tables.add(f"{key}.gid", attachment.column("peer_gid")[begins[number] : begins[number + 1]]),
+            "source_variable": {"points": source.points, "index": tables.add(f"{key}.rows", source.rows),
+                                "variable": found[0]},
+            "points": attachment.key, "index": tables.add(f"{key}.index", index[begins[number] : begins[number + 1]]),
             "variable": variable,
         })  # fmt: skip
-    return out
+    for number, (source, numbers) in enumerate(places.items()):
+        key = f"{attachment.key}.peer_{number or ''}"
+        chunks = [attachment.chunks[n] for n in numbers]
+        rows = np.concatenate([index[begins[n] : begins[n + 1]] for n in numbers])
+        columns = {
+            column: np.concatenate([getattr(chunk, f"peer_{column}") for chunk in chunks])
+            for column in ("gid", "section", "x")
+        }
+        entries.append({
+            **{f"source_{name}": tables.add(f"{key}{name}", column) for name, column in columns.items()},
+            "source_variable": source, "points": attachment.key, "index": tables.add(f"{key}index", rows),
+            "variable": variable,
+        })  # fmt: skip
+    return entries

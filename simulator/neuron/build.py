@@ -69,6 +69,8 @@ class Network:
         for group in spec.get("generators", ()):
             self._generators(group)
         self.spiking = _spiking(spec)
+        for source in spec.get("sources", ()):
+            self._source(source)
         for group in spec.get("netcons", ()):
             self._netcons(group)
         if spec.get("transfers") and spec["run"].get("pointers"):
@@ -159,6 +161,18 @@ class Network:
         self.pc.cell(gid, netcon)
         self.sources.add(gid)
 
+    def _source(self, spec: Mapping[str, Any]) -> None:
+        """Another place on the cells of a population that sends events when v passes a threshold there."""
+        first, cells = spec["first_gid"], spec["cells"]
+        self.spiking = np.append(self.spiking, np.arange(first, first + spec["size"]))
+        for cell in local(cells, spec["size"], self.rank, self.ranks):
+            section = self.section(cell, spec["section"], "sources")
+            netcon = self.h.NetCon(section(spec["x"])._ref_v, None, sec=section)
+            netcon.threshold = spec["threshold"]
+            gid = first + cell - cells
+            self.pc.set_gid2node(gid, self.rank)
+            self.pc.cell(gid, netcon)
+
     # point processes and events
 
     def _points(self, spec: Mapping[str, Any]) -> None:
@@ -197,7 +211,8 @@ class Network:
         if len(silent):
             raise SimulatorError(f"connections start from cell {silent[0]}, which sends no events")
         rows = self._mine(targets.gids[self._integers(spec["index"])])
-        elsewhere = owner(sources, self.ranks) != self.rank
+        cells = self._integers(spec["source_cell"]) if "source_cell" in spec else sources
+        elsewhere = owner(cells, self.ranks) != self.rank
         self._connect(spec, rows, sources[rows], self.pc.gid_connect, elsewhere)
 
     def _connect(

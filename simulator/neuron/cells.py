@@ -71,8 +71,8 @@ class CellTemplate:
     """uF/cm2"""
     v_init: Floats
     """mV"""
-    threshold: float
-    """mV"""
+    threshold: Floats
+    """mV, from where a compartment counts as spiking"""
     densities: list[Placement] = field(default_factory=list)
     species: list[Placement] = field(default_factory=list)
 
@@ -85,6 +85,11 @@ class CellTemplate:
     def root_segment(self) -> int:
         """The id of the segment that stands for the cell where none is named: 0, or the root if there is no 0."""
         return 0 if 0 in self.morphology.row_by_id else self.morphology.root
+
+    def compartment(self, section: int, x: float) -> int:
+        """The compartment that a place is on, all compartments counted through."""
+        nseg = self.sections[section].nseg
+        return int(self.mapping.first[section]) + min(int(x * nseg), nseg - 1)
 
     def locate(self, segments: Ints, fractions: Floats) -> tuple[Ints, Floats]:
         """(section, x) of places on segments. Raises NetworkError for a segment that is not there."""
@@ -143,7 +148,7 @@ class _Cell:
             inside += [component for _, component in part.children]
         size = self.mapping.compartments
         cm, v_init, Ra = np.full(size, np.nan), np.full(size, np.nan), np.full(size, np.nan)
-        template = CellTemplate(self.morphology, self.mapping, cm, v_init, 0.0)
+        template = CellTemplate(self.morphology, self.mapping, cm, v_init, np.zeros(size))
         for component in inside:
             kind = component.type.name
             if kind in _PASSIVE:
@@ -152,7 +157,8 @@ class _Cell:
             elif kind == "resistivity":
                 self.paint(Ra, component, component.parameters["value"] * 100.0)  # ohm m -> ohm cm
             elif kind == "spikeThresh":
-                template.threshold = component.parameters["value"] * 1e3
+                here = self.mapping.coverage(self.rows(component).rows) > 0
+                template.threshold[here] = component.parameters["value"] * 1e3
             elif component.is_a("baseChannelDensity"):
                 template.densities.append(self.density(component))
             elif component.is_a("baseChannelPopulation"):

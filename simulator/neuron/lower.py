@@ -31,6 +31,7 @@ from .population import CellKind, Kind, Placed
 from .recordings import Recording, resolve
 from .roles import (
     DEFAULT_CELSIUS,
+    SUMMED,
     cell_role,
     density_role,
     ion_name,
@@ -40,7 +41,9 @@ from .roles import (
     pool_role,
     valence,
 )
+from .senders import Senders
 from .tables import Tables
+from .tunnels import pairs, peers
 from .variable import tolerances
 
 KELVIN = 273.15
@@ -97,6 +100,8 @@ class _Lowering:
         self.attachments: dict[str, Attachment] = {}
         self.natives = Natives(network, self.tables, settings.seed, settings.v_init)
         self.reversals: dict[str, float] = {}
+        self.senders = Senders(sum(p.size for p in network.populations.values()))
+        self.straight: list[dict[str, Any]] = []
         self.kelvin = network.temperature if network.temperature is not None else KELVIN + DEFAULT_CELSIUS
 
     def run(self) -> Lowered:
@@ -191,6 +196,8 @@ class _Lowering:
             ion = ion_name(species.ion)
             if ion is not None:
                 kind.pools.add(ion)
+                required = self.flat(species.component(self.model)).externals
+                kind.currents |= {source for name, source in SUMMED.items() if name in required}
         for number, placement in enumerate(template.densities):
             kind.densities.append(self.density(component, kind, placement, number))
         for number, species in enumerate(template.species):
@@ -215,7 +222,7 @@ class _Lowering:
             flat = _per_segment(flat, varied)
         ion = ion_name(placement.ion)
         key = ("density", cell.id, number)
-        request = self.asked(key, part, lambda: (flat, density_role(flat, ion, kind.pools)))
+        request = self.asked(key, part, lambda: (flat, density_role(flat, ion, kind.pools, kind.currents)))
         values = placement.values
         if varied is not None and values is None:
             values = placement.coverage * whole.parameters[varied].value
@@ -250,7 +257,8 @@ class _Lowering:
             )  # fmt: skip
             return
         flat = self.flat(part)
-        request = self.asked(("pool", cell.id, number), part, lambda: (flat, pool_role(flat, ion, kind.pools)))
+        key = ("pool", cell.id, number)
+        request = self.asked(key, part, lambda: (flat, pool_role(flat, ion, kind.pools, kind.currents)))
         kind.pool_models.append(Placed(part.id, request, species.sections))
         kind.ions.append({
             "ion": ion, "sections": [int(s) for s in species.sections], "internal": species.internal,
@@ -306,27 +314,69 @@ class _Lowering:
                 self.needs_current(post, synapse)
                 self.attachment("synapse", synapse, self.kinds[post.id], False, projection).chunks.append(Rows(
                     gid, section, x, projection.post_segment[chosen], weight[chosen],
-                    source_gid=pre.offset + projection.pre[chosen], delay=self.arrival(pre, delay[chosen]),
+                    source_gid=self.senders.gids(pre, self.kinds[pre.id], projection, chosen),
+                    source_cell=pre.offset + projection.pre[chosen], delay=self.arrival(pre, delay[chosen]),
                     stream=_streams(projection.id, chosen),
                 ))  # fmt: skip
+            if not projection.synapses and count:
+                self.straight_in(projection, pre, post, delay)
             return
-        ends = (
-            (pre, projection.pre, projection.pre_segment, projection.pre_fraction),
-            (post, projection.post, projection.post_segment, projection.post_fraction),
-        )
-        for side in (0, 1):
-            components, column = _tunnel(projection, side)
-            here, there = ends[side], ends[1 - side]
-            for number, component in enumerate(components):
-                chosen = np.flatnonzero(column == number)
-                if not len(chosen):
-                    continue
-                gid, section, x = self.places(here[0], here[1][chosen], here[2][chosen], here[3][chosen])
-                far = self.places(there[0], there[1][chosen], there[2][chosen], there[3][chosen])
-                self.attachment("tunnel", component, self.kinds[here[0].id], False, projection).chunks.append(Rows(
-                    gid, section, x, here[2][chosen], weight[chosen],
-                    peer_gid=far[0], peer_section=far[1], peer_x=far[2], stream=_streams(projection.id, chosen),
+        self.tunnels(projection, pre, post, weight)
+
+    def tunnels(
+        self, projection: Projection, pre: Population, post: Population, weight: npt.NDArray[np.float64]
+    ) -> None:
+        """The halves of gap junctions and of analogue synapses, each with what it reads of the other."""
+        for first, second, chosen in pairs(projection):
+            ends = (
+                (pre, first, *self.places(pre, projection.pre[chosen], projection.pre_segment[chosen],
+                                          projection.pre_fraction[chosen]), projection.pre[chosen]),
+                (post, second, *self.places(post, projection.post[chosen], projection.post_segment[chosen],
+                                            projection.post_fraction[chosen]), projection.post[chosen]),
+            )  # fmt: skip
+            segments = (projection.pre_segment[chosen], projection.post_segment[chosen])
+            halves = [self.attachment("tunnel", end[1], self.kinds[end[0].id], False, projection) for end in ends]
+            starts = [sum(len(chunk.gid) for chunk in half.chunks) for half in halves]
+            if halves[0] is halves[1]:
+                starts[1] += len(chosen)
+            for side in (0, 1):
+                (_, _, gid, section, x, _), (there, _, far_gid, far_section, far_x, cells) = ends[side], ends[1 - side]
+                other_rows = starts[1 - side] + np.arange(len(chosen))
+                halves[side].chunks.append(Rows(
+                    gid, section, x, segments[side], weight[chosen],
+                    peer_gid=far_gid, peer_section=far_section, peer_x=far_x, stream=_streams(projection.id, chosen),
+                    peers=peers(halves[side], halves[1 - side], other_rows, self.kinds[there.id], there.id, cells,
+                                projection),
                 ))  # fmt: skip
+
+    def straight_in(
+        self, projection: Projection, pre: Population, post: Population, delay: npt.NDArray[np.float64]
+    ) -> None:
+        """Events that go to a port of the cell itself, without a synapse."""
+        request = self.kinds[post.id].request
+        ports = request.flat.in_ports if request is not None else ()
+        port = str(projection.attributes.get("targetPort") or (ports[0] if ports else "in"))
+        if port not in ports:
+            raise NetworkError(
+                f"a '{post.component}' has no in port '{port}'; it has {', '.join(ports) or 'none'}",
+                **projection.place(),
+            )
+        if self.settings.compat:
+            self.report.add("compat-straight", "approximation", "a connection without a synapse does nothing, as in "
+                            "the code of jNeuroML", **projection.place())  # fmt: skip
+            return
+        sources = self.senders.gids(pre, self.kinds[pre.id], projection, None)
+        key = f"straight{len(self.straight)}"
+        weight = projection.weight if projection.weight is not None else np.ones(len(projection))
+        if len(ports) > 1:  # the mechanism then asks for the port
+            weight = np.stack([weight, np.full(len(projection), float(ports.index(port)))], axis=1)
+        self.straight.append({
+            "source_gid": self.tables.add(f"{key}.source", sources),
+            "source_cell": self.tables.add(f"{key}.source_cell", pre.offset + projection.pre),
+            "points": post.id, "template_point": 0, "index": self.tables.add(f"{key}.index", projection.post),
+            "weight": self.tables.add(f"{key}.weight", weight),
+            "delay": self.tables.add(f"{key}.delay", self.arrival(pre, delay)),
+        })  # fmt: skip
 
     def arrival(self, pre: Population, delay: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         """Delays (ms) less the time by which a fixed step sees a crossing late: half a step on average.
@@ -424,6 +474,7 @@ class _Lowering:
         for attachment in self.attachments.values():
             for name, entries in emit(attachment, self.tables, self.settings.seed).items():
                 groups[name] += entries
+        groups["netcons"] += self.straight
         templates: list[dict[str, Any]] = []
         for kind in self.by_component.values():
             if kind.kind is Kind.SOURCE:
@@ -445,6 +496,7 @@ class _Lowering:
             "templates": templates,
             "populations": [self.population_entry(p) for p in self.network.populations.values()],
             **groups,
+            **({"sources": self.senders.entries} if self.senders.entries else {}),
             "recordings": columns,
             "spikes": "all",
             "run": {
@@ -487,11 +539,12 @@ class _Lowering:
                 ions.append({"ion": ion, "sections": bare, "internal": 0.0, "external": 0.0,
                              "charge": valence(ion) or (2 if ion == "ca" else 1)})  # fmt: skip
         at, x = kind.locate(None, 0.5)
+        threshold = float(template.threshold[template.compartment(at, x)])
         return {
             "id": kind.component, "sections": sections, "inserts": inserts, "ions": ions, "points": [],
             "cm": self.tables.add(f"{key}.cm", self.rounded(template.cm, 100.0)),
             "v_init": self.tables.add(f"{key}.v", self.rounded(template.v_init, 1e3)),
-            "source": {"kind": "voltage", "section": at, "x": x, "threshold": template.threshold},
+            "source": {"kind": "voltage", "section": at, "x": x, "threshold": threshold},
         }  # fmt: skip
 
     def rounded(self, values: npt.NDArray[np.float64] | float, factor: float) -> npt.NDArray[np.float64]:
@@ -560,14 +613,6 @@ def _per_segment(flat: FlatComponent, name: str) -> FlatComponent:
     parameters = {n: p for n, p in flat.parameters.items() if n != name}
     properties = {**flat.properties, name: Property(parameter.value, parameter.dimension, name)}
     return replace(flat, parameters=parameters, properties=properties)
-
-
-def _tunnel(projection: Projection, side: int) -> tuple[tuple[str, ...], npt.NDArray[np.int32]]:
-    if projection.kind == "electrical":
-        return projection.synapses, projection.synapse
-    if side == 0:
-        return projection.pre_components, projection.pre_component
-    return projection.post_components, projection.post_component
 
 
 def _streams(id: str, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

@@ -56,6 +56,9 @@ class CellKind:
     template: CellTemplate | None = None
     densities: list[Placed] = field(default_factory=list)
     pools: set[str] = field(default_factory=set)
+    """ions that have a concentration model"""
+    currents: set[str] = field(default_factory=set)
+    """ions whose current some concentration model reads"""
     pool_models: list[Placed] = field(default_factory=list)
     ions: list[dict[str, Any]] = field(default_factory=list)
     native: NativeCell | NativeProcess | None = None

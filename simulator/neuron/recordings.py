@@ -73,7 +73,7 @@ def _of_cell(quantity: str, path: CellPath, kind: CellKind, gid: int) -> Recordi
         return Recording(quantity, "mol/m3", lambda: {**here, "variable": f"{ion}{side}"})
     if path.rest == ("spiking",):
         assert kind.template is not None
-        threshold = kind.template.threshold * 1e-3
+        threshold = float(kind.template.threshold[kind.template.compartment(section, x)]) * 1e-3
         return Recording(quantity, "", lambda: {**here, "variable": "v", "scale": 1e-3},
                          lambda v: (v > threshold).astype(float))  # fmt: skip
     for depth in range(len(path.rest) - 1):

@@ -18,6 +18,8 @@ UM2_TO_CM2 = 1e-8
 MA_TO_NA = 1e6
 _ION = re.compile(r"^[A-Za-z][A-Za-z0-9]{0,15}$")
 BUILT_IN_IONS = {"na": 1, "k": 1, "ca": 2}
+SUMMED = {"iCa": "ca", "iCa2": "ca2"}
+"""what a concentration model may require: the current of which ion"""
 
 
 def ion_name(text: str | None) -> str | None:
@@ -65,16 +67,16 @@ def current_name(flat: FlatComponent, *exposures: str) -> str | None:
     return None
 
 
-def density_role(flat: FlatComponent, ion: str | None, pools: set[str]) -> Role:
-    """A channel density; its current feeds an ion only if something on the cell accumulates it."""
+def density_role(flat: FlatComponent, ion: str | None, pools: set[str], currents: set[str]) -> Role:
+    """A channel density; its current feeds an ion only if something on the cell reads the sum (``currents``)."""
     current = current_name(flat, "iDensity")
     if current is None:
         raise UnsupportedError(f"'{flat.id}' ({flat.type}) exposes no iDensity, so it is no channel density")
-    return Role("density", current=current, bindings=membrane_bindings(pools), ion=ion if ion in pools else None)
+    return Role("density", current=current, bindings=membrane_bindings(pools), ion=ion if ion in currents else None)
 
 
-def pool_role(flat: FlatComponent, ion: str, pools: set[str]) -> Role:
-    """A species with its concentration model; ``pools`` are all ions accumulated on the cell."""
+def pool_role(flat: FlatComponent, ion: str, pools: set[str], currents: set[str]) -> Role:
+    """A species with its concentration model; ``pools`` are the ions with one, ``currents`` those that are summed."""
     name = flat.paths.get("concentration")
     while name in flat.derived and isinstance(flat.derived[name].expr, Name):
         name = flat.derived[name].expr.id  # type: ignore[attr-defined]
@@ -84,8 +86,8 @@ def pool_role(flat: FlatComponent, ion: str, pools: set[str]) -> Role:
         )
     bindings = dict(membrane_bindings(pools - {ion}))
     bindings["surfaceArea"] = Binding(multiply(Num(UM2_TO_CM2), Name("area")))
-    for requirement, source in (("iCa", "ca"), ("iCa2", "ca2")):
-        if source in pools:
+    for requirement, source in SUMMED.items():
+        if source in currents:
             current = f"i{source}"
             inward = Bin("*", Num(MA_TO_NA), Bin("*", negate(Name(current)), Bin("*", Num(UM2_TO_CM2), Name("area"))))
             bindings[requirement] = Binding(inward, Ion(source, read=(current,), valence=valence(source)))
