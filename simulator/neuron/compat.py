@@ -6,17 +6,20 @@ See nmlbridge.nmodl.compat for the scheme itself.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 
-from ...lems import Component
+from ...lems import Component, Model
 from ...lems.dynamics import ConditionalDerivedVariable
 from ...lems.expression import calls
 from ...lems.flat import Assign, FlatComponent
 from ...lems.instances import Node, grow
 from ...nmodl.compat import Layout, printed
 from ...nmodl.mechanism import Role
+from ...report import Report
+from .roles import ion_name
 
 
 def layout_of(component: Component, flat: FlatComponent, role: Role) -> Layout:
@@ -76,3 +79,22 @@ def single(values: npt.NDArray[np.float64] | float, factor: float) -> npt.NDArra
     """Values in a unit that is SI times ``factor`` (so are the results), rounded as jNeuroML prints them."""
     flat = np.atleast_1d(np.asarray(values, dtype=float))
     return np.array([printed(np.float32(float(f"{x / factor:.12g}")) * np.float32(factor)) for x in flat])
+
+
+def first_reversal(
+    flat: FlatComponent, part: Component, model: Model, reversals: dict[str, float], report: Report
+) -> FlatComponent:
+    """jNeuroML writes the reversal potential of an ion into the channel: all densities have that of the first."""
+    channel = model.component(part.references.ids.get("ionChannel", ""))
+    given = flat.parameters.get("erev")
+    if given is None or ion_name(channel.texts.get("species")) is None:
+        return flat
+    first = reversals.setdefault(channel.id, given.value)
+    if first != given.value:
+        report.add(
+            "compat-erev", "approximation",
+            f"erev is {given.value * 1e3:g} mV, but the compatibility scheme takes {first * 1e3:g} mV for all "
+            f"densities of '{channel.id}', as jNeuroML does",
+            file=part.file, line=part.line, component=part.id,
+        )  # fmt: skip
+    return replace(flat, parameters={**flat.parameters, "erev": replace(given, value=first)})

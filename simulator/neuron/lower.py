@@ -24,7 +24,7 @@ from .attachments import Attachment, Rows, emit, stream_of
 from .catalogue import Catalogue, Request
 from .cells import lower_cell
 from .clamps import rings
-from .compat import draws, layout_of, single, threshold_of
+from .compat import draws, first_reversal, layout_of, single, threshold_of
 from .native import Natives
 from .native_recordings import resolve_native
 from .population import CellKind, Kind, Placed
@@ -41,9 +41,9 @@ from .roles import (
     pool_role,
     valence,
 )
-from .senders import Senders
+from .senders import Senders, straight_in
 from .tables import Tables
-from .tunnels import pairs, peers
+from .tunnels import End, join, pairs
 from .variable import tolerances
 
 KELVIN = 273.15
@@ -101,7 +101,6 @@ class _Lowering:
         self.natives = Natives(network, self.tables, settings.seed, settings.v_init)
         self.reversals: dict[str, float] = {}
         self.senders = Senders(sum(p.size for p in network.populations.values()))
-        self.straight: list[dict[str, Any]] = []
         self.kelvin = network.temperature if network.temperature is not None else KELVIN + DEFAULT_CELSIUS
 
     def run(self) -> Lowered:
@@ -208,7 +207,7 @@ class _Lowering:
         part = placement.component(self.model)
         flat = self.flat(part)
         if self.settings.compat:
-            flat = self.first_reversal(flat, part)
+            flat = first_reversal(flat, part, self.model, self.reversals, self.report)
         if placement.area is not None:
             flat = per_area(flat, placement.area)
         whole, varied = flat, None
@@ -229,22 +228,6 @@ class _Lowering:
         elif values is not None:
             values = values * placement.coverage
         return Placed(part.id, request, placement.sections, values, varied)
-
-    def first_reversal(self, flat: FlatComponent, part: Component) -> FlatComponent:
-        """jNeuroML writes the reversal potential of an ion into the channel: all densities have that of the first."""
-        channel = self.model.component(part.references.ids.get("ionChannel", ""))
-        given = flat.parameters.get("erev")
-        if given is None or ion_name(channel.texts.get("species")) is None:
-            return flat
-        first = self.reversals.setdefault(channel.id, given.value)
-        if first != given.value:
-            self.report.add(
-                "compat-erev", "approximation",
-                f"erev is {given.value * 1e3:g} mV, but the compatibility scheme takes {first * 1e3:g} mV for all "
-                f"densities of '{channel.id}', as jNeuroML does",
-                file=part.file, line=part.line, component=part.id,
-            )  # fmt: skip
-        return replace(flat, parameters={**flat.parameters, "erev": replace(given, value=first)})
 
     def pool(self, cell: Component, kind: CellKind, species: Any, number: int) -> None:
         part = species.component(self.model)
@@ -319,7 +302,8 @@ class _Lowering:
                     stream=_streams(projection.id, chosen),
                 ))  # fmt: skip
             if not projection.synapses and count:
-                self.straight_in(projection, pre, post, delay)
+                straight_in(self.senders, self.tables, projection, pre, post, self.kinds[pre.id], self.kinds[post.id],
+                            self.arrival(pre, delay), self.report if self.settings.compat else None)  # fmt: skip
             return
         self.tunnels(projection, pre, post, weight)
 
@@ -328,55 +312,18 @@ class _Lowering:
     ) -> None:
         """The halves of gap junctions and of analogue synapses, each with what it reads of the other."""
         for first, second, chosen in pairs(projection):
+            kinds = self.kinds[pre.id], self.kinds[post.id]
             ends = (
-                (pre, first, *self.places(pre, projection.pre[chosen], projection.pre_segment[chosen],
-                                          projection.pre_fraction[chosen]), projection.pre[chosen]),
-                (post, second, *self.places(post, projection.post[chosen], projection.post_segment[chosen],
-                                            projection.post_fraction[chosen]), projection.post[chosen]),
+                End(self.attachment("tunnel", first, kinds[0], False, projection), kinds[0], pre.id,
+                    projection.pre[chosen], projection.pre_segment[chosen],
+                    self.places(pre, projection.pre[chosen], projection.pre_segment[chosen],
+                                projection.pre_fraction[chosen])),
+                End(self.attachment("tunnel", second, kinds[1], False, projection), kinds[1], post.id,
+                    projection.post[chosen], projection.post_segment[chosen],
+                    self.places(post, projection.post[chosen], projection.post_segment[chosen],
+                                projection.post_fraction[chosen])),
             )  # fmt: skip
-            segments = (projection.pre_segment[chosen], projection.post_segment[chosen])
-            halves = [self.attachment("tunnel", end[1], self.kinds[end[0].id], False, projection) for end in ends]
-            starts = [sum(len(chunk.gid) for chunk in half.chunks) for half in halves]
-            if halves[0] is halves[1]:
-                starts[1] += len(chosen)
-            for side in (0, 1):
-                (_, _, gid, section, x, _), (there, _, far_gid, far_section, far_x, cells) = ends[side], ends[1 - side]
-                other_rows = starts[1 - side] + np.arange(len(chosen))
-                halves[side].chunks.append(Rows(
-                    gid, section, x, segments[side], weight[chosen],
-                    peer_gid=far_gid, peer_section=far_section, peer_x=far_x, stream=_streams(projection.id, chosen),
-                    peers=peers(halves[side], halves[1 - side], other_rows, self.kinds[there.id], there.id, cells,
-                                projection),
-                ))  # fmt: skip
-
-    def straight_in(
-        self, projection: Projection, pre: Population, post: Population, delay: npt.NDArray[np.float64]
-    ) -> None:
-        """Events that go to a port of the cell itself, without a synapse."""
-        request = self.kinds[post.id].request
-        ports = request.flat.in_ports if request is not None else ()
-        port = str(projection.attributes.get("targetPort") or (ports[0] if ports else "in"))
-        if port not in ports:
-            raise NetworkError(
-                f"a '{post.component}' has no in port '{port}'; it has {', '.join(ports) or 'none'}",
-                **projection.place(),
-            )
-        if self.settings.compat:
-            self.report.add("compat-straight", "approximation", "a connection without a synapse does nothing, as in "
-                            "the code of jNeuroML", **projection.place())  # fmt: skip
-            return
-        sources = self.senders.gids(pre, self.kinds[pre.id], projection, None)
-        key = f"straight{len(self.straight)}"
-        weight = projection.weight if projection.weight is not None else np.ones(len(projection))
-        if len(ports) > 1:  # the mechanism then asks for the port
-            weight = np.stack([weight, np.full(len(projection), float(ports.index(port)))], axis=1)
-        self.straight.append({
-            "source_gid": self.tables.add(f"{key}.source", sources),
-            "source_cell": self.tables.add(f"{key}.source_cell", pre.offset + projection.pre),
-            "points": post.id, "template_point": 0, "index": self.tables.add(f"{key}.index", projection.post),
-            "weight": self.tables.add(f"{key}.weight", weight),
-            "delay": self.tables.add(f"{key}.delay", self.arrival(pre, delay)),
-        })  # fmt: skip
+            join(projection, ends, weight[chosen], _streams(projection.id, chosen))
 
     def arrival(self, pre: Population, delay: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         """Delays (ms) less the time by which a fixed step sees a crossing late: half a step on average.
@@ -474,7 +421,7 @@ class _Lowering:
         for attachment in self.attachments.values():
             for name, entries in emit(attachment, self.tables, self.settings.seed).items():
                 groups[name] += entries
-        groups["netcons"] += self.straight
+        groups["netcons"] += self.senders.straight
         templates: list[dict[str, Any]] = []
         for kind in self.by_component.values():
             if kind.kind is Kind.SOURCE:

@@ -7,10 +7,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ...errors import NetworkError
 from ...graph import Population, Projection
+from ...report import Report
 from .population import CellKind
+from .tables import Tables
 
 Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
 
 
 class Senders:
@@ -24,6 +28,8 @@ class Senders:
         self.next = first
         self.known: dict[tuple[str, int], int] = {}
         self.entries: list[dict[str, Any]] = []
+        self.straight: list[dict[str, Any]] = []
+        """the Program's connections that lead into cells without a synapse"""
 
     def gids(self, pre: Population, kind: CellKind, projection: Projection, chosen: Ints | None) -> Ints:
         """The gids that rows of a projection (all, if ``chosen`` is None) listen to."""
@@ -61,3 +67,33 @@ class Senders:
             })  # fmt: skip
             self.next += pre.size
         return self.known[key]
+
+
+def straight_in(
+    senders: Senders, tables: Tables, projection: Projection, pre: Population, post: Population, pre_kind: CellKind,
+    post_kind: CellKind, delay: Floats, compat: Report | None,
+) -> None:  # fmt: skip
+    """Events that go to a port of the cell itself, without a synapse; ``compat`` is told that they do nothing there.
+
+    Raises NetworkError if the cell has no such port.
+    """
+    ports = post_kind.request.flat.in_ports if post_kind.request is not None else ()
+    port = str(projection.attributes.get("targetPort") or (ports[0] if ports else "in"))
+    if port not in ports:
+        raise NetworkError(
+            f"a '{post.component}' has no in port '{port}'; it has {', '.join(ports) or 'none'}", **projection.place()
+        )
+    if compat is not None:
+        compat.add("compat-straight", "approximation", "a connection without a synapse does nothing, as in the code of "
+                   "jNeuroML", **projection.place())  # fmt: skip
+        return
+    weight = projection.weight if projection.weight is not None else np.ones(len(projection))
+    if len(ports) > 1:  # the mechanism then asks for the port
+        weight = np.stack([weight, np.full(len(projection), float(ports.index(port)))], axis=1)
+    key = f"straight{len(senders.straight)}"
+    senders.straight.append({
+        "source_gid": tables.add(f"{key}.source", senders.gids(pre, pre_kind, projection, None)),
+        "source_cell": tables.add(f"{key}.source_cell", pre.offset + projection.pre),
+        "points": post.id, "template_point": 0, "index": tables.add(f"{key}.index", projection.post),
+        "weight": tables.add(f"{key}.weight", weight), "delay": tables.add(f"{key}.delay", delay),
+    })  # fmt: skip

@@ -6,17 +6,43 @@ the cell that it is on.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
-import numpy.typing as npt
 
 from ...errors import UnsupportedError
 from ...graph import Projection
 from ...lems.flat import FlatComponent
-from .attachments import Attachment, PeerPoint
+from .attachments import Attachment, Floats, Ints, PeerPoint, Rows
 from .population import CellKind, Kind
 
-Ints = npt.NDArray[np.int64]
 _OF_A_PLACE = {"v": "v", "caConc": "cai", "caConcExt": "cao", "caConc2": "ca2i", "caConcExt2": "ca2o"}
+
+
+@dataclass(frozen=True)
+class End:
+    """One side of rows of a projection: ``cells`` are rows of the population, ``places`` (gid, section, x)."""
+
+    half: Attachment
+    kind: CellKind
+    population: str
+    cells: Ints
+    segments: Ints
+    places: tuple[Ints, Ints, Floats]
+
+
+def join(projection: Projection, ends: tuple[End, End], weight: Floats, streams: Ints) -> None:
+    """Add the rows of both sides, each with where it finds what it reads of the other side."""
+    starts = [sum(len(chunk.gid) for chunk in end.half.chunks) for end in ends]
+    if ends[0].half is ends[1].half:
+        starts[1] += len(weight)
+    for side, (here, there) in enumerate((ends, ends[::-1])):
+        rows = starts[1 - side] + np.arange(len(weight))
+        gid, section, x = there.places
+        here.half.chunks.append(Rows(
+            *here.places, here.segments, weight, peer_gid=gid, peer_section=section, peer_x=x, stream=streams,
+            peers=_peers(here.half, there, rows, projection),
+        ))  # fmt: skip
 
 
 def pairs(projection: Projection) -> list[tuple[str, str, Ints]]:
@@ -34,15 +60,12 @@ def pairs(projection: Projection) -> list[tuple[str, str, Ints]]:
     ]
 
 
-def peers(
-    half: Attachment, other: Attachment, other_rows: Ints, kind: CellKind, population: str, cells: Ints,
-    projection: Projection,
-) -> dict[str, str | PeerPoint]:  # fmt: skip
-    """Where the variables that ``half`` reads of its peer are.
+def _peers(half: Attachment, there: End, rows: Ints, projection: Projection) -> dict[str, str | PeerPoint]:
+    """Where the variables are that ``half`` reads of its peer, the ``rows`` of the group at the other end.
 
-    The peer is ``other``, at the rows ``other_rows`` of its group, on the ``cells`` (rows) of a population of a kind.
     Raises UnsupportedError for what NEURON cannot bring over.
     """
+    other, kind = there.half, there.kind
     found: dict[str, str | PeerPoint] = {}
     for external in half.request.flat.externals.values():
         if external.kind != "peer":
@@ -52,7 +75,7 @@ def peers(
         name = _own(far, path)
         if name is not None:
             other.request.record.add(name)
-            found[external.target] = PeerPoint(other.key, other_rows, other.request, name)
+            found[external.target] = PeerPoint(other.key, rows, other.request, name)
             continue
         if kind.request is not None:
             name = kind.request.flat.paths.get(path)
@@ -61,7 +84,7 @@ def peers(
                 continue
             if name is not None and kind.kind is Kind.POINT:
                 kind.request.record.add(name)
-                found[external.target] = PeerPoint(population, cells, kind.request, name)
+                found[external.target] = PeerPoint(there.population, there.cells, kind.request, name)
                 continue
         elif path == "v" or (path in _OF_A_PLACE and ("ca2" if "2" in path else "ca") in kind.pools):
             found[external.target] = _OF_A_PLACE[path]
