@@ -115,6 +115,12 @@ def _root_tag(head: bytes) -> bytes:
 _SWC = re.compile(rb"(\s*#[^\n]*\n)*\s*\d+[ \t]+\d+([ \t]+[-+.\deE]+){4}[ \t]+-?\d+\s", re.S)
 _ASC = re.compile(rb"(\s*;[^\n]*\n)*\s*\(", re.S)
 
+_NETPYNE = re.compile(rb'\s*\{\s*"(net|simConfig|simData|netpyne_version|netpyne_changeset)"\s*:')
+_NETPYNE_HOLDS = frozenset({
+    "native mechanisms", "networks", "positions", "properties", "connections", "weights", "delays", "places on cells",
+    "inputs", "temperature", "simulation",
+})  # fmt: skip
+
 _NETWORK = frozenset({
     "networks", "positions", "instance ids", "properties", "connections", "weights", "delays", "places on cells",
     "gap junctions", "continuous projections", "inputs", "temperature",
@@ -170,6 +176,17 @@ _FORMATS = (
         reader="nmlbridge.converters.swc:read",
         sniff=lambda head: _ASC.match(head) is not None,
         features=frozenset({"morphologies"}),
+    ),
+    Format(
+        name="netpyne",
+        title="NetPyNE JSON",
+        extensions=("_netpyne.json",),
+        specification="http://doc.netpyne.org",
+        reader="nmlbridge.converters.netpyne.read:read",
+        writer="nmlbridge.converters.netpyne.write:write",
+        simulation="nmlbridge.converters.netpyne.read:read_simulation",
+        sniff=lambda head: _NETPYNE.match(head) is not None,
+        features=_NETPYNE_HOLDS,
     ),
     Format(
         name="rules",

@@ -6,7 +6,7 @@ from .lems import output_paths, write_lems
 from .outputs import Display, EventOutputFile, Line, OutputFile, Outputs, requested
 from .registry import ResultsFormat, read_results, results_formats, write_results
 from .results import Results, SpikeTrains, Traces
-from .simulation import Simulation, saved
+from .simulation import Simulation, elements_of, saved, settings_in
 
 __all__ = [
     "Comparison",
@@ -24,12 +24,14 @@ __all__ = [
     "Traces",
     "compare_results",
     "from_neo",
+    "elements_of",
     "output_paths",
     "read_results",
     "requested",
     "results_formats",
     "saved",
     "to_neo",
+    "settings_in",
     "write_lems",
     "write_results",
 ]

@@ -1,0 +1,148 @@
+"""simConfig: how a network is run and what is recorded of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ...errors import UnsupportedError
+from ...graph import NativeCell, Network
+from ...report import Report
+from ...results import Simulation, saved
+from .sections import number
+
+_NO_PARAMETERS = {"celsius", "v_init", "clamp_resist"}
+_UNDONE = {
+    "recordLFP": "local field potentials", "recordDipole": "dipoles", "saveIMembrane": "membrane currents",
+    "recordDipolesHNN": "dipoles",
+}  # fmt: skip
+
+
+class Recorded:
+    """Which cells a selection of NetPyNE means. ``gids`` maps the label of a population to its cells' (id, row)."""
+
+    def __init__(self, members: Mapping[str, list[tuple[str, int]]], order: list[tuple[str, int]]) -> None:
+        self.members, self.order = members, order
+
+    def chosen(self, selection: Any, what: str) -> list[tuple[str, int]]:
+        """The (population, row) of each cell: "all", a label, a number, (label, index) or (label, [indices])."""
+        found: dict[tuple[str, int], None] = {}
+        for item in selection if isinstance(selection, list) else [selection]:
+            if item in ("all", "allCells"):
+                found |= dict.fromkeys(self.order)
+            elif item in ("allNetStims", "eachPop") or isinstance(item, bool):
+                continue
+            elif isinstance(item, int):
+                if not 0 <= item < len(self.order):
+                    raise UnsupportedError(f"{what}: there is no cell {item}")
+                found[self.order[item]] = None
+            elif isinstance(item, str):
+                found |= dict.fromkeys(self._of(item, what))
+            elif isinstance(item, (list, tuple)) and len(item) == 2:
+                cells = self._of(item[0], what)
+                for index in item[1] if isinstance(item[1], list) else [item[1]]:
+                    if not isinstance(index, int) or not -len(cells) <= index < len(cells):
+                        raise UnsupportedError(f"{what}: population '{item[0]}' has no cell {index}")
+                    found[cells[index]] = None
+            else:
+                raise UnsupportedError(f"{what}: the selection {item!r:.60} is not known")
+        return list(found)
+
+    def _of(self, label: str, what: str) -> list[tuple[str, int]]:
+        if label not in self.members:
+            raise UnsupportedError(f"{what}: there is no population '{label}'")
+        return self.members[label]
+
+
+def simulation_of(config: Mapping[str, Any], network: Network, members: Recorded, report: Report,
+                  file: str | None) -> Simulation:  # fmt: skip
+    """The run that a simConfig states. Raises NetworkError for a number that is none, UnsupportedError by name."""
+
+    def stated(name: str, default: float) -> float:
+        return number(config.get(name, default), "simConfig", name, file)
+
+    values = config.get("hParams") or {}
+    for name in sorted(set(values) - _NO_PARAMETERS):
+        report.add("netpyne-globals", "loss", f"hParams '{name}' is not set", file=file, component="simConfig")
+    for name, what in _UNDONE.items():
+        if config.get(name):
+            report.add("netpyne-recording", "loss", f"{what} ({name}) are not recorded", file=file)
+    dt = stated("dt", 0.025)
+    step = config.get("recordStep", 0.1)
+    every = max(1, round(number(step, "simConfig", "recordStep", file) / dt)) if step != "adaptive" else 1
+    tolerance = (stated("cvode_atol", 1e-3), 0.0) if config.get("cvode_active") else None
+    return Simulation(
+        stated("duration", stated("tstop", 1000.0)), dt, seed=int((config.get("seeds") or {}).get("stim", 1)),
+        method="implicit", v_init=number(values.get("v_init", -65.0), "simConfig", "v_init", file),
+        record_every=every, cvode=tolerance,
+        outputs=saved(_traces(config, network, members, report, file), _spikes(config, members)),
+    )  # fmt: skip
+
+
+def _spikes(config: Mapping[str, Any], members: Recorded) -> list[str]:
+    wanted = config.get("recordCellsSpikes", -1)
+    cells = members.order if wanted == -1 else members.chosen(wanted, "recordCellsSpikes")
+    return [f"{population}[{row}]" for population, row in cells]
+
+
+def _traces(config: Mapping[str, Any], network: Network, members: Recorded, report: Report,
+            file: str | None) -> dict[str, list[str]]:  # fmt: skip
+    cells = members.chosen(config.get("recordCells") or [], "recordCells")
+    for name in ("plotTraces", "iplotTraces"):
+        options = (config.get("analysis") or {}).get(name)
+        if isinstance(options, Mapping) and options.get("include"):
+            cells += [c for c in members.chosen(options["include"], f"analysis.{name}") if c not in cells]
+            break
+    files: dict[str, list[str]] = {}
+    for label, spec in (config.get("recordTraces") or {}).items():
+        paths = []
+        for population, row in cells:
+            cell = network.native.get(network.populations[population].component)
+            path = _path(spec, cell, f"{population}[{row}]")
+            if path is not None and _meets(spec.get("conds"), network, population, row):
+                paths.append(path)
+        if paths:
+            safe = "".join(c if c.isalnum() or c in "_-" else "_" for c in label)
+            files[f"{safe}.dat"] = paths
+        elif cells:
+            report.add(
+                "netpyne-trace", "loss", f"recordTraces '{label}' is at no place of the recorded cells", file=file
+            )
+    return files
+
+
+def _path(spec: Mapping[str, Any], cell: Any, at: str) -> str | None:
+    """The quantity path of one entry of recordTraces on one cell, None where NetPyNE records nothing either."""
+    variable = spec.get("var")
+    if not isinstance(variable, str):
+        return None
+    if not isinstance(cell, NativeCell):
+        return None if spec.get("sec") else f"{at}/{variable}"
+    section = spec.get("sec")
+    if section not in cell.index:
+        return None
+    place = f"{at}/{section}({spec.get('loc', 0.5)})"
+    for key in ("synMech", "stim"):
+        if spec.get(key):
+            return f"{place}/synapses:{spec[key]}:{spec.get('index', 0)}/{variable}"
+    if spec.get("pointp"):
+        own = [point.mechanism for point in cell.points if point.section == cell.index[section]]
+        return f"{place}/{own[0]}/{variable}" if own else None
+    if spec.get("mech"):
+        has = spec["mech"] in cell.sections[cell.index[section]].mechanisms
+        return f"{place}/{spec['mech']}/{variable}" if has else None
+    return f"{place}/{variable}"
+
+
+def _meets(conditions: Any, network: Network, population: str, row: int) -> bool:
+    if not conditions:
+        return True
+    known = network.populations[population]
+    facts: dict[str, Any] = {
+        "pop": known.properties.get("netpyne_pop", population), "gid": known.offset + row, "cellList": row,
+        "cellType": known.properties.get("netpyne_cellType"), "cellModel": known.properties.get("netpyne_cellModel"),
+    }  # fmt: skip
+    for key, wanted in conditions.items():
+        if facts.get(key) not in (wanted if isinstance(wanted, list) else [wanted]):
+            return False
+    return True

@@ -1,0 +1,57 @@
+"""Reading JSON files of NetPyNE: what kind each is, and one clear error for anything else."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from ...errors import DocumentError
+
+_FIRST = re.compile(rb'\s*\{\s*"(net|simConfig|simData|netpyne_version|netpyne_changeset)"\s*:')
+_INDEX = re.compile(rb'\s*\{(?=.*"netParams(_variable)?"\s*:)(?=.*"simConfig(_variable)?"\s*:)', re.S)
+
+
+def sniff(head: bytes) -> bool:
+    """Whether these first bytes are of a JSON file of NetPyNE: saved data, netParams, simConfig or an index."""
+    if _FIRST.match(head):
+        return True
+    return len(head) < 8192 and b'"cellParams"' not in head and _INDEX.match(head) is not None
+
+
+def load(path: Path) -> dict[str, Any]:
+    """The content of a JSON file. Raises DocumentError with the line if it is none, or holds no object."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise DocumentError("there is no such file", file=str(path)) from None
+    except IsADirectoryError:
+        raise DocumentError("this is a folder, not a file", file=str(path)) from None
+    except UnicodeDecodeError:
+        hint = "; pickles are never read" if path.suffix in (".pkl", ".p") else ""
+        raise DocumentError(f"this is no JSON text{hint}", file=str(path)) from None
+    except OSError as fault:
+        raise DocumentError(f"the file cannot be read: {fault.strerror}", file=str(path)) from None
+    try:
+        data = json.loads(text)
+    except json.JSONDecodeError as fault:
+        raise DocumentError(f"the JSON breaks off here: {fault.msg}", file=str(path), line=fault.lineno) from None
+    except RecursionError:
+        raise DocumentError("the JSON is nested too deeply", file=str(path)) from None
+    if not isinstance(data, dict):
+        raise DocumentError(f"expected a JSON object, found a {type(data).__name__}", file=str(path))
+    return data
+
+
+def beside(path: Path, name: object, what: str) -> Path:
+    """A file that an index names. Raises DocumentError if it is absolute, leaves the index's folder or is not there."""
+    if not isinstance(name, str) or not name:
+        raise DocumentError(f"the index names no {what}", file=str(path))
+    folder = path.parent.resolve()
+    found = (folder / name).resolve()
+    if Path(name).is_absolute() or not found.is_relative_to(folder):
+        raise DocumentError(f"{what} '{name}' leaves the folder of the index", file=str(path))
+    if not found.exists():
+        raise DocumentError(f"{what} '{name}' is not there", file=str(path))
+    return found

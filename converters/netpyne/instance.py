@@ -1,0 +1,424 @@
+"""An instantiated NetPyNE network in its own words: populations, cells, connections, stimuli; and the hub made of it.
+
+A saved file holds just this; building netParams gives the same, so there is one way from here to the hub.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ...errors import NetworkError, UnsupportedError
+from ...graph import InputList, NativeCell, NativeProcess, Network, Population, Projection
+from ...report import Report
+from . import streams
+from .names import Names
+from .sections import cell_of, number
+
+CLAMPS = ("IClamp", "VClamp", "SEClamp", "AlphaSynapse")
+_STIM_WORDS = {"source", "type", "label", "loc", "sec", "hObj", "hRandom", "hMix", "synMech", "weight", "delay"}
+_NO_PARAMETER = {"seed", "rate", "rates", "spkTimes", "pulses", "spikePattern", "dynamicRates", "vref", "synList"}
+
+
+@dataclass
+class Cell:
+    """One cell: with sections, or a point process of its own (``params``, the mechanism is tag cellModel)."""
+
+    gid: int
+    tags: dict[str, Any]
+    secs: dict[str, Any] | None = None
+    lists: dict[str, Any] = field(default_factory=dict)
+    params: dict[str, Any] = field(default_factory=dict)
+    stims: list[dict[str, Any]] = field(default_factory=list)
+    times: list[float] | None = None
+    """given spike times (ms) of a VecStim"""
+
+
+class Connection(NamedTuple):
+    """One connection. ``pre`` is a gid, or the index of a NetStim among the target's stimuli when ``driven``."""
+
+    pre: int
+    post: int
+    section: str | None
+    loc: float
+    synapse: str | None
+    weight: float
+    delay: float
+    label: str = ""
+    driven: bool = False
+    slot: int = 0
+
+
+@dataclass
+class Pop:
+    """A population and the gids of its cells."""
+
+    label: str
+    tags: dict[str, Any]
+    gids: list[int]
+
+
+@dataclass
+class Instance:
+    """The network. ``synapses`` are synMechParams, ``seed`` is seeds.stim, ``celsius`` in degC."""
+
+    pops: list[Pop]
+    cells: dict[int, Cell]
+    connections: list[Connection]
+    synapses: Mapping[str, Mapping[str, Any]]
+    threshold: float = 10.0
+    celsius: float = 6.3
+    v_init: float = -65.0
+    seed: int = 1
+    inverted_y: bool = True
+    moved_points: bool = True
+    label: str = "network"
+    file: str | None = None
+
+    def network(self, report: Report) -> Network:
+        """The hub's Network. Raises NetworkError or UnsupportedError that names the cell or the rule."""
+        return _Assembly(self, report).network()
+
+
+class _Assembly:
+    def __init__(self, instance: Instance, report: Report) -> None:
+        self.instance, self.report, self.file = instance, report, instance.file
+        self.names = Names()
+        self.native: dict[str, Any] = {}
+        self.populations: dict[str, Population] = {}
+        self.place: dict[int, tuple[str, int]] = {}  # gid -> population, row
+        self.kinds: dict[str, str] = {}  # what a cell is made of -> id of the component
+        self.processes: dict[str, str] = {}
+
+    def network(self) -> Network:
+        for pop in self.instance.pops:
+            self.population(pop)
+        projections = self.projections()
+        inputs = self.inputs()
+        renumbered = [gid for gid in self.place if self.gid(gid) != gid]
+        if renumbered:
+            self.report.add(
+                "netpyne-gids", "info", f"{len(renumbered)} cells have another number than in NetPyNE, the first is "
+                f"{renumbered[0]}: cells of one population that differ become populations of their own", file=self.file,
+            )  # fmt: skip
+        return Network(
+            self.names.fresh("network"), self.populations, projections, inputs,
+            temperature=self.instance.celsius + 273.15, native=self.native, file=self.file,
+        )  # fmt: skip
+
+    def gid(self, gid: int) -> int:
+        population, row = self.place[gid]
+        return self.populations[population].offset + row
+
+    # populations ---------------------------------------------------------------------------------------------------
+
+    def population(self, pop: Pop) -> None:
+        groups: dict[str, list[Cell]] = {}
+        for gid in pop.gids:
+            cell = self.instance.cells.get(gid)
+            if cell is None:
+                raise NetworkError(f"population '{pop.label}' has the cell {gid}, which is not there", file=self.file)
+            groups.setdefault(self.component(pop, cell), []).append(cell)
+        for component, cells in groups.items():
+            first = component == next(iter(groups))
+            id = self.names.id(pop.label, "population") if first else self.names.fresh(self.names.id(pop.label,
+                                                                                         "population"))  # fmt: skip
+            self.populations[id] = self.columns(id, pop, component, cells)
+            for row, cell in enumerate(cells):
+                self.place[cell.gid] = (id, row)
+
+    def columns(self, id: str, pop: Pop, component: str, cells: list[Cell]) -> Population:
+        positions = None
+        if all(all(axis in cell.tags for axis in "xyz") for cell in cells):
+            up = -1.0 if self.instance.inverted_y else 1.0
+            positions = np.array([[cell.tags["x"], up * cell.tags["y"], cell.tags["z"]] for cell in cells], dtype=float)
+        more: dict[str, Any] = {}
+        if isinstance(self.native[component], NativeProcess):
+            more = self.point_columns(self.native[component], cells)
+        properties = {"netpyne_pop": pop.label} if pop.label != id else {}
+        for key in ("cellType", "cellModel"):
+            if isinstance(pop.tags.get(key), str):
+                properties[f"netpyne_{key}"] = pop.tags[key]
+        return Population.sized(id, component, len(cells), positions=positions, properties=properties, file=self.file,
+                                **more)  # fmt: skip
+
+    def component(self, pop: Pop, cell: Cell) -> str:
+        """The id of what a cell is made of; made at first sight."""
+        stem = str(cell.tags.get("cellType") or cell.tags.get("cellModel") or pop.label)
+        if cell.secs is None:
+            return self.source(pop, cell, stem)
+        parts = {name: {k: v for k, v in sec.items() if k not in ("synMechs", "weightNorm", "hObj")}
+                 for name, sec in cell.secs.items()}  # fmt: skip
+        try:
+            key = json.dumps([parts, cell.lists])
+        except TypeError as fault:
+            raise NetworkError(f"cell {cell.gid}: {fault}", file=self.file, component=stem) from None
+        if key not in self.kinds:
+            id = self.names.fresh(Names().id(stem))
+            self.native[id] = cell_of(id, cell.secs, cell.lists, self.instance.threshold, self.report, self.file,
+                                      self.instance.moved_points, self.instance.v_init, cell.gid)  # fmt: skip
+            self.kinds[key] = id
+        return self.kinds[key]
+
+    def source(self, pop: Pop, cell: Cell, stem: str) -> str:
+        mechanism = cell.tags.get("cellModel")
+        if not isinstance(mechanism, str):
+            raise NetworkError(f"cell {cell.gid} of '{pop.label}' has neither sections nor a cellModel", file=self.file)
+        for name in ("rates", "dynamicRates"):
+            if cell.params.get(name) is not None:
+                raise UnsupportedError(
+                    f"population '{pop.label}': {name} (rates that change in time) are not supported"
+                )
+        names = sorted(set(cell.params) - _NO_PARAMETER) if mechanism != "VecStim" else []
+        key = json.dumps([mechanism, names, stem])
+        if key not in self.kinds:
+            id = self.kinds[key] = self.names.fresh(Names().id(stem))
+            self.native[id] = NativeProcess(id, mechanism, "source", self.parameters(cell, mechanism), file=self.file)
+        return self.kinds[key]
+
+    def parameters(self, cell: Cell, mechanism: str) -> dict[str, float]:
+        """Parameters of an artificial cell in NEURON's words."""
+        if mechanism == "VecStim":
+            return {}
+        found = {}
+        for name, value in cell.params.items():
+            if name == "rate":
+                found["interval"] = 1000.0 / number(value, str(cell.gid), "rate", self.file)
+            elif name not in _NO_PARAMETER and value is not None:
+                found[name] = number(value, str(cell.gid), name, self.file)
+        if mechanism == "NetStim":
+            found.setdefault("number", 1e9)
+        return found
+
+    def point_columns(self, process: NativeProcess, cells: list[Cell]) -> dict[str, Any]:
+        """What artificial cells differ in, their random streams, their trains."""
+        if process.mechanism == "VecStim":
+            rows, times = [], []
+            for row, cell in enumerate(cells):
+                if cell.times is None:
+                    raise UnsupportedError(
+                        f"'{process.id}': the spike times of a VecStim are not in the file, and how they were made is "
+                        "not supported"
+                    )
+                rows += [row] * len(cell.times)
+                times += cell.times
+            order = np.argsort(np.array(times, dtype=float), kind="stable")
+            return {"train_rows": np.array(rows, dtype=np.int64)[order], "train_times": np.array(times, float)[order]}
+        each = [self.parameters(cell, process.mechanism) for cell in cells]
+        values = {name: np.array([one[name] for one in each]) for name in each[0]}
+        more: dict[str, Any] = {"values": {n: v for n, v in values.items() if not (v == process.parameters[n]).all()}}
+        if process.mechanism == "NetStim":
+            more["random"] = np.array([
+                (streams.of_text("NetStim"), cell.gid, int(cell.params.get("seed", self.instance.seed)))
+                for cell in cells
+            ], dtype=np.uint32)  # fmt: skip
+        return more
+
+    # connections ---------------------------------------------------------------------------------------------------
+
+    def synapse(self, label: str | None, owner: Connection) -> str:
+        """The id of a synapse; made at first sight."""
+        if label is None:
+            label = next(iter(self.instance.synapses), None)
+        if label is None or label not in self.instance.synapses:
+            known = ", ".join(list(self.instance.synapses)[:6]) or "none"
+            raise NetworkError(f"a connection onto cell {owner.post} uses the synMech '{label}', which is not there; "
+                               f"there are {known}", file=self.file)  # fmt: skip
+        id = self.names.id(label, "synapse")
+        if id not in self.native:
+            spec = self.instance.synapses[label]
+            if "mod" not in spec:
+                raise NetworkError(f"synMech '{label}' has no 'mod'", file=self.file, component=id)
+            for word in ("pointerParams", "selfNetCon"):
+                if spec.get(word):
+                    raise UnsupportedError(f"synMech '{label}': {word} is not supported")
+            parameters = {
+                name: number(value, id, name, self.file)
+                for name, value in spec.items()
+                if name not in ("mod", "label", "loc", "hObj", "pointerParams", "selfNetCon") and value is not None
+            }
+            self.native[id] = NativeProcess(id, str(spec["mod"]), "synapse", parameters, file=self.file)
+        return id
+
+    def target(self, connection: Connection) -> tuple[str, int, int, str]:
+        """(population, row, section, component) at which a connection ends."""
+        if connection.post not in self.place:
+            raise NetworkError(f"a connection ends at cell {connection.post}, which is not there", file=self.file)
+        population, row = self.place[connection.post]
+        cell = self.native[self.populations[population].component]
+        if not isinstance(cell, NativeCell):
+            return population, row, 0, self.port(0, connection.slot)
+        name = connection.section if connection.section is not None else cell.sections[cell.spike_section].name
+        section = cell.section(name)
+        own = self.own_process(connection, name)
+        if own is not None:
+            return population, row, section, self.port(*own)
+        return population, row, section, self.synapse(connection.synapse, connection)
+
+    def own_process(self, connection: Connection, section: str) -> tuple[int, int] | None:
+        """(process, weight slot) where the target is a neuron model in a point process, which takes events itself."""
+        secs = self.instance.cells[connection.post].secs or {}
+        found = None
+        at = 0
+        population, _ = self.place[connection.post]
+        cell = self.native[self.populations[population].component]
+        for each in cell.sections:
+            for spec in (secs[each.name].get("pointps") or {}).values():
+                if each.name == section and "vref" in spec:
+                    known = spec.get("synList") or []
+                    found = (at, known.index(connection.synapse) if connection.synapse in known else 0)
+                at += 1
+        return found
+
+    def port(self, point: int, slot: int) -> str:
+        """The id of a port: events that go to a process of the cell itself."""
+        id = self.names.id(f"port_{point}_{slot}", "port")
+        if id not in self.native:
+            self.native[id] = NativeProcess(id, "", "port", {"point": point, "slot": slot})
+        return id
+
+    def projections(self) -> list[Projection]:
+        rows: dict[tuple[str, str, str], list[tuple[Any, ...]]] = {}
+        for connection in self.instance.connections:
+            if connection.driven:
+                continue
+            if connection.pre not in self.place:
+                raise NetworkError(f"a connection onto cell {connection.post} starts from cell {connection.pre}, which "
+                                   "is not there", file=self.file)  # fmt: skip
+            source, pre = self.place[connection.pre]
+            population, row, section, component = self.target(connection)
+            key = (connection.label, source, population)
+            rows.setdefault(key, []).append(
+                (pre, row, section, connection.loc, connection.weight, connection.delay, component)
+            )
+        found = []
+        for (label, source, target), table in rows.items():
+            columns: list[tuple[Any, ...]] = list(zip(*table, strict=True))
+            kinds = tuple(dict.fromkeys(columns[6]))
+            ids = {name: number for number, name in enumerate(kinds)}
+            found.append(Projection(
+                self.names.fresh(Names().id(f"{label or 'conn'}_{source}_{target}")), "chemical", source, target,
+                np.array(columns[0]), np.array(columns[1]), post_segment=np.array(columns[2]),
+                post_fraction=np.array(columns[3], float), weight=np.array(columns[4], float),
+                delay=np.array(columns[5], float), synapses=kinds, synapse=np.array([ids[n] for n in columns[6]]),
+                attributes={"netpyne_label": label} if label else {}, file=self.file,
+            ))  # fmt: skip
+        return found
+
+    # stimuli -------------------------------------------------------------------------------------------------------
+
+    def inputs(self) -> list[InputList]:
+        return [*self.drives(), *self.clamps()]
+
+    def drives(self) -> list[InputList]:
+        """NetStims, each with the connection through which it acts."""
+        rows: dict[tuple[str, str, str], list[tuple[Any, ...]]] = {}
+        for connection in self.instance.connections:
+            if not connection.driven:
+                continue
+            stim = self.instance.cells[connection.post].stims[connection.pre]
+            population, row, section, component = self.target(connection)
+            if self.native[component].kind == "port":
+                raise UnsupportedError(
+                    f"the stimulus '{stim.get('source')}' of cell {connection.post} acts on the cell's own process; "
+                    "use a population of NetStims"
+                )
+            parameters = self.netstim(stim, connection.post)
+            source = str(stim.get("source") or stim.get("label") or "NetStim")
+            key = (source, population, component)
+            stream = (streams.of_text("NetStim"), connection.post, int(stim.get("seed", self.instance.seed)))
+            rows.setdefault(key, []).append(
+                (row, section, connection.loc, connection.weight, connection.delay, parameters, stream)
+            )
+        found = []
+        for (source, population, component), table in rows.items():
+            columns: list[tuple[Any, ...]] = list(zip(*table, strict=True))
+            usual = columns[5][0]
+            values = {name: np.array([each[name] for each in columns[5]]) for name in usual}
+            process = self.driver(source, usual, component)
+            common = self.native[process].parameters
+            found.append(InputList(
+                self.names.fresh(Names().id(f"{source}_{population}")), process, population, np.array(columns[0]),
+                segment=np.array(columns[1]), fraction=np.array(columns[2], float), weight=np.array(columns[3], float),
+                delay=np.array(columns[4], float), random=np.array(columns[6], dtype=np.uint32),
+                values={name: column for name, column in values.items() if not (column == common[name]).all()},
+                attributes={"netpyne_source": source}, file=self.file,
+            ))  # fmt: skip
+        return found
+
+    def driver(self, source: str, parameters: dict[str, float], synapse: str) -> str:
+        """The process of a NetStim that acts through one synapse."""
+        key = json.dumps([source, synapse])
+        if key not in self.processes:
+            id = self.processes[key] = self.names.fresh(Names().id(source))
+            self.native[id] = NativeProcess(id, "NetStim", "source", parameters, synapse, file=self.file)
+        return self.processes[key]
+
+    def netstim(self, stim: Mapping[str, Any], gid: int) -> dict[str, float]:
+        """Parameters of a NetStim as NEURON has them. NetPyNE states the rate in Hz."""
+        where = f"{gid}"
+        if isinstance(stim.get("rate"), str):
+            raise UnsupportedError(f"cell {gid}: the stimulus rate '{stim['rate'][:40]}' is not supported")
+        if stim.get("rate") is not None:
+            interval = number(stim["rate"], where, "rate", self.file) ** -1 * 1e3
+        else:
+            interval = number(stim.get("interval"), where, "interval", self.file)
+        return {
+            "interval": interval, "noise": number(stim.get("noise", 0.0), where, "noise", self.file),
+            "start": number(stim.get("start", 0.0), where, "start", self.file),
+            "number": number(stim.get("number", 1e9), where, "number", self.file),
+        }  # fmt: skip
+
+    def clamps(self) -> list[InputList]:
+        """Point processes that act by themselves: current and voltage clamps, any other."""
+        rows: dict[tuple[str, str, str, tuple[str, ...]], list[tuple[Any, ...]]] = {}
+        for gid, cell in self.instance.cells.items():
+            for stim in cell.stims:
+                kind = stim.get("type")
+                if kind == "NetStim":
+                    continue
+                if kind in (None, "XStim"):
+                    raise UnsupportedError(f"cell {gid}: the stimulus '{stim.get('source')}' of type '{kind}' is not "
+                                           "supported")  # fmt: skip
+                population, row = self.place[gid]
+                target = self.native[self.populations[population].component]
+                if not isinstance(target, NativeCell):
+                    raise NetworkError(f"cell {gid} has no sections, and gets a {kind}", file=self.file)
+                parameters = self.clamp(stim, gid)
+                source = str(stim.get("source") or stim.get("label") or kind)
+                key = (source, str(kind), population, tuple(parameters))
+                section = target.section(str(stim["sec"])) if stim.get("sec") else target.spike_section
+                loc = number(stim.get("loc", 0.5), str(gid), "loc", self.file)
+                rows.setdefault(key, []).append((row, section, loc, parameters))
+        found = []
+        for (source, kind, population, names), table in rows.items():
+            columns: list[tuple[Any, ...]] = list(zip(*table, strict=True))
+            label = json.dumps([source, kind, names])
+            if label not in self.processes:
+                id = self.processes[label] = self.names.fresh(Names().id(source))
+                self.native[id] = NativeProcess(id, kind, "input", columns[3][0], file=self.file)
+            process = self.native[self.processes[label]]
+            values = {name: np.array([each[name] for each in columns[3]]) for name in names}
+            found.append(InputList(
+                self.names.fresh(Names().id(f"{source}_{population}")), process.id, population, np.array(columns[0]),
+                segment=np.array(columns[1]), fraction=np.array(columns[2], float),
+                values={n: v for n, v in values.items() if not (v == process.parameters[n]).all()},
+                attributes={"netpyne_source": source}, file=self.file,
+            ))  # fmt: skip
+        return found
+
+    def clamp(self, stim: Mapping[str, Any], gid: int) -> dict[str, float]:
+        found = {}
+        for name, value in stim.items():
+            if name in _STIM_WORDS or value is None:
+                continue
+            if isinstance(value, list):
+                for index, one in enumerate(value):
+                    found[f"{name}[{index}]"] = number(one, str(gid), name, self.file)
+            else:
+                found[name] = number(value, str(gid), f"{stim.get('type')} {name}", self.file)
+        return found

@@ -1,0 +1,133 @@
+"""Saved networks (``sim.saveData`` as JSON): every cell, connection and stimulus as it was instantiated."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ...errors import DocumentError, NetworkError
+from ...report import Report
+from .instance import Cell, Connection, Instance, Pop
+from .sections import number
+
+_CONNECTION = {
+    "preGid", "preLabel", "sec", "loc", "synMech", "weight", "delay", "label", "weightIndex", "preLoc", "preSec",
+    "threshold", "hObj", "synsPerConn", "connsPerNetCon", "synMechIndex",
+}  # fmt: skip
+_UNBUILT = {
+    "plast": "plasticity", "shape": "weights that change in time", "pointer": "pointer connections",
+    "gapJunction": "gap junctions", "gapId": "gap junctions",
+}  # fmt: skip
+
+
+def is_saved(data: Mapping[str, Any]) -> bool:
+    """Whether a NetPyNE file holds an instantiated network."""
+    net = data.get("net")
+    return isinstance(net, Mapping) and bool(net.get("cells")) and "pops" in net
+
+
+def instance_of(data: Mapping[str, Any], path: Path, report: Report) -> Instance:
+    """The network of a saved file. Raises DocumentError or NetworkError that names the cell and the entry at fault."""
+    file = str(path)
+    net, config = data["net"], data.get("simConfig") or {}
+    params = net.get("params") or {}
+    if not isinstance(net["cells"], list):
+        raise DocumentError("net.cells is no list", file=file)
+    cells: dict[int, Cell] = {}
+    connections: list[Connection] = []
+    columns = config.get("compactConnFormat") or None
+    for place, raw in enumerate(net["cells"]):
+        cell = _cell(raw, place, file)
+        if cell.gid in cells:
+            raise NetworkError(f"net.cells[{place}]: gid {cell.gid} is there twice", file=file)
+        cells[cell.gid] = cell
+    for place, raw in enumerate(net["cells"]):
+        for at, connection in enumerate(raw.get("conns") or ()):
+            where = f"net.cells[{place}].conns[{at}]"
+            spec = _named(connection, columns, where, file)
+            connections.append(_connection(spec, cells[raw["gid"]], where, file, report))
+    _settle_rxd(params, report, file)
+    return Instance(
+        _pops(net["pops"], cells, file), cells, connections, params.get("synMechParams") or {},
+        threshold=number(params.get("defaultThreshold", 10.0), "net", "defaultThreshold", file),
+        celsius=number((config.get("hParams") or {}).get("celsius", 6.3), "net", "celsius", file),
+        v_init=number((config.get("hParams") or {}).get("v_init", -65.0), "net", "v_init", file),
+        seed=int((config.get("seeds") or {}).get("stim", 1)),
+        inverted_y=bool(config.get("invertedYCoord", True)),
+        moved_points=bool(config.get("pt3dRelativeToCellLocation", True)), file=file,
+    )  # fmt: skip
+
+
+def _cell(raw: Any, place: int, file: str) -> Cell:
+    where = f"net.cells[{place}]"
+    if not isinstance(raw, Mapping) or not isinstance(raw.get("gid"), int) or not isinstance(raw.get("tags"), Mapping):
+        raise DocumentError(f"{where}: expected a cell with a gid and tags", file=file)
+    secs = raw.get("secs") or None
+    params = raw.get("params") or raw["tags"].get("params") or {}
+    times = None
+    for home in (params, raw["tags"]):
+        found = home.get("spkTimes")
+        if isinstance(found, list) and all(isinstance(t, (int, float)) for t in found):
+            times = [max(float(t), 0.0) for t in found]
+            break
+    stims = [dict(stim) for stim in raw.get("stims") or ()]
+    return Cell(raw["gid"], dict(raw["tags"]), secs, dict(raw.get("secLists") or {}), dict(params), stims, times)
+
+
+def _named(connection: Any, columns: list[str] | None, where: str, file: str) -> Mapping[str, Any]:
+    """A connection by name, whether it was saved so or as a compact list."""
+    if isinstance(connection, Mapping):
+        return connection
+    if columns and isinstance(connection, list) and len(connection) == len(columns):
+        return dict(zip(columns, connection, strict=True))
+    hint = "" if columns else "; simConfig.compactConnFormat would name its columns"
+    raise DocumentError(f"{where}: expected a connection by name{hint}", file=file)
+
+
+def _connection(spec: Mapping[str, Any], cell: Cell, where: str, file: str, report: Report) -> Connection:
+    for word in sorted(set(spec) - _CONNECTION):
+        if spec[word]:
+            what = _UNBUILT.get(word, f"'{word}' of connections")
+            report.add("netpyne-connection", "loss", f"{what} are left out, the first in {where}", file=file,
+                       component=str(spec.get("label") or ""))  # fmt: skip
+    pre, driven = spec.get("preGid"), False
+    if pre == "NetStim":
+        driven = True
+        found = [n for n, stim in enumerate(cell.stims) if stim.get("source") == spec.get("preLabel")]
+        if not found:
+            raise NetworkError(f"{where}: cell {cell.gid} has no stimulus '{spec.get('preLabel')}'", file=file)
+        pre = found[0]
+    if not isinstance(pre, int):
+        raise NetworkError(f"{where}: preGid is {pre!r:.40}; expected a gid or 'NetStim'", file=file)
+    weight, delay, loc = (
+        number(spec.get(name, default), str(cell.gid), f"{where}.{name}", file)
+        for name, default in (("weight", 1.0), ("delay", 1.0), ("loc", 0.5))
+    )
+    section = spec.get("sec")
+    return Connection(
+        pre, cell.gid, section if isinstance(section, str) else None, loc, spec.get("synMech"), weight, delay,
+        str(spec.get("label") or ""), driven, int(spec.get("weightIndex") or 0),
+    )  # fmt: skip
+
+
+def _pops(pops: Any, cells: Mapping[int, Cell], file: str) -> list[Pop]:
+    if not isinstance(pops, Mapping):
+        raise DocumentError("net.pops is no object", file=file)
+    found = []
+    for label, spec in pops.items():
+        gids = spec.get("cellGids") if isinstance(spec, Mapping) else None
+        if not isinstance(gids, list):
+            raise DocumentError(f"net.pops.{label}: expected cellGids", file=file)
+        found.append(Pop(label, dict(spec.get("tags") or {}), [gid for gid in gids if gid in cells]))
+    found.sort(key=lambda pop: pop.gids[0] if pop.gids else -1)
+    left = set(cells) - {gid for pop in found for gid in pop.gids}
+    if left:
+        raise NetworkError(f"cell {min(left)} is in no population", file=file)
+    return [pop for pop in found if pop.gids]
+
+
+def _settle_rxd(params: Mapping[str, Any], report: Report, file: str) -> None:
+    if params.get("rxdParams"):
+        report.add("netpyne-rxd", "loss", "reactions and diffusion (rxdParams) are not supported and left out",
+                   file=file)  # fmt: skip
