@@ -20,7 +20,7 @@ from .names import Names
 from .sections import cell_of, number
 
 CLAMPS = ("IClamp", "VClamp", "SEClamp", "AlphaSynapse")
-_STIM_WORDS = {"source", "type", "label", "loc", "sec", "hObj", "hRandom", "hMix", "synMech", "weight", "delay"}
+_STIM_WORDS = {"source", "type", "label", "loc", "sec", "hObj"}
 _NO_PARAMETER = {"seed", "rate", "rates", "spkTimes", "pulses", "spikePattern", "dynamicRates", "vref", "synList"}
 
 
@@ -316,7 +316,7 @@ class _Assembly:
 
     def drives(self) -> list[InputList]:
         """NetStims, each with the connection through which it acts."""
-        rows: dict[tuple[str, str, str], list[tuple[Any, ...]]] = {}
+        rows: dict[tuple[str, str, str, str], list[tuple[Any, ...]]] = {}
         for connection in self.instance.connections:
             if not connection.driven:
                 continue
@@ -329,20 +329,20 @@ class _Assembly:
                 )
             parameters = self.netstim(stim, connection.post)
             source = str(stim.get("source") or stim.get("label") or "NetStim")
-            key = (source, population, component)
+            key = (source, population, component, str(stim.get("label") or f"{source}_{population}"))
             stream = (streams.of_text("NetStim"), connection.post, int(stim.get("seed", self.instance.seed)))
             rows.setdefault(key, []).append(
                 (row, section, connection.loc, connection.weight, connection.delay, parameters, stream)
             )
         found = []
-        for (source, population, component), table in rows.items():
+        for (source, population, component, label), table in rows.items():
             columns: list[tuple[Any, ...]] = list(zip(*table, strict=True))
             usual = columns[5][0]
             values = {name: np.array([each[name] for each in columns[5]]) for name in usual}
             process = self.driver(source, usual, component)
             common = self.native[process].parameters
             found.append(InputList(
-                self.names.fresh(Names().id(f"{source}_{population}")), process, population, np.array(columns[0]),
+                self.names.fresh(Names().id(label)), process, population, np.array(columns[0]),
                 segment=np.array(columns[1]), fraction=np.array(columns[2], float), weight=np.array(columns[3], float),
                 delay=np.array(columns[4], float), random=np.array(columns[6], dtype=np.uint32),
                 values={name: column for name, column in values.items() if not (column == common[name]).all()},
@@ -375,7 +375,7 @@ class _Assembly:
 
     def clamps(self) -> list[InputList]:
         """Point processes that act by themselves: current and voltage clamps, any other."""
-        rows: dict[tuple[str, str, str, tuple[str, ...]], list[tuple[Any, ...]]] = {}
+        rows: dict[tuple[str, str, str, tuple[str, ...], str], list[tuple[Any, ...]]] = {}
         for gid, cell in self.instance.cells.items():
             for stim in cell.stims:
                 kind = stim.get("type")
@@ -390,21 +390,22 @@ class _Assembly:
                     raise NetworkError(f"cell {gid} has no sections, and gets a {kind}", file=self.file)
                 parameters = self.clamp(stim, gid)
                 source = str(stim.get("source") or stim.get("label") or kind)
-                key = (source, str(kind), population, tuple(parameters))
+                label = str(stim.get("label") or f"{source}_{population}")
+                key = (source, str(kind), population, tuple(parameters), label)
                 section = target.section(str(stim["sec"])) if stim.get("sec") else target.spike_section
                 loc = number(stim.get("loc", 0.5), str(gid), "loc", self.file)
                 rows.setdefault(key, []).append((row, section, loc, parameters))
         found = []
-        for (source, kind, population, names), table in rows.items():
+        for (source, kind, population, names, name), table in rows.items():
             columns: list[tuple[Any, ...]] = list(zip(*table, strict=True))
-            label = json.dumps([source, kind, names])
-            if label not in self.processes:
-                id = self.processes[label] = self.names.fresh(Names().id(source))
+            made = json.dumps([source, kind, names])
+            if made not in self.processes:
+                id = self.processes[made] = self.names.fresh(Names().id(source))
                 self.native[id] = NativeProcess(id, kind, "input", columns[3][0], file=self.file)
-            process = self.native[self.processes[label]]
-            values = {name: np.array([each[name] for each in columns[3]]) for name in names}
+            process = self.native[self.processes[made]]
+            values = {n: np.array([each[n] for each in columns[3]]) for n in names}
             found.append(InputList(
-                self.names.fresh(Names().id(f"{source}_{population}")), process.id, population, np.array(columns[0]),
+                self.names.fresh(Names().id(name)), process.id, population, np.array(columns[0]),
                 segment=np.array(columns[1]), fraction=np.array(columns[2], float),
                 values={n: v for n, v in values.items() if not (v == process.parameters[n]).all()},
                 attributes={"netpyne_source": source}, file=self.file,

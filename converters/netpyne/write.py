@@ -39,6 +39,9 @@ class _Writer:
         self.network, self.report = network, report
         self.seed = 1
         self.cells: list[dict[str, Any]] = []
+        if not network.populations:
+            raise UnsupportedError("the model has no population of cells; a NetPyNE file holds a network of cells that "
+                                   "are made of mechanisms of NEURON")  # fmt: skip
         for population in network.populations.values():
             self.part(population.component, f"population '{population.id}'")
         sizes = [np.abs(p.positions).max(axis=0) for p in network.populations.values()
@@ -172,9 +175,10 @@ class _Writer:
         return [named.get(slot, f"slot{slot}") for slot in range(max(named, default=-1) + 1)]
 
     def cell_params(self) -> dict[str, Any]:
-        """NetPyNE's loader looks up each cell's type here."""
+        """Rules without sections: NetPyNE's loader looks up each cell's type here, and applies to the saved cells what
+        it finds, which would give them their 3-D points twice."""
         return {
-            cell.id: {"conds": {"cellType": cell.id}, "secs": self.sections(cell), "secLists": {}}
+            cell.id: {"conds": {"cellType": cell.id}, "secs": {}, "secLists": {}}
             for cell in self.network.native.values()
             if isinstance(cell, NativeCell)
         }
@@ -192,8 +196,9 @@ class _Writer:
         network = self.network
         for projection in network.projections:
             if projection.kind != "chemical":
-                raise UnsupportedError(f"projection '{projection.id}' is {projection.kind}; NetPyNE files hold chemical "
-                                       "ones only")  # fmt: skip
+                raise UnsupportedError(
+                    f"projection '{projection.id}' is {projection.kind}; NetPyNE files hold chemical ones only"
+                )
             parts = [self.part(synapse, f"projection '{projection.id}'") for synapse in projection.synapses]
             if projection.values:
                 self.report.add("netpyne-synapse-values", "loss", "parameters of synapses that differ between "
@@ -212,8 +217,10 @@ class _Writer:
                 entry |= self.place(post, int(projection.post_segment[row]), float(projection.post_fraction[row]))
                 if isinstance(part, NativeProcess) and part.kind == "port":
                     entry |= {"synMech": part.id, "weightIndex": int(part.parameters.get("slot", 0))}
-                    self.report.add("netpyne-ports", "approximation", "NetPyNE's loader does not rebuild connections to "
-                                    "artificial cells and cells' own processes", component=projection.id)  # fmt: skip
+                    self.report.add(
+                        "netpyne-ports", "approximation", "NetPyNE's loader does not rebuild connections to artificial "
+                        "cells and cells' own processes", component=projection.id,
+                    )  # fmt: skip
                 else:
                     entry["synMech"] = part.id
                     self.note_synapse(cell, entry, part)
@@ -235,7 +242,7 @@ class _Writer:
         part = self.part(inputs.component, f"input list '{inputs.id}'")
         if not isinstance(part, NativeProcess):
             raise UnsupportedError(f"input list '{inputs.id}' uses the cell '{part.id}'")
-        source = inputs.attributes.get("netpyne_source", inputs.id)
+        source = inputs.attributes.get("netpyne_source", inputs.component)
         for row in range(len(inputs)):
             cell = self.cells[population.offset + int(inputs.target[row])]
             taken = {stim["source"] for stim in cell["stims"]}
@@ -274,8 +281,10 @@ class _Writer:
             return self.seed
         first, second, third = (int(v) for v in random[row])
         if (first, second) != (streams.of_text("NetStim"), gid):
-            self.report.add("netpyne-streams", "approximation", "the random streams of the NetStims are others in "
-                            "NetPyNE: its events come at other times of the same statistics", component=who)  # fmt: skip
+            self.report.add(
+                "netpyne-streams", "approximation", "the random streams of the NetStims are others in NetPyNE: its "
+                "events come at other times of the same statistics", component=who,
+            )  # fmt: skip
         return third
 
     # the run -------------------------------------------------------------------------------------------------------

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from nmlbridge import Network
-from nmlbridge.graph import InputList, Population, Projection
-from nmlbridge.registry import read
+from nmlbridge.graph import InputList, NativeCell, NativeProcess, NativeSection, Population, Projection
+from nmlbridge.registry import Format, read
+from nmlbridge.results import Simulation, elements_of, saved
 
 CELLS = """
   <iafCell id="iaf" leakReversal="-65mV" thresh="-50mV" reset="-65mV" C="1nF" leakConductance="10nS"/>
@@ -85,6 +86,47 @@ def everything(folder: Path) -> Network:
     path = folder / "LEMS_everything.xml"
     path.write_text(f"<Lems>{core}{CELLS}{NETWORK}{SIMULATION}</Lems>")
     return read(path)
+
+
+def native_everything() -> Network:
+    """The same for formats whose cells are made of the simulator's own mechanisms."""
+    soma = NativeSection("soma", L=20.0, diam=20.0, mechanisms={"hh": {"gnabar": 0.1, "el": -60.0}})
+    dend = NativeSection("dend", 0, points=np.array([[0.0, 0, 0, 2], [0, 60, 0, 1], [5, 90, 0, 1]]), nseg=3, Ra=120.0,
+                         mechanisms={"pas": {"g": (1e-4, 2e-4, 3e-4), "e": -65.0}})  # fmt: skip
+    parts = [
+        NativeCell("pyr", (soma, dend), {"all": (0, 1)}, threshold=0.0, v_init=-65.0),
+        NativeCell("basket", (NativeSection("soma", L=10.0, diam=10.0, mechanisms={"hh": {}}),), v_init=-65.0),
+        NativeProcess("exc", "Exp2Syn", "synapse", {"tau1": 0.5, "tau2": 3.0, "e": 0.0}),
+        NativeProcess(
+            "noise", "NetStim", "source", {"interval": 20.0, "number": 1e9, "start": 0.0, "noise": 1.0}, "exc"
+        ),
+        NativeProcess("pulse", "IClamp", "input", {"delay": 5.0, "dur": 10.0, "amp": 0.2}),
+    ]
+    populations = {
+        "a": Population.sized("a", "pyr", 3, positions=np.array([[1, -2.5, 0.1], [1e-3, 0, 12345.678], [0.3, 0, 0]])),
+        "b": Population.sized("b", "basket", 2, positions=np.zeros((2, 3))),
+    }
+    links = [
+        Projection("ab", "chemical", "a", "b", np.array([0, 2]), np.array([1, 0]), weight=np.array([0.1, 0.003]),
+                   delay=np.array([2.0, 0.25]), synapses=("exc",)),
+        Projection("ba", "chemical", "b", "a", np.array([1]), np.array([2]), weight=np.array([1.0]),
+                   delay=np.array([1.0]), post_segment=np.array([1]), post_fraction=np.array([0.25]),
+                   synapses=("exc",)),
+    ]  # fmt: skip
+    rows = np.arange(3)
+    inputs = [
+        InputList("bkg", "noise", "a", rows, weight=np.full(3, 0.01), delay=np.full(3, 1.5)),
+        InputList("step", "pulse", "b", np.array([1]), values={"amp": np.array([0.3])}),
+    ]
+    network = Network("net", populations, links, inputs, native={part.id: part for part in parts}, temperature=279.45)
+    network.simulation = elements_of(Simulation(20.0, outputs=saved({"v.dat": ["a[0]/v"]}, [])), "net")
+    return network
+
+
+def suited(record: Format, network: Any) -> Any:
+    """A network that a format can hold at all."""
+    native = "native mechanisms" in record.features and "components" not in record.features
+    return native_everything() if native else network
 
 
 def plain(value: float) -> float:

@@ -18,7 +18,7 @@ from nmlbridge.graph.features import FEATURES, present
 from nmlbridge.registry import Format, convert, format_to_read, formats, read
 from nmlbridge.report import Report
 
-from .contract import VIEWS, alike, everything
+from .contract import VIEWS, alike, everything, suited
 
 WRITTEN = [record for record in formats().values() if record.writer is not None]
 BOTH = [record for record in WRITTEN if record.reader is not None]
@@ -48,6 +48,7 @@ def test_the_record_is_complete(record: Format) -> None:
 @pytest.mark.parametrize("record", BOTH, **NAMED)
 def test_what_is_written_is_recognised_and_comes_back(record: Format, network: Network, tmp_path: Path) -> None:
     path = target(record, tmp_path)
+    network = suited(record, network)
     record.write(network, path, Report())
     assert format_to_read(path).name == record.name
     assert alike(network, read(path), record.features) == []
@@ -58,6 +59,7 @@ def test_every_loss_is_said_and_a_strict_report_writes_nothing(
     record: Format, network: Network, tmp_path: Path
 ) -> None:
     report = Report()
+    network = suited(record, network)
     record.write(network, target(record, tmp_path), report)
     lost = set(present(network)) - record.features
     codes = {note.code for note in report.losses}
@@ -79,7 +81,7 @@ def test_a_disk_that_fails_leaves_nothing(
 
     monkeypatch.setattr(os, "replace", full)
     with pytest.raises((OSError, NmlBridgeError)):
-        record.write(network, target(record, tmp_path), Report())
+        record.write(suited(record, network), target(record, tmp_path), Report())
     assert list(tmp_path.iterdir()) == []
 
 
@@ -128,8 +130,17 @@ def test_a_file_that_is_not_there_is_said(record: Format, tmp_path: Path) -> Non
 def test_round_trip_matrix(one: Format, two: Format, network: Network, tmp_path: Path) -> None:
     """A -> graph -> B -> graph: what both hold is equal, what one cannot is in the report."""
     first, second = target(one, tmp_path, "first"), target(two, tmp_path, "second")
-    one.write(network, first, Report())
+    one.write(suited(one, network), first, Report())
     report = Report()
+    if "native mechanisms" in two.features and "native mechanisms" not in one.features:
+        with pytest.raises(UnsupportedError, match="mechanisms? of NEURON"):
+            convert(first, second, source_format=one.name, target_format=two.name, report=report)
+        assert not second.exists()
+        return
+    if two.features == {"morphologies"} and "native mechanisms" in one.features:
+        with pytest.raises(UnsupportedError, match="one morphology"):
+            convert(first, second, source_format=one.name, target_format=two.name, report=report)
+        return
     over = convert(first, second, source_format=one.name, target_format=two.name, report=report)
     back = read(second, format=two.name)
     assert alike(over, back, one.features & two.features) == []
@@ -155,6 +166,11 @@ def test_published_models_go_over_and_come_back(record: Format, name: str, corpu
             convert(source, target(record, tmp_path), target_format=record.name)
         assert list(tmp_path.iterdir()) == []
         return
+    if suited(record, None) is not None:
+        with pytest.raises(UnsupportedError, match="mechanisms? of NEURON"):
+            convert(source, target(record, tmp_path), target_format=record.name)
+        assert list(tmp_path.iterdir()) == []
+        return
     network = convert(source, target(record, tmp_path), target_format=record.name, report=report)
     assert alike(network, read(target(record, tmp_path)), record.features) == []
     lost = set(present(network)) - record.features
@@ -173,11 +189,14 @@ def test_killed_half_way_leaves_no_file_under_the_final_name(record: Format, tmp
         "os.replace = os.rename = wait\n"
         "formats()[sys.argv[2]].write(network, pathlib.Path(sys.argv[3]))\n"
     )
-    everything(tmp_path)
+    network = everything(tmp_path)
     folder = tmp_path / "out"
     folder.mkdir()
     path = target(record, folder)
     source = str(tmp_path / "LEMS_everything.xml")
+    if suited(record, network) is not network:
+        source = str(target(record, tmp_path, "source"))
+        record.write(suited(record, network), source)
     process = subprocess.Popen([sys.executable, "-c", script, source, record.name, str(path)], stdout=subprocess.PIPE)
     assert process.stdout is not None
     assert process.stdout.readline() == b"written\n"
