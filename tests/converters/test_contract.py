@@ -133,7 +133,7 @@ def test_round_trip_matrix(one: Format, two: Format, network: Network, tmp_path:
     one.write(suited(one, network), first, Report())
     report = Report()
     if "native mechanisms" in two.features and "native mechanisms" not in one.features:
-        with pytest.raises(UnsupportedError, match="mechanisms? of NEURON"):
+        with pytest.raises(UnsupportedError, match=r"mechanisms? of NEURON"):
             convert(first, second, source_format=one.name, target_format=two.name, report=report)
         assert not second.exists()
         return
@@ -167,7 +167,7 @@ def test_published_models_go_over_and_come_back(record: Format, name: str, corpu
         assert list(tmp_path.iterdir()) == []
         return
     if suited(record, None) is not None:
-        with pytest.raises(UnsupportedError, match="mechanisms? of NEURON"):
+        with pytest.raises(UnsupportedError, match=r"mechanisms? of NEURON"):
             convert(source, target(record, tmp_path), target_format=record.name)
         assert list(tmp_path.iterdir()) == []
         return
