@@ -61,6 +61,9 @@ def build(
     model = specification.model
     _names_differ(context)
     components = Components(context, report)
+    if model.name in components.by_id:
+        raise context.error(f"a component is called '{model.name}' too; rename one", "name")
+    components.check_channels()
     for name, population in model.populations.items():
         if population.cell not in components.cells:
             if population.cell not in components.by_id:

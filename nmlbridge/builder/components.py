@@ -13,13 +13,13 @@ from ..errors import LemsError, ModelError
 from ..lems import Library, load_core
 from ..lems.library import same
 from ..report import Report
-from ..units import nearest, parse_quantity
+from ..units import Dimension, nearest, parse_quantity
 from .cells import cell_element
 from .context import Context, Path_
 from .evaluate import Column, Evaluator, coherent
 from .language import names, parse
 from .listed import file_of
-from .vocabulary import Component, FileCell
+from .vocabulary import Component, FileCell, SectionCell, SwcCell
 
 _FREE = frozenset({"notes", "neuroLexId", "metaid", "description"})
 
@@ -83,6 +83,17 @@ class Components:
         if id and element.get("id"):
             self.by_id[id] = element
         self.elements.append(element)
+
+    def check_channels(self) -> None:
+        """Cells that are written out have channels that there are."""
+        for name, cell in self.context.spec.model.cells.items():
+            if not isinstance(cell, (SectionCell, SwcCell)):
+                continue
+            for label, mechanism in cell.biophysics.mechanisms.items():
+                if mechanism.channel not in self.by_id:
+                    hint = nearest(mechanism.channel, self.by_id) or f"; there are {', '.join(sorted(self.by_id))}"
+                    raise self.context.error(f"there is no component '{mechanism.channel}'{hint}", "cells", name,
+                                             "biophysics", "mechanisms", label, "channel")  # fmt: skip
 
     def made(self, id: str, type: str, values: Mapping[str, str], path: Path_, children: list[Element] | None = None
              ) -> str:  # fmt: skip
@@ -189,9 +200,10 @@ class Components:
             None if parameter is None or parameter.dimension == "*" else self.library.dimension(parameter.dimension)
         )
         if wanted is not None and dimension != wanted:
-            raise LemsError(f"it is a {self.library.dimension_name(dimension) if dimension else 'number'}; expected a "
+            name = self.library.dimension_name(dimension) if isinstance(dimension, Dimension) else "number"
+            raise LemsError(f"it is a {name}; expected a "
                             f"{parameter.dimension}")  # fmt: skip
-        if dimension is None or dimension.dimensionless:
+        if not isinstance(dimension, Dimension) or dimension.dimensionless:
             return repr(value)
         return quantity_text(value, dimension, self.library)
 

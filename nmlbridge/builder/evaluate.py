@@ -3,14 +3,15 @@
 Numbers are in one coherent system: um, ms, mV, nA, amol, K; so uS, nF, Mohm, mM follow. A quantity in a formula is
 turned into it and keeps its dimension. The names of geometry (``dist_3d``) are plain numbers in um, as in
 ``exp(-dist_3d / 150)``, and whatever is made with them has no known dimension. A result of another dimension than the
-field's is an error; a plain number is in the field's own unit.
+field's is an error. A plain number is in the field's own unit, but what a quantity went into (``g * (1 + dist_3d)``) is
+in the coherent system.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +25,9 @@ from .language import DISTRIBUTIONS, Glob, Members, Quantity
 
 Array = npt.NDArray[Any]
 Draw = Callable[[int], Array]
+MIXED: Literal["mixed"] = "mixed"
+"""the dimension of what was made of quantities and of numbers of geometry"""
+Kind = Dimension | Literal["mixed"] | None
 
 # SI values of the coherent system's units: mass follows from mV * nA * ms = kg m2 s-3 units
 _SI = {"l": 1e-6, "t": 1e-3, "i": 1e-9, "k": 1.0, "n": 1e-18, "m": 1e-9, "j": 1.0}
@@ -32,10 +36,10 @@ _POISSON_MOST = 700.0
 
 @dataclass(frozen=True)
 class Column:
-    """Values (a number or one per row) and their dimension; None means that it is not known."""
+    """Values (a number or one per row) and their dimension; None: a number of geometry."""
 
     values: Array
-    dimension: Dimension | None = NONE
+    dimension: Kind = NONE
 
 
 Names = Mapping[str, Column]
@@ -64,7 +68,7 @@ def in_unit(column: Column, unit: str) -> Array:
     dimension = target.dimension if target is not None else NONE
     if column.dimension is None or column.dimension == NONE:
         return column.values
-    if column.dimension != dimension:
+    if column.dimension not in (dimension, MIXED):
         wanted = f"in {unit} or its like" if unit else "without a unit"
         raise LemsError(f"its dimension is {column.dimension}; expected a number {wanted}")
     if target is None:
@@ -121,11 +125,11 @@ class Evaluator:
         values = lems._BINARY[expr.op](left.values, right.values)
         a, b = left.dimension, right.dimension
         if isinstance(expr, Cmp) or expr.op in "+-":
-            if a is not None and b is not None and a != b:
+            if isinstance(a, Dimension) and isinstance(b, Dimension) and a != b:
                 raise LemsError(f"'{expr.op}' joins a quantity of dimension {a} with one of {b}")
-            return Column(values, NONE if isinstance(expr, Cmp) else a if b is not None else None)
-        if a is None or b is None:
-            return Column(values, None)
+            return Column(values, NONE if isinstance(expr, Cmp) else _joined(a, b))
+        if not isinstance(a, Dimension) or not isinstance(b, Dimension):
+            return Column(values, _joined(a, b))
         if expr.op == "*":
             return Column(values, a * b)
         if expr.op == "/":
@@ -133,7 +137,7 @@ class Evaluator:
         if a == NONE:
             return Column(values)
         power = float(right.values) if right.values.ndim == 0 else 0.5
-        return Column(values, a ** int(power) if power == int(power) else None)
+        return Column(values, a ** int(power) if power == int(power) else MIXED)
 
     def call(self, expr: Call) -> Column:
         inner = self._value(expr.arg)
@@ -192,10 +196,19 @@ def truth(column: Column) -> Array:
     return column.values if column.values.dtype == bool else column.values != 0
 
 
-def _common(function: str, arguments: list[Column]) -> Dimension | None:
+def _joined(a: Kind, b: Kind) -> Kind:
+    """The dimension of a sum, or of a product with something whose dimension is not known."""
+    if a == b:
+        return a
+    return None if a in (None, NONE) and b in (None, NONE) else MIXED
+
+
+def _common(function: str, arguments: list[Column]) -> Kind:
     found = {argument.dimension for argument in arguments}
     if function in ("pow", "atan2", "chance", "poisson", "interpolate"):
         return NONE
+    if found - {None, NONE} and found & {None, MIXED}:
+        return MIXED
     if None in found:
         return None
     if len(found) > 1:

@@ -12,12 +12,14 @@ import numpy.typing as npt
 from ..element import Element
 from ..graph.morphology import Morphology
 from ..units import nearest
-from .context import Context, Path_
+from .context import Context, Path_, used_names
+from .edges import ragged
 from .evaluate import Column, Draw
 from .select import select_segments
 from .vocabulary import Placement
 
 Floats = npt.NDArray[np.float64]
+_PIECE = 5.0  # um, within which a density of synapses is constant
 
 
 @dataclass(frozen=True)
@@ -29,13 +31,46 @@ class Sites:
     path_dist: npt.NDArray[Any]
 
 
+def segment_column(shape: Morphology, name: str) -> Column | None:
+    """A set or number for each segment; the group ``soma_group`` may be called ``soma``."""
+    if name == "all":
+        return Column(np.ones(len(shape.ids), bool))
+    mask = np.zeros(len(shape.ids), bool)
+    if name not in shape.groups and name not in shape.names and f"{name}_group" in shape.groups:
+        name = f"{name}_group"
+    if name in shape.groups:
+        mask[shape.groups[name].rows] = True
+        return Column(mask)
+    if name in shape.names:
+        mask[[row for row, other in enumerate(shape.names) if other == name]] = True
+        return Column(mask)
+    return _number_at(shape, np.arange(len(shape.ids)), np.full(len(shape.ids), 0.5), name)
+
+
+def _number_at(shape: Morphology, rows: npt.NDArray[np.int64], fraction: Floats, name: str) -> Column | None:
+    """A coordinate of places on segments: x, y, z, depth, diam, path_dist (um)."""
+    places = ("x", "y", "z", "diam")
+    name = "y" if name == "depth" else name
+    if name == "path_dist":
+        return Column(shape.start[rows] + shape.length[rows] * fraction, None)
+    if name not in places:
+        return None
+    near, far = (ends[rows, places.index(name)] for ends in (shape.proximal, shape.distal))
+    return Column(near + fraction * (far - near), None)
+
+
+def segment_sets(shape: Morphology) -> tuple[str, ...]:
+    """The names of groups and segments."""
+    return (*shape.groups, *dict.fromkeys(shape.names))
+
+
 class CellParts:
     """The components of the model, and the segments of the cells of each population."""
 
     def __init__(self, context: Context, components: Mapping[str, Element], cells: Mapping[str, str]) -> None:
         self.context, self.components, self.cells = context, components, cells
         self._morphologies: dict[str, Morphology | None] = {}
-        self._weights: dict[tuple[str, str], tuple[npt.NDArray[np.int64], Floats]] = {}
+        self._weights: dict[tuple[str, str], tuple[npt.NDArray[np.int64], Floats, Floats, Floats]] = {}
 
     def need(self, component: str, *path: str | int) -> Element:
         """The component with this id. Raises NetworkError at ``path``."""
@@ -55,34 +90,14 @@ class CellParts:
             self._morphologies[id] = Morphology.from_element(element) if element is not None else None
         return self._morphologies[id]
 
-    def segment_column(self, shape: Morphology, name: str) -> Column | None:
-        """A set or number for each segment."""
-        if name == "all":
-            return Column(np.ones(len(shape.ids), bool))
-        if name in shape.groups or name in shape.names:
-            mask = np.zeros(len(shape.ids), bool)
-            if name in shape.groups:
-                mask[shape.groups[name].rows] = True
-            else:
-                mask[[row for row, other in enumerate(shape.names) if other == name]] = True
-            return Column(mask)
-        middle = (shape.proximal + shape.distal) / 2
-        numbers: dict[str, Floats] = {"x": middle[:, 0], "y": middle[:, 1], "z": middle[:, 2], "depth": middle[:, 1],
-                                      "diam": middle[:, 3], "path_dist": shape.start + shape.length / 2}  # fmt: skip
-        return Column(numbers[name], None) if name in numbers else None
-
-    def sets(self, shape: Morphology) -> tuple[str, ...]:
-        """The names of groups and segments."""
-        return (*shape.groups, *dict.fromkeys(shape.names))
-
     def select(self, population: str, text: str, path: Path_) -> npt.NDArray[np.int64]:
         """The rows of the selected segments."""
         shape = self.morphology(population)
         if shape is None:
             raise self.context.error(f"the cells of '{population}' are points: they have no segments to choose from",
                                      *path)  # fmt: skip
-        return select_segments(self.context, text, len(shape.ids), lambda n: self.segment_column(shape, n),
-                               self.sets(shape), path)  # fmt: skip
+        return select_segments(self.context, text, len(shape.ids), lambda n: segment_column(shape, n),
+                               segment_sets(shape), path)  # fmt: skip
 
     def sites(self, population: str, place: str | Placement | None, draw: Draw, path: Path_) -> Sites:
         """Places for synapses: at the root, or drawn along the selected membrane."""
@@ -94,27 +109,42 @@ class CellParts:
             place = Placement(where=place)
         key = (population, place.model_dump_json())
         if key not in self._weights:
-            self._weights[key] = self._cumulative(population, place, path)
-        rows, total = self._weights[key]
+            self._weights[key] = self._pieces(population, place, path)
+        rows, begin, width, total = self._weights[key]
         assert shape is not None
         u = draw(1)
-        chosen = rows[np.minimum(np.searchsorted(total, u * total[-1], side="right"), len(rows) - 1)]
-        fraction = draw(2) if place.fraction is None else np.asarray(place.fraction)
+        piece = np.minimum(np.searchsorted(total, u * total[-1], side="right"), len(rows) - 1)
+        chosen = rows[piece]
         if place.fraction is None:
-            # a single segment without length is a point
-            fraction = np.where(shape.length[chosen] > 0, fraction, 0.5)
+            # a segment without length is a point
+            fraction = np.where(shape.length[chosen] > 0, begin[piece] + width[piece] * draw(2), 0.5)
+        else:
+            fraction = np.full(len(chosen), place.fraction)
         return Sites(shape.ids[chosen], fraction, shape.start[chosen] + shape.length[chosen] * fraction)
 
-    def _cumulative(self, population: str, place: Placement, path: Path_) -> tuple[Any, Any]:
-        inner: Path_ = (*path, "where") if path in self.context.spec.source.lines else path
-        rows = self.select(population, place.where, inner)
+    def _pieces(self, population: str, place: Placement, path: Path_) -> tuple[Any, Any, Any, Any]:
+        """Pieces of the selected segments (row, where it begins, how long, in fractions), and their running weight."""
+        inner: Path_ = (*path, "where") if (*path, "where") in self.context.spec.source.lines else path
+        selected = self.select(population, place.where, inner)
         shape = self.morphology(population)
         assert shape is not None
-        density = np.broadcast_to(self.context.column(
-            place.density, "", len(shape.ids), lambda n: self.segment_column(shape, n), ("path_dist", "x", "y", "z",
-            "diam"), (*path, "density")), len(shape.ids))[rows]  # fmt: skip
-        length = np.where(shape.length[rows] > 0, shape.length[rows], shape.distal[rows, 3])
+        whole = place.fraction is not None or not used_names(place.density)
+        counts = np.ones(len(selected), np.int64) if whole else (shape.length[selected] // _PIECE).astype(np.int64) + 1
+        row, number = ragged(counts)
+        rows, width = selected[row], 1 / counts[row]
+        begin = number * width
+        middle = np.full(len(rows), place.fraction) if place.fraction is not None else begin + width / 2
+
+        def column(name: str) -> Column | None:
+            found = _number_at(shape, rows, middle, name)
+            if found is None and (sets := segment_column(shape, name)) is not None:
+                found = Column(sets.values[rows], sets.dimension)
+            return found
+
+        density = self.context.column(place.density, "", len(rows), column, ("path_dist", "x", "y", "z", "diam"),
+                                      (*path, "density"))  # fmt: skip
+        length = np.where(shape.length[rows] > 0, shape.length[rows] * width, shape.distal[rows, 3])
         weights = density * length
         if (weights < 0).any() or not weights.sum() > 0:
             raise self.context.error("the density is negative, or zero everywhere", *path, "density")
-        return rows, np.cumsum(weights)
+        return rows, begin, width, np.cumsum(weights)

@@ -56,10 +56,13 @@ def test_formulas(text: str, expected: float) -> None:
         ("6.3 degC", "degC", 6.3),
         ("1 ms + 100 um / 0.5 m_per_s", "ms", 1.2),
         ("10 mM", "mol_per_m3", 10.0),
+        ("20 Hz * (3 + 0 * x) / 3 + 0 Hz", "Hz", 20.0),
+        ("1e-4 S_per_cm2 + 0 * x", "S_per_cm2", 1e-4),
+        ("5 + 0 * x", "S_per_cm2", 5.0),
     ],
 )
 def test_units(text: str, unit: str, expected: float) -> None:
-    assert float(value(text, unit)) == pytest.approx(expected, rel=1e-12)
+    assert value(text, unit).ravel()[0] == pytest.approx(expected, rel=1e-12)
 
 
 @pytest.mark.parametrize(
