@@ -177,3 +177,22 @@ def test_the_tests_of_open_source_brain(folder: str, shared: Path, corpus: Path)
     failed = [line for line in ran.stdout.splitlines() if line.startswith("FAIL")]
     assert ran.returncode == 0 and not failed, "\n".join(failed) + ran.stderr[-500:]
     assert "0 failed" in ran.stdout
+
+
+def test_short_alpha_currents_carry_their_charge(tmp_path: Path) -> None:
+    """The mean voltage under events of rate f is v_rest + f w e tau_syn tau_m / cm, however short tau_syn (LEMS,
+    alphaCurrSynapse: I peaks at w after tau_syn). Steps of a quarter of tau_syn; the period is no multiple of them."""
+    parts = """<IF_curr_alpha id="c" cm="0.25" i_offset="0" tau_m="20" tau_refrac="2" tau_syn_E="0.1" tau_syn_I="0.1"
+        v_init="-65" v_reset="-65" v_rest="-65" v_thresh="2000"/>
+        <spikeGenerator id="s" period="0.0973ms"/><alphaCurrSynapse id="a" tau_syn="0.1"/>"""
+    network = """<population id="p" component="s" size="1"/><population id="q" component="c" size="1"/>
+        <projection id="r" presynapticPopulation="p" postsynapticPopulation="q" synapse="a">
+        <connectionWD id="0" preCellId="../p[0]" postCellId="../q[0]" weight="0.05" delay="0.1ms"/></projection>"""
+    model = models.put(tmp_path, parts, network, {"v": "q[0]/v"}, 400, 0.025)
+    text = model.read_text().replace('<Include file="Networks.xml"/>', '<Include file="PyNN.xml"/>')
+    model.write_text(text.replace('<Include file="Simulation.xml"/>',
+                                  '<Include file="Networks.xml"/><Include file="Simulation.xml"/>'))  # fmt: skip
+    results = nmlbridge.simulate(model)
+    rise = results["q[0]/v"][results.time > 0.3].mean() + 65e-3
+    mean = 0.05e-9 * np.e * 0.1e-3 / 0.0973e-3 * 20e-3 / 0.25e-9
+    assert rise == pytest.approx(mean, rel=3e-4)  # the voltage still has exp(-15) of its way to go
