@@ -30,7 +30,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     test = parts.add_parser("test", help="run .omt tests and judge them", epilog=_TEST, formatter_class=raw)
     test.add_argument("places", type=Path, nargs="+", metavar="PLACE", help=".omt files, or folders to search")
     test.add_argument("--engine", action="append", metavar="NAME", help="only tests for this engine (repeat for more)")
-    test.add_argument("--method", metavar="NAME", help="integration method; compat repeats jNeuroML's numbers")
+    test.add_argument("--method", metavar="NAME", default="compat",
+                      help="integration method (default compat, which repeats jNeuroML's numbers)")  # fmt: skip
     test.add_argument("--floor", type=float, default=0.0, metavar="X", help="least relative tolerance (default: exact)")
     test.add_argument("--timeout", type=float, default=300.0, metavar="S", help="seconds for each test (default 300)")
     test.add_argument("-j", "--jobs", type=whole(1, 1024), default=1, metavar="N", help="tests at a time (default 1)")

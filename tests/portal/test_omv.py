@@ -18,6 +18,7 @@ from nmlbridge.cli.jnml import arguments, install
 from nmlbridge.errors import DocumentError, UsageError
 from nmlbridge.portal.omv.files import Observable, find, read_test
 from nmlbridge.portal.omv.judge import Verdict, judge
+from nmlbridge.portal.omv.run import Options, run_test
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "01_two_populations"
 
@@ -170,7 +171,7 @@ def test_new_tests_pass_and_wrong_ones_do_not(tmp_path: Path, capsys: pytest.Cap
     before = sorted(p.name for p in EXAMPLE.iterdir())
     assert main(["omv", "new", str(model), "-o", str(tmp_path), "--method", "best"]) == 0
     omt = next(tmp_path.glob(".*.omt"))
-    assert main(["omv", "test", str(tmp_path), "--junit", str(tmp_path / "j.xml")]) == 0
+    assert main(["omv", "test", str(tmp_path), "--method", "best", "--junit", str(tmp_path / "j.xml")]) == 0
     assert "<testcase" in (tmp_path / "j.xml").read_text()
     mep = omt.with_suffix(".mep")
     content = yaml.safe_load(mep.read_text())
@@ -179,7 +180,7 @@ def test_new_tests_pass_and_wrong_ones_do_not(tmp_path: Path, capsys: pytest.Cap
             experiment["expected"][kind] = [t * 1.01 for t in value] if isinstance(value, list) else value * 1.01
     mep.write_text(yaml.safe_dump(content))
     capsys.readouterr()
-    assert main(["omv", "test", str(omt), "--json"]) == 1
+    assert main(["omv", "test", str(omt), "--method", "best", "--json"]) == 1
     answer = json.loads(capsys.readouterr().out)
     assert answer["counts"]["FAIL"] == 1
     assert all(o["needed"] == pytest.approx(0.01 / 1.01) for o in answer["tests"][0]["observables"])
@@ -232,3 +233,25 @@ def test_the_stand_in_needs_no_path(tmp_path: Path) -> None:
         install(tmp_path)
     assert sys.executable in script.read_text()
     assert math.isclose(script.stat().st_mode & 0o100, 0o100)
+
+
+STRICT = [  # one for each kind of model: gates, schemes, calcium, synapses, regimes, networks of cells with segments
+    "ACnet2/neuroConstruct/generatedNeuroML2/.test.two.jnmlnrn.omt",
+    "NeuroML2/LEMSexamples/test/.test.ex5.jnmlnrn.omt",
+    "NeuroML2/LEMSexamples/test/.test.ex7.jnmlnrn.omt",
+    "NeuroML2/LEMSexamples/test/.test.ex14.jnmlnrn.omt",
+    "NeuroML2/LEMSexamples/test/.test.ex25.jnmlnrn.omt",
+    "NetPyNEShowcase/NeuroML2/.test.hhsim.jnmlnrn.omt",
+    "PospischilEtAl2008/NeuroML2/.test.5.jnmlnrn.omt",
+]
+
+
+@pytest.mark.neuron
+@pytest.mark.slow
+@pytest.mark.parametrize("name", STRICT)
+def test_published_tests_pass_at_tolerance_zero(name: str) -> None:
+    path = Path(__file__).parents[3] / "shared" / "corpus" / name
+    if not path.is_file():
+        pytest.skip("the corpus of public models is not here")
+    outcome = run_test(path, Options())
+    assert outcome.verdict == "PASS", outcome.why
