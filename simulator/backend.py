@@ -44,9 +44,9 @@ Follow = Callable[[Block], None]
 
 @dataclass(frozen=True)
 class Checkpointing:
-    """A run that can be taken up again: ``folder`` keeps it, ``steps`` are from one checkpoint to the next (0: none).
+    """A run that can be taken up again: ``folder`` keeps it, ``steps`` are from one checkpoint to the next.
 
-    ``resume``: go on from the newest checkpoint in the folder, rather than start.
+    ``resume``: go on from the newest checkpoint in the folder, rather than start; ``steps`` 0 is then as it was.
     """
 
     folder: Path

@@ -147,8 +147,9 @@ class ReportFile:
         """The data, contiguous on disk and all NaN: afterwards no block needs more room."""
         data = group.create_dataset("data", (frames, columns), "f4")  # libsonata reads no other
         step = max(1, _FILL // max(columns, 1))
+        empty = np.full((min(step, frames), columns), np.nan, np.float32)  # a lone nan is written row by row
         for start in range(0, frames, step):
-            data[start : start + step] = np.nan
+            data[start : start + step] = empty[: frames - start]
         return data
 
     def write(self, first: int, values: np.ndarray) -> None:

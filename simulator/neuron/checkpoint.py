@@ -45,8 +45,10 @@ def latest(folder: Path) -> dict[str, Any] | None:
 class Checkpoints:
     """Writes and takes checkpoints of this rank's part of a network."""
 
-    def __init__(self, network: Network, folder: Path, recorder: Recorder, spikes: Spikes) -> None:
+    def __init__(self, network: Network, folder: Path, recorder: Recorder, spikes: Spikes, every: int) -> None:
+        """``every``: steps between checkpoints."""
         self.network, self.folder, self.recorder, self.spikes = network, folder, recorder, spikes
+        self.every = every
 
     def begin(self, step: int) -> None:
         """One step before the checkpoint at ``step``: write that state."""
@@ -78,6 +80,7 @@ class Checkpoints:
     def _publish(self, new: Path, name: str, step: int) -> None:
         network = self.network
         facts = {"name": name, "step": step, "time": step * network.dt, "ranks": network.ranks}
+        facts["every"] = self.every
         facts["hash"] = network.program.hash
         before = latest(self.folder)
         os.replace(new, self.folder / name)

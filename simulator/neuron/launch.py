@@ -73,13 +73,14 @@ def run_program(
     options = ["--progress", "--ranks", str(ranks), *(["--library", str(library)] if library is not None else [])]
     with _folder(keep, checkpointing) as folder:
         out = folder / "out"
+        steps = 0 if checkpointing is None else checkpointing.steps
         if checkpointing is not None and checkpointing.resume:
-            _same_run(latest(out), program, ranks, folder)
+            facts = _same_run(latest(out), program, ranks, folder)
+            steps = steps or int(facts["every"])
             options.append("--resume")
         else:
             shutil.rmtree(out, ignore_errors=True)
-        if checkpointing is not None:
-            options += ["--checkpoint", str(checkpointing.steps)]
+        options += ["--checkpoint", str(steps)]
         program.save(folder / "program")
         out.mkdir(exist_ok=True)
         shape = Shape.of(program)
@@ -125,8 +126,8 @@ def _folder(keep: str | Path | None, checkpointing: Checkpointing | None) -> Ite
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _same_run(facts: dict[str, Any] | None, program: Program, ranks: int, folder: Path) -> None:
-    """UsageError unless the checkpoint is of this program on as many ranks."""
+def _same_run(facts: dict[str, Any] | None, program: Program, ranks: int, folder: Path) -> dict[str, Any]:
+    """What a checkpoint says of itself; UsageError unless it is of this program on as many ranks."""
     if facts is None:
         raise UsageError(f"there is nothing to resume: the run in {folder} ended before its first checkpoint")
     if facts["hash"] != program.hash:

@@ -71,7 +71,7 @@ class Run:
                 times if cvode else None,
             )
             self.spikes = Spikes(self.network, self.program.spec.get("spikes"), out / f"spikes-{self.rank}.bin")
-            self.checkpoints = Checkpoints(self.network, out, self.recorder, self.spikes)
+            self.checkpoints = Checkpoints(self.network, out, self.recorder, self.spikes, every)
             self.resumed = latest(out) if resume else None
             lengthened = int(self.pc.allreduce(self.network.lengthened, 1))
             if lengthened:
