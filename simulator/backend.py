@@ -46,7 +46,7 @@ Follow = Callable[[Block], None]
 class Checkpointing:
     """A run that can be taken up again: ``folder`` keeps it, ``steps`` are from one checkpoint to the next.
 
-    ``resume``: go on from the newest checkpoint in the folder, rather than start; ``steps`` 0 is then as it was.
+    ``resume``: go on from the newest checkpoint in the folder, if there is one; ``steps`` 0 is then as it was.
     """
 
     folder: Path

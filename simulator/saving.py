@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import time
 from collections.abc import Callable, Sequence
@@ -63,6 +64,8 @@ class Saving:
         for name, text in program.mods.items():
             if "VERBATIM" in text:
                 raise UnsupportedError(f"{name} has C code of its own, whose state a checkpoint cannot keep")
+            if _DENSITY.search(text) and random_variables(text)[1]:
+                raise UnsupportedError(f"{name} draws random numbers inside a membrane; a checkpoint cannot keep them")
         steps = 0 if self.checkpoint is None else max(1, round(self.checkpoint / shape.dt))
         return Checkpointing(self.output / f"{self.name}.checkpoint", steps, self.resume)
 
@@ -143,6 +146,18 @@ def open_files(
         raise
     files.streams = streams
     return files
+
+
+_DENSITY = re.compile(r"^[^:]*\bSUFFIX\s", re.MULTILINE)
+_MECHANISM = re.compile(r"^[^:]*\b(?:SUFFIX|POINT_PROCESS|ARTIFICIAL_CELL)\s+(\w+)", re.MULTILINE)
+_RANDOM = re.compile(r"^[^:]*?\bRANDOM[ \t]+(\w+(?:[ \t]*,\s*\w+)*)", re.MULTILINE)
+
+
+def random_variables(text: str) -> tuple[str, list[str]]:
+    """The name of the mechanism in a mod file, and its RANDOM variables."""
+    found = _MECHANISM.search(text)
+    names = [name for several in _RANDOM.findall(text) for name in re.split(r"[\s,]+", several)]
+    return found.group(1) if found else "", names
 
 
 def _unwritten(fault: OSError) -> SimulatorError:

@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import SimulatorError
-from ..saving import POINTER
+from ..saving import POINTER, random_variables
 from .build import Network
 from .ranks import local
 from .record import Recorder, Spikes
@@ -83,6 +83,7 @@ class Checkpoints:
         facts["every"] = self.every
         facts["hash"] = network.program.hash
         before = latest(self.folder)
+        shutil.rmtree(self.folder / name, ignore_errors=True)  # of a run that ended before it could name them
         os.replace(new, self.folder / name)
         pointer = self.folder / (POINTER + ".new")
         with pointer.open("w") as stream:
@@ -146,19 +147,22 @@ class Checkpoints:
 def _streams(network: Network) -> Iterator[Any]:
     """The RANDOM variables of this rank, always in the same order."""
     spec = network.program.spec
+    names = {"NetStim": ["ranvar"]} | dict(random_variables(text) for text in network.program.mods.values())
     for population in spec.get("populations", ()):
-        first = population["first_gid"]
+        group, first = network.groups[population["id"]], population["first_gid"]
         for gid in local(first, population["size"], network.rank, network.ranks):
-            if population.get("random") is not None:
-                yield _stream(network.groups[population["id"]].members[gid - first], population)
-            for each in population.get("point_parameters", ()):
-                if each.get("random") is not None:
-                    yield _stream(network.cells[gid].points[each["point"]], each)
-    for kind, groups in (("points", network.groups), ("generators", network.generators)):
-        for spec_of in spec.get(kind, ()):
-            if spec_of.get("random") is not None:
-                for member in groups[spec_of["id"]].members.values():
-                    yield _stream(member, spec_of)
+            if "artificial" in population:
+                points = [(population["artificial"], group.members[gid - first])]
+            else:
+                made = spec["templates"][population["template"]].get("points", ())
+                points = [(p["mechanism"], m) for p, m in zip(made, network.cells[gid].points, strict=True)]
+            for mechanism, member in points:
+                yield from (getattr(member, name) for name in names.get(mechanism, ()))
+    for groups in (network.groups, network.generators):
+        for group in groups.values():
+            if group.id not in {population["id"] for population in spec.get("populations", ())}:
+                for member in group.members.values():
+                    yield from (getattr(member, name) for name in names.get(group.mechanism, ()))
 
 
 def _peers(network: Network) -> Iterator[tuple[Any, str]]:
@@ -166,7 +170,3 @@ def _peers(network: Network) -> Iterator[tuple[Any, str]]:
     for spec in network.program.spec.get("transfers", ()):
         for member in network.groups[spec["points"]].members.values():
             yield member, spec["variable"]
-
-
-def _stream(member: Any, spec: Any) -> Any:
-    return getattr(member, spec.get("rng") or "rng")

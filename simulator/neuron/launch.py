@@ -74,10 +74,15 @@ def run_program(
     with _folder(keep, checkpointing) as folder:
         out = folder / "out"
         steps = 0 if checkpointing is None else checkpointing.steps
-        if checkpointing is not None and checkpointing.resume:
-            facts = _same_run(latest(out), program, ranks, folder)
+        facts = latest(out) if checkpointing is not None and checkpointing.resume else None
+        if facts is not None:
+            _same_run(facts, program, ranks, folder)
             steps = steps or int(facts["every"])
             options.append("--resume")
+        elif checkpointing is not None and checkpointing.resume and not steps:
+            raise UsageError(
+                f"there is nothing to resume: no checkpoint in {folder}; with --checkpoint EVERY the run would start"
+            )
         else:
             shutil.rmtree(out, ignore_errors=True)
         options += ["--checkpoint", str(steps)]
@@ -105,8 +110,6 @@ def _folder(keep: str | Path | None, checkpointing: Checkpointing | None) -> Ite
     """Where a run has its files: a folder that goes at the end, or one that was chosen and stays."""
     if checkpointing is not None:
         folder = checkpointing.folder.absolute()
-        if checkpointing.resume and not folder.is_dir():
-            raise UsageError(f"there is nothing to resume: no checkpoint in {folder}")
         folder.mkdir(parents=True, exist_ok=True)
         with (folder / "lock").open("w") as lock:
             try:
@@ -126,19 +129,16 @@ def _folder(keep: str | Path | None, checkpointing: Checkpointing | None) -> Ite
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _same_run(facts: dict[str, Any] | None, program: Program, ranks: int, folder: Path) -> dict[str, Any]:
-    """What a checkpoint says of itself; UsageError unless it is of this program on as many ranks."""
-    if facts is None:
-        raise UsageError(f"there is nothing to resume: the run in {folder} ended before its first checkpoint")
+def _same_run(facts: dict[str, Any], program: Program, ranks: int, folder: Path) -> None:
+    """UsageError unless a checkpoint is of this program on as many ranks."""
     if facts["hash"] != program.hash:
         raise UsageError(
             f"the checkpoint in {folder} is of another model or other options; resume with those of its run, "
             "or start anew without --resume"
         )
     if facts["ranks"] != ranks:
-        raise UsageError(
-            f"the checkpoint in {folder} was made by {facts['ranks']} ranks; resume with -n {facts['ranks']}"
-        )
+        made = facts["ranks"]
+        raise UsageError(f"the checkpoint in {folder} was made by {made} ranks; resume with -n {made}")
 
 
 def _room(out: Path, shape: Shape) -> None:
