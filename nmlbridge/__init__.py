@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from .neuroml.diff import diff
     from .neuroml.validate import validate
     from .portal.archive import check_archive, create_archive, extract_archive
+    from .portal.osb import check_repository, export_repository
     from .registry import convert, read, write
     from .report import Report
     from .results import Results, compare_results, read_results, write_results
@@ -56,11 +57,13 @@ _HOMES = {
     "UsageError": ".errors",
     "build": ".builder",
     "check_archive": ".portal.archive",
+    "check_repository": ".portal.osb",
     "compare_results": ".results",
     "converge": ".simulator.converge",
     "convert": ".registry",
     "create_archive": ".portal.archive",
     "diff": ".neuroml",
+    "export_repository": ".portal.osb",
     "extract_archive": ".portal.archive",
     "read": ".registry",
     "read_results": ".results",
@@ -85,11 +88,13 @@ __all__ = [
     "UsageError",
     "build",
     "check_archive",
+    "check_repository",
     "compare_results",
     "converge",
     "convert",
     "create_archive",
     "diff",
+    "export_repository",
     "extract_archive",
     "read",
     "read_results",

@@ -26,6 +26,7 @@ VERBS = {
     "diff": "say what differs between two models",
     "formats": "list the formats and what they can carry",
     "archive": "make, check and unpack COMBINE archives",
+    "osb": "write and check repositories for Open Source Brain",
     "omv": "run and write the validation tests of Open Source Brain",
     "results": "convert, show and compare files of results",
     "doctor": "say what is missing on this machine, and the cure",

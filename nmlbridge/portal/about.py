@@ -152,30 +152,43 @@ def _inside(element: Element, relation: str) -> Iterator[tuple[str, str]]:
         yield from _inside(child, inner)
 
 
-def rdf(about: About, subject: str, *, bags: bool) -> str:
-    """RDF that says this of ``subject``, with COMBINE's qualifiers.
-
-    ``bags`` is the style of annotations inside NeuroML (MIRIAM), without them it is that of an archive's metadata.
-    """
+def archive_rdf(about: About, subject: str) -> str:
+    """What is said of an archive, as RDF without bags, in the way of BioSimulations."""
     parts = [_literal("dc:title", about.title)]
     if about.description:
         parts.append(_literal("dcterms:abstract", about.description))
     for person in about.authors:
         same = f'<foaf:accountName rdf:resource="https://orcid.org/{person.orcid}"/>' if person.orcid else ""
-        who = f"<foaf:name>{escape(person.name)}</foaf:name>{same}"
-        parts.append(_node("dc:creator", [who], bags, parse=True))
+        name = f"<foaf:name>{escape(_printable(person.name))}</foaf:name>"
+        parts.append(f'<dc:creator rdf:parseType="Resource">{name}{same}</dc:creator>')
     if about.doi:
-        parts.append(_node("bqmodel:isDescribedBy", [f"https://doi.org/{about.doi}"], bags))
+        parts.append(_resource("bqmodel:isDescribedBy", f"https://doi.org/{about.doi}"))
     if about.source:
-        parts.append(_node("bqmodel:isDerivedFrom" if bags else "dc:source", [about.source], bags))
-    if about.license and not bags:
-        parts.append(_node("dcterms:license", [f"https://spdx.org/licenses/{about.license}"], bags))
-    spaces = " ".join(f'xmlns:{prefix}="{uri}"' for prefix, uri in _NAMESPACES.items())
+        parts.append(_resource("dc:source", about.source))
+    if about.license:
+        parts.append(_resource("dcterms:license", f"https://spdx.org/licenses/{about.license}"))
+    return _rdf(subject, parts, ("rdf", "dc", "dcterms", "bqmodel", "foaf"))
+
+
+def component_rdf(about: About, id: str) -> str | None:
+    """What is said of a component inside a NeuroML document: MIRIAM's bags of resources. None if there is nothing.
+
+    LEMS resolves annotations like components, and its core types know resources below COMBINE's qualifiers only: a
+    title or a creator in here would make the document unreadable to jNeuroML.
+    """
+    said = [("isDescribedBy", f"https://doi.org/{about.doi}")] if about.doi else []
+    if about.source:
+        said.append(("isDerivedFrom", about.source))
+    parts = [f"<bqmodel:{tag}><rdf:Bag><rdf:li rdf:resource={quoteattr(what)}/></rdf:Bag></bqmodel:{tag}>"
+             for tag, what in said]  # fmt: skip
+    return _rdf(id, parts, ("rdf", "bqmodel")) if parts else None
+
+
+def _rdf(subject: str, parts: Sequence[str], prefixes: Sequence[str]) -> str:
+    spaces = " ".join(f'xmlns:{prefix}="{_NAMESPACES[prefix]}"' for prefix in prefixes)
     body = "\n".join(f"    {part}" for part in parts)
-    return (
-        f"<rdf:RDF {spaces}>\n  <rdf:Description rdf:about={quoteattr(subject)}>\n{body}\n"
-        "  </rdf:Description>\n</rdf:RDF>\n"
-    )
+    head = f"<rdf:RDF {spaces}>\n  <rdf:Description rdf:about={quoteattr(subject)}>"
+    return f"{head}\n{body}\n  </rdf:Description>\n</rdf:RDF>\n"
 
 
 def _literal(tag: str, text: str) -> str:
@@ -187,12 +200,5 @@ def _printable(text: str) -> str:
     return "".join(c if c.isprintable() or c in "\n\t" else " " for c in text)
 
 
-def _node(tag: str, values: Sequence[str], bags: bool, *, parse: bool = False) -> str:
-    inner = "rdf:li" if bags else tag
-    items = "".join(
-        f'<{inner} rdf:parseType="Resource">{value}</{inner}>'
-        if parse
-        else f"<{inner} rdf:resource={quoteattr(value)}/>"
-        for value in values
-    )
-    return f"<{tag}><rdf:Bag>{items}</rdf:Bag></{tag}>" if bags else items
+def _resource(tag: str, uri: str) -> str:
+    return f"<{tag} rdf:resource={quoteattr(uri)}/>"

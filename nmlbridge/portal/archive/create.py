@@ -12,7 +12,7 @@ from ...lems import resolve
 from ...report import Report
 from ...results import requested
 from ...results.lems import atomic
-from ..about import About, described, rdf
+from ..about import About, archive_rdf, described
 from ..closure import Closure, case_clash, closure
 from .manifest import METADATA, NAME, NEUROML, Entry, format_of, manifest_text
 from .sedml import sedml_text
@@ -107,5 +107,5 @@ def _metadata(found: Closure, about: About | None, target: Path) -> bytes:
     about = about or About(title)
     if not about.description:
         about = replace(about, description=described(found.document, f"{about.title}, a NeuroML model."))
-    text = rdf(about, f"http://omex-library.org/{target.stem}.omex", bags=False)
+    text = archive_rdf(about, f"http://omex-library.org/{target.stem}.omex")
     return b'<?xml version="1.0" encoding="UTF-8"?>\n' + text.encode()
