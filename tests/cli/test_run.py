@@ -65,6 +65,7 @@ def test_options_reach_the_simulation(calls: list[dict[str, Any]], tmp_path: Pat
         "abs_tolerance": None,
         "rel_tolerance": None,
         "dump_passes": None,
+        "changes": {},
     }
 
 
