@@ -18,7 +18,7 @@ from .algebra import divide, linear, negate, simplify, subtract
 from .equations import Equations
 from .mod import If, Line, Set, Stmt, lifted
 from .ode import derived_statements
-from .timing import Timing, after_crossing, after_event, carry_voltage, dated, jump, touches
+from .timing import Timing, after_crossing, after_event, carry_voltage, dated, jump, steered, touches
 
 FIRST_FLAG = 2
 PORT = "port__"  # argument of NET_RECEIVE: the number of the in port
@@ -97,7 +97,11 @@ def perform(eq: Equations, actions: tuple[Action, ...], emits: bool, timing: Tim
     for action in actions:
         if isinstance(action, Assign):
             needed |= names(action.expr)
-    body = derived_statements(eq, needed)
+    before: list[Stmt] = []
+    after: list[Stmt] = []
+    if timing is not None and timing.current is not None and touches(eq, actions):
+        before, after = steered(eq, timing, actions)
+    body = [*before, *derived_statements(eq, needed)]
     for action in actions:
         if isinstance(action, Assign):
             if timing is not None:
@@ -106,7 +110,7 @@ def perform(eq: Equations, actions: tuple[Action, ...], emits: bool, timing: Tim
                 body += lifted(action.variable, action.expr)
         elif emits and action.port == eq.out_ports[0]:  # the one that connections and spikes are from
             body.append(Line("net_event(t)"))
-    return body
+    return [*body, *after]
 
 
 def stepwise_statements(eq: Equations, handling: Handling) -> list[Stmt]:

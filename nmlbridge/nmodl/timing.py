@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..lems.expression import Bin, Call, Cmp, Expr, Name, Num, Piecewise, names, substitute
+from ..lems.expression import Bin, Call, Cmp, Expr, Name, Num, Piecewise, calls, names, substitute
 from ..lems.flat import Action, Assign
 from .algebra import ZERO, add, derivative, divide, linear, multiply, simplify, subtract
 from .equations import Equations
@@ -116,6 +116,41 @@ def jump(eq: Equations, timing: Timing, variable: str, expr: Expr) -> list[Stmt]
         body.append(Set(name, add(Name(name), decayed)))
     carried = multiply(Name("jump_"), Call("exp", multiply(own, elapsed))) if own != ZERO else Name("jump_")
     return [*body, Set(variable, add(Name(variable), carried))]
+
+
+def steered(eq: Equations, timing: Timing, actions: tuple[Action, ...]) -> tuple[list[Stmt], list[Stmt]]:
+    """What goes before and after actions that set the voltage or the regime, for the states that these drive.
+
+    Such a state has already moved to the time it stands for as if nothing had happened. Of what it did since the event,
+    the part of the old voltage or regime is taken back and that of the new one put in.
+    """
+    regimes = {name for name, regime in eq.states.items() if regime}
+    set_here = {a.variable for a in actions if isinstance(a, Assign)}
+    drivers = set_here & ({"v"} | regimes)
+    moving = [name for name in eq.states if name in eq.derivatives]
+    jumping = [name for name in moving if name in set_here]
+    before: list[Stmt] = []
+    after: list[Stmt] = []
+    elapsed = add(Name(LATE), multiply(Num(timing.stagger), DT))
+    old: dict[str, Expr] = {name: Name(f"{name}_was_") for name in [*sorted(drivers), *jumping]}
+    still: dict[str, Expr] = {name: old[name] for name in jumping}
+    for name in moving:
+        rate = simplify(eq.expand(eq.derivatives[name], {"v", *moving, *regimes}))
+        if not names(rate) & drivers or calls(rate, "random"):
+            continue
+        after += derived_statements(eq, names(rate) - set(moving))
+        after += lifted(f"{name}_new_", substitute(rate, still))
+        after += lifted(f"{name}_old_", substitute(rate, old))
+        change = subtract(Name(f"{name}_new_"), Name(f"{name}_old_"))
+        own = derivative(rate, name)
+        passed: Expr = multiply(change, elapsed)
+        if own is not None and own != ZERO and names(own) <= set(eq.values):
+            grown = subtract(Call("exp", multiply(own, elapsed)), Num(1.0))
+            passed = divide(multiply(change, grown), own)
+        after.append(Set(name, add(Name(name), passed)))
+    if after:
+        before = [Set(f"{name}_was_", Name(name)) for name in old]
+    return before, after
 
 
 def _slope(eq: Equations, name: str, variable: str, moving: set[str]) -> Expr | None:
