@@ -208,6 +208,12 @@ _BACKENDS = (
         features=frozenset({"mpi", "gap junctions", "abstract cells", "custom component types"}),
     ),
     Backend(
+        name="coreneuron",
+        title="CoreNEURON: NEURON builds the network and hands it over; fixed steps, no C code in mechanisms",
+        simulate="nmlbridge.simulator.run:simulate_coreneuron",
+        features=frozenset({"mpi", "gap junctions", "abstract cells", "custom component types"}),
+    ),
+    Backend(
         name="reference",
         title="the model's own equations integrated in numpy: components, point cells, single segments",
         simulate="nmlbridge.simulator.run:simulate_reference",

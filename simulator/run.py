@@ -33,6 +33,8 @@ TOLERANCES = {"atol": 1e-3, "rtol": 0.0}
 """Of cvode if nobody says otherwise, as in NEURON: absolute (mV for the voltage, each other state on a scale of its
 own) and relative."""
 
+BACKENDS = ("neuron", "coreneuron", "reference")
+
 COMPAT_DIGITS = 7  # of the numbers that jNeuroML's generated code writes
 
 
@@ -59,8 +61,9 @@ def simulate(
 ) -> Results:
     """Run the Simulation of a LEMS document, or of a model in another format, and return its Results (all SI).
 
-    ``backend`` is "neuron", or "reference": the equations as they stand, integrated in numpy (slow, exact, no cables).
-    None takes NEURON, and the reference for a model that is no network.
+    ``backend`` is "neuron"; "coreneuron": NEURON builds the network, CoreNEURON simulates it (faster, but some things it
+    cannot do); or "reference": the equations as they stand, integrated in numpy (slow, exact, no cables). None takes
+    NEURON, and the reference for a model that is no network.
 
     ``dt`` and ``duration`` are in ms and override the document's step and length. ``output`` is the folder that the
     document's OutputFiles are written below; None writes nothing. ``method`` is a key of METHODS; without one, a
@@ -86,7 +89,7 @@ def simulate(
     )
     other = None if isinstance(model, Document) else format_to_read(model)
     if other is not None and other.simulation is not None and not isinstance(model, Document):
-        if backend == "reference" or dump_passes is not None:
+        if backend not in (None, "neuron", "coreneuron") or dump_passes is not None:
             raise UsageError(f"{other.title} runs in NEURON only, and --dump-passes is not for it")
         more = _changes(other, changes)
         with _phase({}, "read", progress):
@@ -94,13 +97,13 @@ def simulate(
         given = {"dt": dt, "duration": duration, "seed": seed, "method": method}
         return simulate_network(
             network, replace(settings_of, **{k: v for k, v in given.items() if v is not None}), output=output,
-            ranks=ranks, report=report, progress=progress, model=model, record_format=record_format,
-            checkpoint=checkpoint, resume=resume,
+            ranks=ranks, report=report, progress=progress, model=model, backend=backend or "neuron",
+            record_format=record_format, checkpoint=checkpoint, resume=resume,
         )  # fmt: skip
     if changes:
         raise UsageError("values can be changed by name in files of rules only")
-    if backend not in (None, "neuron", "reference"):
-        raise UsageError(f"there is no backend '{backend}'; there are neuron, reference")
+    if backend not in (None, *BACKENDS):
+        raise UsageError(f"there is no backend '{backend}'; there are {', '.join(BACKENDS)}")
     phases: dict[str, dict[str, float]] = {}
     with _phase(phases, "read", progress):
         from ..lems import load_core, resolve
@@ -154,6 +157,7 @@ def simulate(
             second_order=METHODS[method or "best"],
             cvode=tolerances,
             compat=method == "compat",
+            coreneuron=backend == "coreneuron",
         )
         dump = _dumper(Path(dump_passes)) if dump_passes is not None else None
         lowered = lower(target, components, library, settings, outputs, report, dump)
@@ -180,6 +184,7 @@ def simulate_network(
     report: Report | None = None,
     progress: Progress | None = None,
     model: str | Path | None = None,
+    backend: str = "neuron",
     record_format: str = "lems",
     checkpoint: float | None = None,
     resume: bool = False,
@@ -213,11 +218,12 @@ def simulate_network(
             second_order=METHODS[simulation.method or "best"],
             cvode=None if cvode is None else {"atol": cvode[0], "rtol": cvode[1]},
             compat=simulation.method == "compat",
+            coreneuron=backend == "coreneuron",
             v_init=simulation.v_init,
             record_every=simulation.record_every,
         )
         lowered = lower(network, components, library, settings, simulation.outputs, report)
-    provenance = _provenance(model or network.file or network.id or "", "neuron", simulation.dt, simulation.duration,
+    provenance = _provenance(model or network.file or network.id or "", backend, simulation.dt, simulation.duration,
                              simulation.seed, ranks)  # fmt: skip
     digits = COMPAT_DIGITS if settings.compat else None
     return _run(lowered, ranks, progress, phases, simulation.outputs, report, provenance, saving, digits)
@@ -232,6 +238,12 @@ def _run(
 
     program, recordings = lowered.program, lowered.recordings
     quantities, units = tuple(r.quantity for r in recordings), tuple(r.unit for r in recordings)
+    if program.spec["run"].get("coreneuron"):
+        from .neuron.coreneuron import check
+
+        check(program)
+        if saving.checkpoint or saving.resume:
+            raise UsageError("CoreNEURON keeps no checkpoints; leave out --checkpoint and --resume")
     checkpointing = saving.checkpointing(program)
     shape = Shape.of(program)
     clock = (shape.samples, shape.dt * shape.every * 1e-3)
@@ -264,6 +276,11 @@ def _run(
         files=written,
         report=report,
     )
+
+
+def simulate_coreneuron(model: str | Path | Document, **options: Any) -> Results:
+    """``simulate`` with the backend coreneuron."""
+    return simulate(model, backend="coreneuron", **options)
 
 
 def simulate_reference(model: str | Path | Document, **options: Any) -> Results:
@@ -312,7 +329,7 @@ def _choose(target: Network | Component, method: str | None, report: Report) -> 
 
 
 def _methods(backend: str) -> tuple[str, ...]:
-    if backend == "neuron":
+    if backend in ("neuron", "coreneuron"):
         return tuple(METHODS)
     from .reference.run import METHODS as integrators
 

@@ -103,7 +103,8 @@ class Network:
                 self._set(cell.points[index], parameters, gid - first, name)
                 self._random(cell.points[index], each, gid - first)
             if source is None:
-                pass
+                if self.program.spec["run"].get("coreneuron"):
+                    self._silent(gid, cell)
             elif source["kind"] == "point":
                 self._spiking(gid, self._of_point(cell, source))
             else:
@@ -113,6 +114,13 @@ class Network:
                 self._spiking(gid, netcon)
             self.tick(1)
         self.groups[name] = group
+
+    def _silent(self, gid: int, cell: Cell) -> None:
+        """A source that never fires: CoreNEURON wants each cell to have one."""
+        netcon = self.h.NetCon(cell.sections[0](0.5)._ref_v, None, sec=cell.sections[0])
+        netcon.threshold = 1e9
+        self.pc.set_gid2node(gid, self.rank)
+        self.pc.cell(gid, netcon)
 
     def _of_point(self, cell: Cell, source: Mapping[str, Any]) -> Any:
         """A NetCon from one of the cell's own processes: from its events, or from crossings by its variable."""

@@ -25,6 +25,7 @@ from pathlib import Path
 from threading import Lock
 
 from ...errors import SimulatorError
+from .coreneuron import core_library
 from .toolchain import Toolchain, find_toolchain
 from .unity import join
 from .vectorise import vectorised
@@ -85,6 +86,7 @@ class Build:
         self.tools, self.folder, self.mods, self.jobs, self.progress = tools, folder, mods, jobs, progress
         self.objects = cache / "objects"
         self.objects.mkdir(exist_ok=True)
+        self.key = _hash(tools.identity)
         self.done = 0
         self.running = Running(tools.environment | {"TMPDIR": str(folder)}, folder)
 
@@ -113,18 +115,9 @@ class Build:
                 raise
 
     def with_coreneuron(self) -> Path:
-        """NEURON's own nrnivmodl -coreneuron in this folder; slower, since it also builds a program of its own."""
-        (self.folder / "mod").mkdir()
-        for name, text in self.mods.items():
-            (self.folder / "mod" / name).write_text(text)
-        program = Path(sys.executable).with_name("nrnivmodl")
-        try:
-            self.running.run([str(program), "-coreneuron", "mod"], "the mechanisms do not compile for CoreNEURON")
-        finally:
-            self.running.stop()
-        made = next(self.folder.glob(f"*/{_LIBRARY}"), None)
-        if made is None:
-            raise SimulatorError("nrnivmodl -coreneuron left no library")
+        """The same, with CoreNEURON's library beside it."""
+        made = self.library()
+        core_library(self, made.parent)
         return made
 
     def _identity(self, name: str) -> str:

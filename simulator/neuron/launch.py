@@ -66,7 +66,8 @@ def run_program(
         built = True
         report("compile", done, total)
 
-    library = compile_mods(program.mods, progress=compiling)
+    core = bool(program.spec["run"].get("coreneuron"))
+    library = compile_mods(program.mods, coreneuron=core, progress=compiling)
     # the largest process that this one has started; 0 if the cache had everything
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e6
     compiled = {"seconds": time.perf_counter() - start, "peak_mb": peak if built else 0.0}

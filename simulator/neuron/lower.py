@@ -64,6 +64,7 @@ class Settings:
     second_order: int | None = None
     cvode: dict[str, float] | None = None
     compat: bool = False
+    coreneuron: bool = False
     v_init: float | None = None
     record_every: int = 1
 
@@ -452,6 +453,7 @@ class _Lowering:
                 "record_every": settings.record_every,
                 "cvode": tolerances(settings.cvode, settings.dt, self.catalogue, self.report),
                 **({"pointers": True} if settings.compat else {}),
+                **({"coreneuron": True} if settings.coreneuron else {}),
             },
         }  # fmt: skip
 

@@ -27,7 +27,7 @@ FLAGS = (
 # exp(x) = 2^k exp(r), |r| <= ln(2)/2, by the Taylor series to r^13 (remainder 4e-18); the sum k + 1.5 * 2^52 has k in
 # its last bits. Within 1 unit in the last place of the exact value between -700 and 700. Beyond, as NEURON's hoc_Exp:
 # 0, and exp(700).
-_EXP = """
+EXP = """
 #include <cstdint>
 #include <cstring>
 #undef exp
@@ -90,7 +90,7 @@ def vectorised(source: str) -> str:
     loops = ("nrn_state", "nrn_cur", "nrn_jacob") if density else ("nrn_state",)
     for name in loops:
         body = _independent(name, body)
-    return head + _EXP + _AFTER_MACROS + body
+    return head + EXP + _AFTER_MACROS + body
 
 
 def _independent(function: str, text: str) -> str:

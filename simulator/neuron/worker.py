@@ -30,6 +30,7 @@ from ..program import Program, Shape
 from .build import Network
 from .checkpoint import Checkpoints, latest
 from .lifeline import die_with_parent
+from .coreneuron import hand_over
 from .record import ColumnFile, Recorder, Spikes
 
 MARK = "@nmlbridge "
@@ -50,6 +51,7 @@ class Run:
         self.rank = 0
         self.phases: dict[str, dict[str, float]] = {}
         self.notes: list[str] = []
+        self.library = library
         self.told = 0.0
         with self._phase("build"):
             h = self.h = _neuron(library, ranks)
@@ -89,6 +91,8 @@ class Run:
         h.secondorder = int(run.get("second_order", 0))
         h.dt = self.dt
         self.cvode = h.CVode()
+        if run.get("coreneuron"):
+            hand_over(self.library)
         if run.get("cvode"):
             h.secondorder = 0
             self.cvode.active(1)
@@ -120,6 +124,8 @@ class Run:
                 self.h.finitialize(self.run["v_init"])
             # the number of all columns, so that chunks are the same on all ranks
             chunk = max(1, min(-(-self.steps // _CHUNKS), _LONGEST, int(_MEMORY / 8 / max(self.columns, 1))))
+            if self.run.get("coreneuron"):  # the network is handed over and back for each chunk
+                chunk = max(1, min(self.steps, int(_MEMORY / 8 / max(self.columns, 1))))
             self.done = 0
             if self.resumed is not None:
                 self.done = self.checkpoints.restore(self.resumed, self._advance)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from nmlbridge.simulator.neuron.compile import Build, Running
 from nmlbridge.simulator.neuron.toolchain import Toolchain, find_toolchain
-from nmlbridge.simulator.neuron.vectorise import _EXP, vectorised
+from nmlbridge.simulator.neuron.vectorise import EXP, vectorised
 
 pytestmark = pytest.mark.neuron
 
@@ -40,7 +40,7 @@ def tools() -> Toolchain:
 def exponential(tools: Toolchain, tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
     folder = tmp_path_factory.mktemp("exp")
     loop = 'extern "C" void all(double const* __restrict x, double* __restrict y, long n) '
-    (folder / "exp.cpp").write_text(f"{_EXP}\n{loop}{{ for (long i = 0; i < n; ++i) y[i] = exp(x[i]); }}\n")
+    (folder / "exp.cpp").write_text(f"{EXP}\n{loop}{{ for (long i = 0; i < n; ++i) y[i] = exp(x[i]); }}\n")
     command = [*tools.compiler, *tools.flags, "-shared", "exp.cpp", "-o", "exp.so"]
     subprocess.run(command, cwd=folder, check=True, capture_output=True)
     return ctypes.CDLL(str(folder / "exp.so"))
