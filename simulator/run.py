@@ -61,9 +61,9 @@ def simulate(
 ) -> Results:
     """Run the Simulation of a LEMS document, or of a model in another format, and return its Results (all SI).
 
-    ``backend`` is "neuron"; "coreneuron": NEURON builds the network, CoreNEURON simulates it (faster, but some things it
-    cannot do); or "reference": the equations as they stand, integrated in numpy (slow, exact, no cables). None takes
-    NEURON, and the reference for a model that is no network.
+    ``backend`` is "neuron"; "coreneuron": NEURON builds the network, CoreNEURON simulates it (faster, less general);
+    or "reference": the equations as they stand, integrated in numpy (slow, exact, no cables). None takes NEURON, and
+    the reference for a model that is no network.
 
     ``dt`` and ``duration`` are in ms and override the document's step and length. ``output`` is the folder that the
     document's OutputFiles are written below; None writes nothing. ``method`` is a key of METHODS; without one, a

@@ -26,7 +26,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--duration", type=milliseconds, metavar="TIME", help="length instead of the document's")
     parser.add_argument("--seed", type=whole(0), metavar="N", help="seed of all random numbers")
     parser.add_argument("--method", metavar="NAME", help="integration method instead of the document's")
-    parser.add_argument("--backend", choices=("neuron", "coreneuron", "reference"), help="what integrates (default: neuron)")
+    parser.add_argument("--backend", choices=("neuron", "coreneuron", "reference"),
+                        help="what integrates (default: neuron)")  # fmt: skip
 
 
 def run(arguments: argparse.Namespace) -> int:

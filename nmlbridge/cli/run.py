@@ -34,7 +34,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--atol", type=tolerance, metavar="X", help="absolute tolerance of cvode (default 1e-3, in mV)")
     parser.add_argument("--rtol", type=tolerance, metavar="X", help="relative tolerance of cvode (default 0)")
     parser.add_argument("--backend", choices=("neuron", "coreneuron", "reference"),
-                        help="what integrates (default: neuron)")
+                        help="what integrates (default: neuron)")  # fmt: skip
     parser.add_argument("-n", "--ranks", type=whole(1, 65536), default=1, metavar="N", help="MPI processes (default 1)")
     parser.add_argument("--record-format", choices=("lems", "sonata", "both"), default="lems",
                         help="lems: the document's own files (default); sonata: spikes.h5, one report a variable")

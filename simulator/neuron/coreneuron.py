@@ -1,9 +1,9 @@
 """CoreNEURON: what it cannot run, and the library of mechanisms in the form that it loads.
 
 NEURON builds the network, hands it over at the start of the simulation, and gets spikes, recorded values and the final
-state back. Mechanisms exist twice for that, translated by ``nocmodl`` for NEURON and by ``nmodl`` for CoreNEURON. NEURON's
-own ``nrnivmodl -coreneuron`` compiles each mechanism by itself, with headers of 4 s, and those of NEURON again in each
-build. Here they are compiled together, NEURON's own once, and ``exp`` is the same as in the other library.
+state back. Mechanisms exist twice for that, translated by ``nocmodl`` for NEURON and by ``nmodl`` for CoreNEURON. The
+command ``nrnivmodl -coreneuron`` compiles each mechanism by itself, each with the same headers, and those of NEURON
+again in each build. Here they are compiled together, NEURON's own once, and ``exp`` is as in the other library.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ LIBRARY = "libcorenrnmech.so" if sys.platform != "darwin" else "libcorenrnmech.d
 BUILT_IN = ("exp2syn", "expsyn", "hh", "netstim", "passive", "pattern", "stim", "svclmp")
 """The files of NEURON's own mechanisms that CoreNEURON has, all of which its registry asks for."""
 NATIVE = {"capacitance", "Exp2Syn", "ExpSyn", "hh", "NetStim", "pas", "PatternStim", "IClamp", "SEClamp"}
+LONGEST = 5.0  # ms: half of the longest time that it goes between two exchanges of events
 _SPACE = "\nnamespace coreneuron {"
 _STATIC = re.compile(r"^    static [^=;{(]*?\b(\w+)(?:\[\w*\])* ?[=({;]", re.MULTILINE)
 # In case the makefile cannot be read: those of NEURON 9.
@@ -50,12 +51,16 @@ def _lacking(program: Program) -> Iterator[str]:
         yield "the model asks for variable steps (cvode), and it has fixed steps only (--method best overrides that)"
     if spec["run"].get("pointers"):
         yield "the compatibility scheme couples cells by pointers"
+    if spec["run"]["dt"] > LONGEST:
+        yield f"the step is {spec['run']['dt']:g} ms, and it takes none above {LONGEST:g} ms"
     for name, text in program.mods.items():
         text = re.sub(r":.*|(?s:\bCOMMENT\b.*?\bENDCOMMENT\b)", "", text)
         if re.search(r"\bVERBATIM\b", text):
             yield f"{name} holds C code (VERBATIM)"
         if re.search(r"\bPOINTER\b", text):
             yield f"{name} holds a POINTER"
+        if re.search(r"\bPOINT_PROCESS\b", text) and re.search(r"\b(?:WATCH|net_event)\b", text):
+            yield f"'{name.removesuffix('.mod')}' is an abstract cell, whose threshold and reset it handles a step late"
     made = {m for text in program.mods.values() for m in re.findall(
         r"\b(?:SUFFIX|POINT_PROCESS|ARTIFICIAL_CELL)\s+(\w+)", text)}  # fmt: skip
     for mechanism in sorted(set(_mechanisms(spec)) - made - NATIVE):
@@ -164,7 +169,7 @@ def _joined(sources: Sequence[str]) -> str:
     """One source: the headers once, then each mechanism between macros that rename its file-scope names."""
     parts = [sources[0].partition(EXP)[0] if sources else "", EXP]
     for row, source in enumerate(sources):
-        head, found, body = source.partition(EXP)
+        head, _, body = source.partition(EXP)
         parts += [line + "\n" for line in head.splitlines() if line.startswith("#include")]
         names = sorted(set(_STATIC.findall(body)))
         parts += [f"#define {name} {name}__{row}\n" for name in names]
