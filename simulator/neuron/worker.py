@@ -29,8 +29,8 @@ from ...errors import SimulatorError
 from ..program import Program, Shape
 from .build import Network
 from .checkpoint import Checkpoints, latest
-from .lifeline import die_with_parent
 from .coreneuron import hand_over
+from .lifeline import die_with_parent
 from .record import ColumnFile, Recorder, Spikes
 
 MARK = "@nmlbridge "
