@@ -135,9 +135,9 @@ def open_files(
     streams: list[Stream] = []
     try:
         if lems:
-            streams.append(LemsStream(outputs, saving.output, quantities, gids, digits))
+            streams.append(LemsStream(outputs, saving.output, quantities, gids, digits, saving.resume))
         if sonata:
-            streams.append(SonataStream(saving.output, populations, quantities, units, *clock, report))
+            streams.append(SonataStream(saving.output, populations, quantities, units, *clock, report, saving.resume))
     except BaseException as fault:
         for stream in streams:
             stream.abandon()

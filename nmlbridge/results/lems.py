@@ -102,7 +102,8 @@ class LemsStream:
     """The OutputFiles and EventOutputFiles of a Simulation, as ``write_lems`` writes them.
 
     ``quantities`` are the rows of the columns to come, ``gids`` the source of each event selection; ``digits`` rounds
-    values to so many significant digits. Raises as ``output_paths`` does, KeyError for a quantity that is not recorded.
+    values to so many significant digits. With ``again`` the same blocks are written over what an unfinished run has
+    left, which stays readable meanwhile. Raises as ``output_paths`` does, KeyError for a quantity that is not recorded.
     """
 
     def __init__(
@@ -112,14 +113,16 @@ class LemsStream:
         quantities: Sequence[str],
         gids: Mapping[str, int],
         digits: int | None = None,
+        again: bool = False,
     ) -> None:
         self.paths, self.digits = output_paths(outputs, folder), digits
         rows = {quantity: row for row, quantity in enumerate(quantities)}
         chosen = [[_row(rows, file, path) for _, path in file.columns] for file in outputs.files]
         sources = [[(id, gids[path]) for id, path, _ in file.selections] for file in outputs.event_files]
-        self.samples = 0
-        self.tables = [(_Text(self.paths[f.name]), row) for f, row in zip(outputs.files, chosen, strict=True)]
-        self.events = [(_Text(self.paths[f.name]), f, s) for f, s in zip(outputs.event_files, sources, strict=True)]
+        texts = {name: _Text(path, again) for name, path in self.paths.items()}
+        self.written = any(text.part.stat().st_size for text in texts.values())
+        self.tables = [(texts[file.name], row) for file, row in zip(outputs.files, chosen, strict=True)]
+        self.events = [(texts[file.name], file, s) for file, s in zip(outputs.event_files, sources, strict=True)]
 
     def write(self, time: np.ndarray, columns: np.ndarray, gids: np.ndarray, times: np.ndarray) -> None:
         """Append the block to each file; a file whose disk is full keeps the whole blocks it has."""
@@ -133,17 +136,18 @@ class LemsStream:
         if len(times):
             for text, file, sources in self.events:
                 text.append([_event_lines(file, sources, gids, times)])
-        self.samples += len(time)
+        self.written = True
 
     def finish(self) -> tuple[Path, ...]:
         """Give the files their names."""
         for text in self._texts():
+            os.truncate(text.part, text.size)
             os.replace(text.part, text.path)
         return tuple(self.paths.values())
 
     def abandon(self) -> tuple[Path, ...]:
         """Leave the files as parts if there are samples in them, or take them away."""
-        if self.samples:
+        if self.written:
             return tuple(text.part for text in self._texts())
         self.discard()
         return ()
@@ -160,14 +164,17 @@ class LemsStream:
 class _Text:
     """A text file that grows by whole blocks. It is opened for each, since there may be thousands."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, again: bool) -> None:
+        """``again``: what is there is written over, and stays until then."""
         self.path, self.part, self.size = path, part(path), 0
         path.parent.mkdir(parents=True, exist_ok=True)
-        self.part.open("wb").close()
+        with self.part.open("a+b" if again else "w+b") as stream:
+            stream.truncate(_whole_lines(stream))
 
     def append(self, pieces: Iterable[bytes]) -> None:
         """Write all ``pieces`` (bytes), or nothing of them."""
         with self.part.open("r+b", buffering=0) as stream:
+            length = stream.seek(0, os.SEEK_END)
             stream.seek(self.size)
             try:
                 for piece in pieces:
@@ -176,11 +183,24 @@ class _Text:
                         data = data[stream.write(data) :]
             except BaseException as fault:
                 with suppress(OSError):
-                    stream.truncate(self.size)
+                    stream.truncate(max(self.size, length))
                 if isinstance(fault, OSError):
                     fault.filename = str(self.part)
                 raise
             self.size = stream.tell()
+
+
+def _whole_lines(stream: IO[bytes]) -> int:
+    """The length of a file without a last line that was cut off."""
+    end = stream.seek(0, os.SEEK_END)
+    while end:
+        start = max(0, end - (1 << 16))
+        stream.seek(start)
+        found = stream.read(end - start).rfind(b"\n")
+        if found >= 0:
+            return start + found + 1
+        end = start
+    return 0
 
 
 def _row(rows: Mapping[str, int], file: OutputFile, quantity: str) -> int:

@@ -42,11 +42,12 @@ class Element:
 class SpikeFile:
     """Spikes of populations, ordered by time: /spikes/POPULATION/{timestamps (ms), node_ids}.
 
-    ``populations`` maps an id to (first gid, size). ``add`` appends a block; after it the file ``path`` is complete
-    and closed. ``close`` removes what is needed for appending. OSError if the disk is full: ``path`` is then as it was.
+    ``populations`` maps an id to (first gid, size). ``again``: a file that is there stays until the first block.
+    ``add`` appends a block; after it the file ``path`` is complete and closed. ``close`` removes what is
+    needed for appending. OSError if the disk is full: ``path`` is then as it was.
     """
 
-    def __init__(self, path: Path, populations: Mapping[str, tuple[int, int]]) -> None:
+    def __init__(self, path: Path, populations: Mapping[str, tuple[int, int]], again: bool = False) -> None:
         self.path, self.populations = path, dict(populations)
         self.copies = [path.with_name(f".{path.name}.{letter}") for letter in "ab"]
         self.behind: list[tuple[np.ndarray, np.ndarray]] = []  # what the older copy lacks
@@ -54,7 +55,8 @@ class SpikeFile:
         for copy in self.copies:
             copy.unlink(missing_ok=True)
             self._create(copy)
-        self._publish()
+        if not (again and path.exists()):
+            self._publish()
 
     def add(self, gids: np.ndarray, times: np.ndarray) -> None:
         """Append spikes: gids (m,) and times (m,) in s, not earlier than those before."""
@@ -114,7 +116,8 @@ class ReportFile:
 
     ``elements`` says what the columns are, in the order in which ``write`` gets them; in the file they are ordered by
     population and node. ``times`` is (start, step) in s and ``frames`` the number of samples; the frames that are not
-    written yet are NaN. OSError if the disk has no room for the whole.
+    written yet are NaN. With ``again`` a file of this form that is there is written over. OSError if the disk has no
+    room for the whole.
     """
 
     def __init__(
@@ -125,6 +128,7 @@ class ReportFile:
         times: tuple[float, float],
         unit: str,
         variable: str,
+        again: bool = False,
     ) -> None:
         import h5py
 
@@ -135,6 +139,8 @@ class ReportFile:
             rows.sort(key=lambda row: (elements[row].node, elements[row].element))
             self.orders[population] = np.array(rows)
         path.parent.mkdir(parents=True, exist_ok=True)
+        if again and self._fits():
+            return
         with h5py.File(path, "w") as file:
             _stamp(file)
             for population, order in self.orders.items():
@@ -142,6 +148,18 @@ class ReportFile:
                 data = self._allocate(group, frames, len(order))
                 data.attrs["units"], data.attrs["variable"] = unit, variable
                 _mapping(group.create_group("mapping"), [elements[row] for row in order], frames, times)
+
+    def _fits(self) -> bool:
+        """Whether the file is there and has room for all that will be written."""
+        import h5py
+
+        try:
+            with h5py.File(self.path, "r") as file:
+                report = file["report"]
+                wanted = {population: (self.frames, len(order)) for population, order in self.orders.items()}
+                return {population: report[population]["data"].shape for population in report} == wanted
+        except (OSError, KeyError):
+            return False
 
     def _allocate(self, group: h5py.Group, frames: int, columns: int) -> h5py.Dataset:
         """The data, contiguous on disk and all NaN: afterwards no block needs more room."""

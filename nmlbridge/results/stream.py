@@ -44,7 +44,8 @@ class SonataStream:
     """spikes.h5 and one report a variable, VARIABLE.h5, in a folder: see ``sonata``.
 
     ``quantities`` and ``units`` are those of the columns to come; a quantity that is no variable of a cell is left out
-    with a note. ``frames`` samples will come, every ``step`` s from 0 on. OSError if the disk has no room for them.
+    with a note. ``frames`` samples will come, every ``step`` s from 0 on. With ``again`` the same blocks are written
+    over what an unfinished run has left, which stays readable meanwhile. OSError if the disk has no room for them.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class SonataStream:
         frames: int,
         step: float,
         report: Report,
+        again: bool = False,
     ) -> None:
         root = Path(folder).resolve()
         variables: dict[str, list[tuple[Element, int]]] = {}
@@ -67,8 +69,9 @@ class SonataStream:
                 continue
             element = Element(place.population, place.index, place.segment)
             variables.setdefault(place.variable, []).append((element, row))
-        self.spikes = SpikeFile(part(root / "spikes.h5"), populations)
+        self.spikes = SpikeFile(part(root / "spikes.h5"), populations, again)
         self.files = [self.spikes.path]
+        self.again = again
         self.reports: list[tuple[ReportFile, np.ndarray, float]] = []
         self.samples = 0
         try:
@@ -77,7 +80,7 @@ class SonataStream:
                 unit, factor = NEURON.get(units[rows[0]], (units[rows[0]], 1.0))
                 self.files.append(part(_free(root, variable, self.files)))
                 elements = [element for element, _ in members]
-                file = ReportFile(self.files[-1], elements, frames, (0.0, step), unit or "1", variable)
+                file = ReportFile(self.files[-1], elements, frames, (0.0, step), unit or "1", variable, again)
                 self.reports.append((file, rows, factor))
         except BaseException:
             self.discard()
@@ -102,7 +105,7 @@ class SonataStream:
     def abandon(self) -> tuple[Path, ...]:
         """Leave the files as parts if there are samples in them, or take them away."""
         self.spikes.close()
-        if self.samples:
+        if self.samples or self.again:
             return tuple(self.files)
         self.discard()
         return ()

@@ -80,10 +80,6 @@ def run_program(
             _same_run(facts, program, ranks, folder)
             steps = steps or int(facts["every"])
             options.append("--resume")
-        elif checkpointing is not None and checkpointing.resume and not steps:
-            raise UsageError(
-                f"there is nothing to resume: no checkpoint in {folder}; with --checkpoint EVERY the run would start"
-            )
         else:
             shutil.rmtree(out, ignore_errors=True)
         options += ["--checkpoint", str(steps)]
@@ -111,6 +107,10 @@ def _folder(keep: str | Path | None, checkpointing: Checkpointing | None) -> Ite
     """Where a run has its files: a folder that goes at the end, or one that was chosen and stays."""
     if checkpointing is not None:
         folder = checkpointing.folder.absolute()
+        if checkpointing.resume and not checkpointing.steps and latest(folder / "out") is None:
+            raise UsageError(
+                f"there is nothing to resume: no checkpoint in {folder}; with --checkpoint EVERY the run would start"
+            )
         folder.mkdir(parents=True, exist_ok=True)
         with (folder / "lock").open("w") as lock:
             try:
