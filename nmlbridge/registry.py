@@ -116,6 +116,7 @@ _SWC = re.compile(rb"(\s*#[^\n]*\n)*\s*\d+[ \t]+\d+([ \t]+[-+.\deE]+){4}[ \t]+-?
 _ASC = re.compile(rb"(\s*;[^\n]*\n)*\s*\(", re.S)
 
 _NETPYNE = re.compile(rb'\s*\{\s*"(net|simConfig|simData|netpyne_version|netpyne_changeset)"\s*:')
+_NPJSON = re.compile(rb'(?=.{,4096}"netParams"\s*:\s*")(?=.{,4096}"simConfig"\s*:\s*")\s*\{', re.S)
 _NETPYNE_HOLDS = frozenset({
     "native mechanisms", "networks", "positions", "properties", "connections", "weights", "delays", "places on cells",
     "inputs", "temperature", "simulation",
@@ -180,13 +181,14 @@ _FORMATS = (
     Format(
         name="netpyne",
         title="NetPyNE JSON",
-        extensions=("_netpyne.json",),
+        extensions=("_netpyne.json", ".npjson"),
         specification="https://doc.netpyne.org",
         reader="nmlbridge.converters.netpyne.read:read",
         writer="nmlbridge.converters.netpyne.write:write",
         simulation="nmlbridge.converters.netpyne.read:read_simulation",
-        sniff=lambda head: _NETPYNE.match(head) is not None,
+        sniff=lambda head: _NETPYNE.match(head) is not None or _NPJSON.match(head) is not None,
         features=_NETPYNE_HOLDS,
+        in_folder=("index.npjson",),
     ),
     Format(
         name="rules",

@@ -1,23 +1,12 @@
-"""Reading JSON files of NetPyNE: what kind each is, and one clear error for anything else."""
+"""Reading JSON files of NetPyNE, with one clear error for anything else."""
 
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 from typing import Any
 
 from ...errors import DocumentError
-
-_FIRST = re.compile(rb'\s*\{\s*"(net|simConfig|simData|netpyne_version|netpyne_changeset)"\s*:')
-_INDEX = re.compile(rb'\s*\{(?=.*"netParams(_variable)?"\s*:)(?=.*"simConfig(_variable)?"\s*:)', re.S)
-
-
-def sniff(head: bytes) -> bool:
-    """Whether these first bytes are of a JSON file of NetPyNE: saved data, netParams, simConfig or an index."""
-    if _FIRST.match(head):
-        return True
-    return len(head) < 8192 and b'"cellParams"' not in head and _INDEX.match(head) is not None
 
 
 def load(path: Path) -> dict[str, Any]:

@@ -1,15 +1,27 @@
-"""Identities of NetPyNE's random streams: hashes of strings and of lists of gids.
+"""NetPyNE's random streams, to the last bit: identities, Random123 generators, distributions.
 
-NetPyNE draws everything from Random123 generators whose ids are such hashes, gids and seeds: the first eight hex digits
-of an MD5, of the text or of the gids as 8-byte little-endian integers.
+NetPyNE draws everything from NEURON's ``h.Random`` over Random123 (Philox4x32 with 10 rounds: Salmon et al. 2011, SC11,
+doi:10.1145/2063384.2063405). The counter is (sequence, id3, id1, id2), the key 0; the four words of a block are used in
+order, as (word + 1) / (2^32 + 1). The ids are gids, seeds and the first eight hex digits of the MD5 of a text, or of
+gids as 8-byte little-endian integers. The distributions are those of the GNU C++ library that NEURON carries; setting a
+distribution draws one number.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 
 import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+_MULTIPLIERS = (np.uint64(0xD2511F53), np.uint64(0xCD9E8D57))
+_WEYL = (0x9E3779B9, 0xBB67AE85)
+_LOW, _HALF = np.uint64(0xFFFFFFFF), np.uint64(32)
+_BLOCK = 16  # blocks of four numbers that are made at one time, at first
+_MOST = 1 << 16
 
 
 def of_text(text: str) -> int:
@@ -21,3 +33,112 @@ def of_gids(gids: Sequence[int]) -> int:
     """The id that stands for a list of gids, in the order given."""
     raw = np.asarray(gids, dtype="<u8").tobytes()
     return int(hashlib.md5(raw, usedforsecurity=False).hexdigest()[:8], 16)
+
+
+def blocks(first: int, count: int, ids: tuple[int, int, int]) -> Floats:
+    """The numbers (4 * count,) of ``count`` blocks from sequence ``first`` on, each in 0 < u <= 1."""
+    one, two, three = (np.uint64(id % 2**32) for id in ids)
+    c = [np.arange(first, first + count, dtype=np.uint64) & _LOW, np.full(count, three), np.full(count, one),
+         np.full(count, two)]  # fmt: skip
+    for turn in range(10):
+        keys = [np.uint64((turn * weyl) & 0xFFFFFFFF) for weyl in _WEYL]
+        a, b = _MULTIPLIERS[0] * c[0], _MULTIPLIERS[1] * c[2]
+        c = [(b >> _HALF) ^ c[1] ^ keys[0], b & _LOW, (a >> _HALF) ^ c[3] ^ keys[1], a & _LOW]
+    words = np.stack(c, axis=1).reshape(-1).astype(np.float64)
+    found: Floats = (words + 1.0) / (2.0**32 + 1.0)
+    return found
+
+
+class Stream:
+    """One generator, as ``h.Random().Random123(first, second, third)``; each distribution draws its next value."""
+
+    def __init__(self, first: int, second: int = 0, third: int = 0) -> None:
+        self.ids = (int(first), int(second), int(third))
+        self.sequence, self.at, self.size = 0, 0, _BLOCK
+        self.numbers: Floats = np.empty(0)
+
+    def many(self, count: int) -> Floats:
+        """The next ``count`` numbers in 0 < u <= 1."""
+        parts = [self.numbers[self.at : self.at + count]]
+        self.at += len(parts[0])
+        missing = count - len(parts[0])
+        if missing:
+            need = max(-(-missing // 4), self.size)
+            self.size = min(self.size * 2, _MOST)
+            self.numbers = blocks(self.sequence, need, self.ids)
+            self.sequence += need
+            parts.append(self.numbers[:missing])
+            self.at = missing
+        return np.concatenate(parts) if len(parts) > 1 else parts[0]
+
+    def next(self) -> float:
+        """The next number in 0 < u <= 1."""
+        if self.at >= len(self.numbers):
+            return float(self.many(1)[0])
+        self.at += 1
+        return float(self.numbers[self.at - 1])
+
+    def uniform(self, low: float, high: float) -> float:
+        return low + (high - low) * self.next()
+
+    def discunif(self, low: float, high: float) -> float:
+        return float(int(low) + math.floor((int(high) - int(low) + 1) * self.next()))
+
+    def negexp(self, mean: float) -> float:
+        return -mean * math.log(self.next())
+
+    def normal(self, mean: float, variance: float) -> float:
+        """By the polar method, the second value of a pair thrown away."""
+        while True:
+            x, y = 2 * self.next() - 1, 2 * self.next() - 1
+            w = x * x + y * y
+            if w <= 1:
+                return x * math.sqrt(-2 * math.log(w) / w) * math.sqrt(variance) + mean
+
+    def lognormal(self, mean: float, variance: float) -> float:
+        square = mean * mean
+        middle = math.log(square / math.sqrt(variance + square))
+        spread = math.sqrt(math.log((variance + square) / square))
+        return math.pow(math.e, self.normal(middle, spread * spread))
+
+    def poisson(self, mean: float) -> float:
+        bound, product, count = math.exp(-mean), 1.0, 0
+        while product >= bound:
+            product *= self.next()
+            count += 1
+        return float(count - 1)
+
+    def binomial(self, trials: float, chance: float) -> float:
+        return float(sum(self.next() < chance for _ in range(int(trials))))
+
+    def erlang(self, mean: float, variance: float) -> float:
+        order = max(int(mean * mean / variance + 0.5), 1)
+        product = 1.0
+        for _ in range(order):
+            product *= self.next()
+        return -math.log(product) / (order / mean)
+
+    def weibull(self, alpha: float, beta: float) -> float:
+        return math.pow(-beta * math.log(1 - self.next()), 1 / alpha)
+
+    def geometric(self, mean: float) -> float:
+        count = 1
+        while self.next() < mean:
+            count += 1
+        return float(count)
+
+    def distinct(self, count: int, low: int, high: int) -> list[int]:
+        """``count`` different integers of low..high in the order drawn; the first draw is that of the setting."""
+        self.discunif(low, high)
+        found: dict[int, None] = {}
+        while len(found) < count:
+            found[int(self.discunif(low, high))] = None
+        return list(found)
+
+
+DISTRIBUTIONS: dict[str, Callable[..., float]] = {
+    name: getattr(Stream, name)
+    for name in ("uniform", "discunif", "negexp", "normal", "lognormal", "poisson", "binomial", "erlang", "weibull",
+                 "geometric")
+}  # fmt: skip
+"""Those that a string function of NetPyNE may call, by name."""

@@ -1,0 +1,272 @@
+"""connParams: which cells are connected, with what weights and delays, at which places; NetPyNE's numbers and order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ...errors import UnsupportedError
+from ...report import Report
+from .functions import Function
+from .instance import Cell, Connection
+from .streams import Stream, of_gids, of_text
+from .synapses import Contacts
+
+if TYPE_CHECKING:
+    from .rules import Model
+
+Ints = npt.NDArray[np.int64]
+_AXES = ("x", "y", "z", "xnorm", "ynorm", "znorm")
+_FUNCTIONS = ("weight", "delay", "synsPerConn", "loc")
+_CHUNK = 1 << 21  # pairs that are looked at together
+_KNOWN = {
+    "preConds", "postConds", "probability", "convergence", "divergence", "connList", "connFunc", "weight", "delay",
+    "loc", "synsPerConn", "synMech", "sec", "synMechWeightFactor", "synMechDelayFactor", "synMechLocFactor",
+    "weightIndex", "threshold", "connRandomSecFromList", "distributeSynsUniformly", "preLoc", "preSec", "label",
+}  # fmt: skip
+_REFUSED = {
+    "plast": "plasticity", "plasticity": "plasticity", "shape": "weights that change in time",
+    "gapJunction": "gap junctions", "disynapticBias": "disynaptic bias",
+}  # fmt: skip
+
+
+def chosen(conditions: Mapping[str, Any], cells: Mapping[int, Cell]) -> list[int]:
+    """The gids that meet the conditions of a connection or stimulus: coordinates lie in [low, high)."""
+    found = list(cells)
+    for key, wanted in conditions.items():
+        if key == "cellList":
+            continue
+        if key in _AXES:
+            low, high = wanted
+            found = [gid for gid in found if low <= cells[gid].tags.get(key, np.nan) < high]
+        elif isinstance(wanted, list):
+            found = [gid for gid in found if cells[gid].tags.get(key) in wanted]
+        else:
+            found = [gid for gid in found if cells[gid].tags.get(key) == wanted]
+    return found
+
+
+def connect(model: Model, cells: Mapping[int, Cell], connections: list[Connection], report: Report) -> None:
+    """Append the connections of all rules, in NetPyNE's order."""
+    contacts = Contacts(model, cells)
+    for label, rule in model.entries("connParams"):
+        for word, what in _REFUSED.items():
+            if rule.get(word):
+                raise UnsupportedError(f"connParams.{label}.{word}: {what} are not supported")
+        for word in sorted(set(rule) - _KNOWN):
+            report.add("netpyne-rule", "loss", f"connParams.{label}: '{word}' is not read", file=model.file)
+        pre = chosen(rule.get("preConds") or {}, cells)
+        post = chosen(rule.get("postConds") or {}, cells)
+        if not pre or not post:
+            report.add("netpyne-empty", "info", f"connParams.{label}: no cell meets its "
+                       f"{'preConds' if not pre else 'postConds'}", file=model.file)  # fmt: skip
+            continue
+        _Rule(model, label, rule, cells, sorted(pre), sorted(post), contacts).connect(connections)
+
+
+class _Rule:
+    def __init__(
+        self, model: Model, label: str, rule: dict[str, Any], cells: Mapping[int, Cell], pre: list[int],
+        post: list[int], contacts: Contacts,
+    ) -> None:  # fmt: skip
+        self.model, self.label, self.rule, self.cells, self.contacts = model, label, rule, cells, contacts
+        self.pre, self.post = pre, post
+        self.seed = int(model.seeds["conn"])
+        self.kind = self._kind()
+        self.stream = Stream(of_text(f"conn_{self.kind}"), of_gids(pre + post), self.seed)
+        self.tags = {
+            axis: np.array([float(cells[gid].tags.get(axis, np.nan)) for gid in range(max(cells) + 1)])
+            if len(cells) == max(cells) + 1
+            else np.array([])
+            for axis in _AXES
+        }
+        self.functions = {
+            name: self.function(name) for name in (*_FUNCTIONS, "probability", "convergence", "divergence")
+            if isinstance(rule.get(name), str)
+        }  # fmt: skip
+
+    def _kind(self) -> str:
+        kinds = {"probability": "probConn", "convergence": "convConn", "divergence": "divConn",
+                 "connList": "fromListConn"}  # fmt: skip
+        stated = self.rule.get("connFunc")
+        if stated is None:
+            return next((kind for word, kind in kinds.items() if word in self.rule), "fullConn")
+        if stated not in {*kinds.values(), "fullConn"}:
+            raise UnsupportedError(f"connParams.{self.label}.connFunc: '{stated}' is not supported")
+        return str(stated)
+
+    def function(self, name: str) -> Function:
+        function = Function(self.rule[name], f"connParams.{self.label}.{name}", self.model.file)
+        function.check_names(self.names(np.array(self.pre[:1]), np.array(self.post[:1])))
+        return function
+
+    def names(self, pre: Any, post: Any) -> dict[str, Any]:
+        """Variables of pairs of cells (gids, or columns of them that broadcast against each other)."""
+        found: dict[str, Any] = dict(self.model.constants)
+        for axis in _AXES:
+            if pre is not None:
+                found[f"pre_{axis}"] = self.tags[axis][pre]
+            if post is not None:
+                found[f"post_{axis}"] = self.tags[axis][post]
+        if pre is None or post is None:
+            return found
+        apart = {axis: found[f"pre_{axis}"] - found[f"post_{axis}"] for axis in _AXES}
+        found |= {f"dist_{axis}": np.abs(value) for axis, value in apart.items()}
+        found["dist_3D"] = np.sqrt(apart["x"] ** 2 + apart["y"] ** 2 + apart["z"] ** 2)
+        found["dist_2D"] = np.sqrt(apart["x"] ** 2 + apart["z"] ** 2)
+        with np.errstate(invalid="ignore"):  # NetPyNE takes roots of differences here, which are NaN below zero
+            found["dist_norm3D"] = np.sqrt(apart["xnorm"] ** 2 + np.sqrt(apart["ynorm"]) + np.sqrt(apart["znorm"]))
+            found["dist_norm2D"] = np.sqrt(apart["xnorm"] ** 2 + np.sqrt(apart["znorm"]))
+        return found
+
+    # which cells -----------------------------------------------------------------------------------------------------
+
+    def connect(self, connections: list[Connection]) -> None:
+        """Append the rule's connections."""
+        makers: dict[str, Callable[[], tuple[Ints, Ints]]] = {
+            "probConn": self.probable, "convConn": self.convergent, "divConn": self.divergent,
+            "fromListConn": self.listed, "fullConn": self.full,
+        }  # fmt: skip
+        pre, post = makers[self.kind]()
+        values = self.values(pre, post)
+        self.contacts.add(self.label, self.rule, pre, post, values, connections)
+
+    def full(self) -> tuple[Ints, Ints]:
+        a, b = np.array(self.pre, dtype=np.int64), np.array(self.post, dtype=np.int64)
+        return np.tile(a, len(b)), np.repeat(b, len(a))
+
+    def probable(self) -> tuple[Ints, Ints]:
+        a, b = np.array(self.pre, dtype=np.int64), np.array(self.post, dtype=np.int64)
+        draws = Stream(of_gids(self.pre), of_gids(self.post), self.seed)
+        draws.next()
+        function = self.functions.get("probability")
+        constant = self.rule["probability"]
+        step = max(1, _CHUNK // len(b))
+        found: list[tuple[Ints, Ints]] = []
+        for start in range(0, len(a), step):
+            rows = a[start : start + step]
+            u = draws.many(len(rows) * len(b)).reshape(len(rows), len(b))
+            if function is None:
+                p: Any = constant
+            elif function.random:
+                p = np.array([[float(function(self.names(gid, other), self.stream)) for other in b] for gid in rows])
+            else:
+                p = function(self.names(rows[:, None], b[None, :]))
+            self._finite(p, "probability")
+            i, j = np.nonzero(p >= u)
+            found.append((rows[i], b[j]))
+        pre, post = (np.concatenate(parts) for parts in zip(*found, strict=True))
+        order = np.lexsort((pre, post))
+        return pre[order], post[order]
+
+    def _finite(self, values: Any, name: str) -> None:
+        if isinstance(values, bool) or not isinstance(values, (int, float, np.ndarray, np.generic)):
+            raise self.model.error(f"connParams.{self.label}.{name} is {values!r:.40}; expected a number or a function")
+        if np.isnan(values).any():
+            raise self.model.error(f"connParams.{self.label}.{name} is not a number for some cells")
+
+    def degree(self, name: str, gids: Sequence[int], others: int) -> list[int]:
+        """How many partners each cell has: at most all but one, as NetPyNE has it."""
+        function = self.functions.get(name)
+        found = []
+        for gid in gids:
+            value: Any = self.rule[name]
+            if function is not None:
+                one = np.int64(gid)
+                names = self.names(None, one) if name == "convergence" else self.names(one, None)
+                function.check_names(names)
+                value = function(names, self.stream)
+            self._finite(value, name)
+            found.append(max(min(round(float(value)), others - 1), 0))
+        return found
+
+    def convergent(self) -> tuple[Ints, Ints]:
+        rows = []
+        hashed = of_gids(self.pre)
+        for gid, count in zip(self.post, self.degree("convergence", self.post, len(self.pre)), strict=True):
+            sample = Stream(hashed, gid, self.seed).distinct(count + 1, 0, len(self.pre) - 1)
+            extra = self.pre[sample[count]]
+            sources = {extra if self.pre[i] == gid else self.pre[i] for i in sample[:count]}
+            rows += [(source, gid) for source in sorted(sources) if source != gid]
+        return _columns(rows)
+
+    def divergent(self) -> tuple[Ints, Ints]:
+        rows = []
+        hashed = of_gids(self.post)
+        for gid, count in zip(self.pre, self.degree("divergence", self.pre, len(self.post)), strict=True):
+            sample = Stream(hashed, gid, self.seed).distinct(count + 1, 0, len(self.post) - 1)
+            extra = self.post[sample[count]]
+            targets = dict.fromkeys(extra if self.post[i] == gid else self.post[i] for i in sample[:count])
+            rows += [(gid, target) for target in targets if target != gid]
+        return _columns(rows)
+
+    def listed(self) -> tuple[Ints, Ints]:
+        rows = []
+        for number, pair in enumerate(self.rule["connList"]):
+            try:
+                i, j = (int(part) for part in pair)
+            except (TypeError, ValueError):
+                raise self.model.error(f"connParams.{self.label}.connList[{number}]: expected two indices") from None
+            if not -len(self.pre) <= i < len(self.pre) or not -len(self.post) <= j < len(self.post):
+                raise self.model.error(f"connParams.{self.label}.connList[{number}]: there is no pair {pair}")
+            rows.append((self.pre[i], self.post[j]))
+        return _columns(rows)
+
+    # with what -------------------------------------------------------------------------------------------------------
+
+    def values(self, pre: Ints, post: Ints) -> dict[str, Any]:
+        """weight, delay, synsPerConn, loc and sec: a column where they differ between pairs, else as stated."""
+        found: dict[str, Any] = {}
+        functions = {name: self.functions[name] for name in _FUNCTIONS if name in self.functions}
+        whole = self.kind in ("fullConn", "fromListConn")
+        for name, function in functions.items():
+            if not function.random:
+                found[name] = np.broadcast_to(function(self.names(pre, post)), pre.shape).astype(float)
+            elif whole:
+                found[name] = self.in_order(function, pre, post)
+        drawn = {name: function for name, function in functions.items() if function.random and not whole}
+        if drawn:
+            table: dict[str, list[float]] = {name: [] for name in drawn}
+            for a, b in zip(pre.tolist(), post.tolist(), strict=True):
+                stream = Stream(a, b, self.seed)
+                names = self.names(np.int64(a), np.int64(b))
+                for name, function in drawn.items():
+                    table[name].append(float(function(names, stream)))
+            found |= {name: np.array(column) for name, column in table.items()}
+        if self.kind == "fromListConn":
+            found |= self.own_lists(len(pre))
+        for name, column in found.items():
+            if not isinstance(column, list):
+                self._finite(column, name)
+        return {name: found.get(name, self.rule.get(name)) for name in (*_FUNCTIONS, "sec")} | {"columns": list(found)}
+
+    def in_order(self, function: Function, pre: Ints, post: Ints) -> npt.NDArray[np.float64]:
+        """Values of a random function that NetPyNE draws for all pairs at once, those of one source together."""
+        pairs = list(zip(pre.tolist(), post.tolist(), strict=True))
+        order = sorted(range(len(pairs)), key=lambda row: pairs[row]) if self.kind == "fullConn" else range(len(pairs))
+        drawn: dict[tuple[int, int], float] = {}
+        for row in order:
+            a, b = pairs[row]
+            drawn[(a, b)] = float(function(self.names(np.int64(a), np.int64(b)), self.stream))
+        return np.array([drawn[pair] for pair in pairs])
+
+    def own_lists(self, count: int) -> dict[str, Any]:
+        """Values that a list gives one by one for the pairs of connList."""
+        found: dict[str, Any] = {}
+        for name in ("weight", "delay", "loc", "sec"):
+            value = self.rule.get(name)
+            if not isinstance(value, list):
+                continue
+            if len(value) != count:
+                raise self.model.error(f"connParams.{self.label}.{name} has {len(value)} entries for {count} pairs of "
+                                       "connList")  # fmt: skip
+            found[name] = value
+        return found
+
+
+def _columns(rows: Sequence[tuple[int, int]]) -> tuple[Ints, Ints]:
+    table = np.array(rows, dtype=np.int64).reshape(-1, 2)
+    return table[:, 0], table[:, 1]

@@ -1,0 +1,145 @@
+"""netParams: rules made into an instantiated network, with the random numbers that NetPyNE 1.1 draws on one rank.
+
+The order of everything (populations, cells by gid, rules, pairs) is that of NetPyNE, since streams and the order of
+connections depend on it. What is not supported is refused by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ...errors import NetworkError, UnsupportedError
+from ...report import Report
+from .cells import Rules
+from .connect import connect
+from .instance import Cell, Connection, Instance, Pop
+from .places import Placement
+from .stimulate import stimulate
+from .trains import spike_times
+
+_KNOWN = {
+    "popParams", "cellParams", "synMechParams", "connParams", "stimSourceParams", "stimTargetParams", "subConnParams",
+    "rxdParams", "scale", "sizeX", "sizeY", "sizeZ", "shape", "rotateCellsRandomly", "defineCellShapes",
+    "correctBorder", "cellsVisualizationSpacingMultiplier", "scaleConnWeight", "scaleConnWeightNetStims",
+    "scaleConnWeightModels", "defaultWeight", "defaultDelay", "defaultThreshold", "propVelocity", "mapping",
+    "popTagsCopiedToCells",
+}  # fmt: skip
+_REFUSED = {
+    "subConnParams": "subcellular connectivity", "rxdParams": "reactions and diffusion",
+    "rotateCellsRandomly": "random rotation of cells", "correctBorder": "border correction",
+}  # fmt: skip
+NOT_PARAMETERS = {
+    "pop", "cellModel", "cellType", "numCells", "density", "cellsList", "gridSpacing", "xRange", "yRange", "zRange",
+    "xnormRange", "ynormRange", "znormRange", "vref", "spkTimes", "dynamicRates",
+}  # fmt: skip
+POINT_CELLS = {
+    "NetStim", "VecStim", "IntFire1", "IntFire2", "IntFire4", "DynamicNetStim", "PatternStim",
+}  # fmt: skip
+
+
+class Model:
+    """netParams and simConfig together, checked at the top level."""
+
+    def __init__(self, params: Mapping[str, Any], config: Mapping[str, Any], file: str | None) -> None:
+        self.params, self.config, self.file = params, config, file
+        for name, what in _REFUSED.items():
+            if params.get(name):
+                raise UnsupportedError(f"netParams.{name}: {what} is not supported")
+        for name in ("popParams", "cellParams", "synMechParams", "connParams", "stimSourceParams", "stimTargetParams"):
+            if not isinstance(params.get(name) or {}, Mapping):
+                raise NetworkError(f"netParams.{name}: expected entries by label", file=file)
+        if not params.get("popParams"):
+            raise NetworkError("netParams.popParams states no population", file=file)
+        self.seeds = {"conn": 1, "stim": 1, "loc": 1, "cell": 1} | dict(config.get("seeds") or {})
+        self.size = tuple(self.number(f"size{axis}", 100.0) for axis in "XYZ")
+        self.constants = {
+            name: value for name, value in params.items()
+            if isinstance(value, (int, float)) and not isinstance(value, bool)
+        }  # fmt: skip
+        for name, value in (("scale", 1), ("sizeX", 100), ("sizeY", 100), ("sizeZ", 100), ("defaultWeight", 1),
+                            ("defaultDelay", 1), ("defaultThreshold", 10), ("propVelocity", 500.0),
+                            ("scaleConnWeight", 1), ("scaleConnWeightNetStims", 1)):  # fmt: skip
+            self.constants[name] = self.number(name, value)
+
+    def entries(self, name: str) -> Iterator[tuple[str, dict[str, Any]]]:
+        """The entries of popParams and the like, in order."""
+        for label, entry in (self.params.get(name) or {}).items():
+            if not isinstance(entry, Mapping):
+                raise NetworkError(f"{name}.{label}: expected an object", file=self.file)
+            yield str(label), dict(entry)
+
+    def number(self, name: str, default: float) -> float:
+        """A number at the top level of netParams."""
+        value = self.params.get(name, default)
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise NetworkError(f"netParams.{name} is {value!r:.40}; expected a number", file=self.file)
+        return float(value)
+
+    def error(self, message: str) -> NetworkError:
+        """A NetworkError in this model's file."""
+        return NetworkError(message, file=self.file)
+
+
+def build(params: Mapping[str, Any], config: Mapping[str, Any], report: Report, file: str | None = None) -> Instance:
+    """The network that netParams and simConfig state, as NetPyNE 1.1 instantiates it.
+
+    Raises NetworkError for what is wrong, with the rule and the word at fault, UnsupportedError for what is not
+    supported.
+    """
+    model = Model(params, config, file)
+    cells: dict[int, Cell] = {}
+    pops: list[Pop] = []
+    rules = Rules(model, report)
+    for label, tags in model.entries("popParams"):
+        pops.append(_population(model, label, tags, cells, rules))
+    for cell in cells.values():
+        if cell.secs is not None:
+            rules.apply(cell)
+    connections: list[Connection] = []
+    connect(model, cells, connections, report)
+    stimulate(model, cells, connections, report)
+    values = config.get("hParams") or {}
+    return Instance(
+        pops, cells, connections, dict(model.entries("synMechParams")),
+        threshold=model.number("defaultThreshold", 10.0), celsius=float(values.get("celsius", 6.3)),
+        v_init=float(values.get("v_init", -65.0)),
+        seed=int(model.seeds["stim"]), inverted_y=bool(config.get("invertedYCoord", True)),
+        moved_points=bool(config.get("pt3dRelativeToCellLocation", True)), file=file,
+    )  # fmt: skip
+
+
+def _population(model: Model, label: str, tags: dict[str, Any], cells: dict[int, Cell], rules: Rules) -> Pop:
+    """Make the cells of a population: their tags and places, artificial cells with their parameters."""
+    tags["pop"] = label
+    if tags.get("originalFormat"):
+        raise UnsupportedError(f"popParams.{label}: originalFormat '{tags['originalFormat']}' is not supported")
+    rule = (model.params.get("cellParams") or {}).get(tags.get("cellType")) or {}
+    mechanism = tags.get("cellModel") or rule.get("cellModel")
+    artificial = mechanism in POINT_CELLS or (isinstance(rule, Mapping) and "secs" not in rule and "params" in rule)
+    first = max(cells, default=-1) + 1
+    shared: dict[str, Any] = {}
+    if artificial:
+        given = tags.get("params")
+        shared = dict(given) if isinstance(given, Mapping) else {
+            name: value for name, value in tags.items() if name not in NOT_PARAMETERS
+        }  # fmt: skip
+        shared |= {name: value for name, value in (rule.get("params") or {}).items() if name not in shared}
+        tags["cellModel"] = mechanism
+        if tags.get("dynamicRates"):
+            raise UnsupportedError(f"popParams.{label}: dynamicRates is not supported")
+    copied = {*(model.params.get("popTagsCopiedToCells") or ("cellModel", "cellType"))}
+    gids = []
+    for row, place in enumerate(Placement(model, label, tags, first).cells()):
+        gid = first + row
+        own = {name: value for name, value in tags.items() if name in copied} | {"pop": label} | place
+        cell = Cell(gid, own, secs=None if artificial else {})
+        if artificial:
+            cell.params = rules.point_parameters(cell, {**shared, **dict(own.get("params") or {})}, label)
+            cell.params.setdefault("seed", model.seeds["stim"])
+            if mechanism == "VecStim":
+                given_times = place.get("spkTimes", tags.get("spkTimes"))
+                cell.times = spike_times(model, cell, given_times, row, label)
+        cells[gid] = cell
+        gids.append(gid)
+    return Pop(label, tags, gids)

@@ -1,0 +1,141 @@
+"""stimSourceParams and stimTargetParams: NetStims, clamps and other point processes on chosen cells."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from ...errors import UnsupportedError
+from ...report import Report
+from .connect import chosen
+from .functions import Function
+from .instance import Cell, Connection
+from .streams import Stream, of_gids, of_text
+from .synapses import Contacts
+
+if TYPE_CHECKING:
+    from .rules import Model
+
+_FUNCTIONS = (
+    "del", "dur", "amp", "gain", "rstim", "tau1", "tau2", "onset", "tau", "gmax", "e", "interval", "rate", "number",
+    "start", "noise", "weight", "delay", "synsPerConn", "loc",
+)  # fmt: skip
+_PLACE = ("x", "y", "z", "xnorm", "ynorm", "znorm")
+_REFUSED = {"shape": "weights that change in time", "plast": "plasticity"}
+
+
+def stimulate(model: Model, cells: Mapping[int, Cell], connections: list[Connection], report: Report) -> None:
+    """Add the stimuli of all targets to the cells, in NetPyNE's order."""
+    sources = dict(model.entries("stimSourceParams"))
+    contacts = Contacts(model, cells)
+    for label, target in model.entries("stimTargetParams"):
+        source = sources.get(target.get("source", ""))
+        if source is None:
+            known = ", ".join(sources) or "none"
+            raise model.error(
+                f"stimTargetParams.{label}: there is no source '{target.get('source')}'; there are {known}"
+            )
+        if source.get("type") in (None, "XStim") or source.get("originalFormat"):
+            raise UnsupportedError(f"stimSourceParams.{target['source']}: type '{source.get('type')}' is not supported")
+        for word, what in _REFUSED.items():
+            if source.get(word) or target.get(word):
+                raise UnsupportedError(f"stimTargetParams.{label}: {what} are not supported")
+        gids = _targets(model, label, target, cells)
+        if not gids:
+            report.add("netpyne-empty", "info", f"stimTargetParams.{label}: no cell meets its conds", file=model.file)
+        drawn = _drawn(model, label, source, target, gids, cells)
+        for row, gid in enumerate(gids):
+            values = {**source, **{name: column[row] for name, column in drawn.items() if name in source}}
+            here = {name: drawn[name][row] if name in drawn else target.get(name)
+                    for name in ("weight", "delay", "synsPerConn", "loc")}  # fmt: skip
+            if source["type"] == "NetStim":
+                _drive(model, contacts, label, target, values, here, cells[gid], connections)
+            else:
+                _clamp(model, contacts, label, target, values, here, cells[gid])
+
+
+def _targets(model: Model, label: str, target: Mapping[str, Any], cells: Mapping[int, Cell]) -> list[int]:
+    conditions = target.get("conds") or {}
+    gids = sorted(chosen(conditions, cells))
+    listed = conditions.get("cellList")
+    if listed is None or listed == "all":
+        return gids
+    if not isinstance(listed, list):
+        raise model.error(f"stimTargetParams.{label}: cellList must be 'all' or a list of numbers")
+    try:
+        wanted = {gids[index] for index in listed}
+    except (IndexError, TypeError):
+        raise model.error(f"stimTargetParams.{label}: cellList asks for a cell that is not there") from None
+    return [gid for gid in gids if gid in wanted]
+
+
+def _drawn(
+    model: Model, label: str, source: Mapping[str, Any], target: Mapping[str, Any], gids: list[int],
+    cells: Mapping[int, Cell],
+) -> dict[str, list[float]]:  # fmt: skip
+    """Values of string functions for each cell: parameter after parameter, from one stream."""
+    stream = Stream(of_text(f"stim_{source['type']}"), of_gids(gids), int(model.seeds["stim"]))
+    stated = {**source, **target}
+    found: dict[str, list[float]] = {}
+    for name in _FUNCTIONS:
+        if not isinstance(stated.get(name), str):
+            continue
+        if stated[name] == "variable":
+            raise UnsupportedError(f"stimTargetParams.{label}: rate 'variable' is not supported")
+        function = Function(stated[name], f"stimTargetParams.{label}.{name}", model.file)
+        column = []
+        for gid in gids:
+            names: dict[str, Any] = dict(model.constants)
+            names |= {f"post_{axis}": cells[gid].tags[axis] for axis in _PLACE}
+            function.check_names(names)
+            column.append(float(function(names, stream)))
+        found[name] = column
+    return found
+
+
+def _drive(
+    model: Model, contacts: Contacts, label: str, target: Mapping[str, Any], source: Mapping[str, Any],
+    here: Mapping[str, Any], cell: Cell, connections: list[Connection],
+) -> None:  # fmt: skip
+    """A NetStim for each synapse, and the connection through which it acts."""
+    if cell.secs is None:
+        raise UnsupportedError(f"stimTargetParams.{label}: a NetStim onto an artificial cell is not supported; use a "
+                               "population of NetStims")  # fmt: skip
+    if source.get("rate") is None and source.get("interval") is None:
+        raise model.error(f"stimSourceParams.{target['source']}: a NetStim needs a rate or an interval")
+    stim = {
+        "source": target["source"], "type": "NetStim", "label": label,
+        "rate": source["rate"] if source.get("rate") is not None else 1000.0 / source["interval"],
+        "noise": source.get("noise", 0.0), "number": source.get("number", 1e9), "start": source.get("start", 0),
+        "seed": source.get("seed", model.seeds["stim"]),
+    }  # fmt: skip
+    stated = {
+        "weight": 1.0 if here["weight"] is None else here["weight"],
+        "delay": 1.0 if here["delay"] is None else here["delay"], "loc": here["loc"],
+        "synsPerConn": 1 if here["synsPerConn"] is None else here["synsPerConn"],
+    }  # fmt: skip
+    synapses = target.get("synMech")
+    synapses = synapses if isinstance(synapses, list) else [synapses]
+    scale = float(model.constants["scaleConnWeightNetStims"])
+    section = target.get("sec") if isinstance(target.get("sec"), str) else None
+    for number, synapse in enumerate(synapses):
+        values = contacts.of_synapse(stated, target, synapses, number, f"stimTargetParams.{label}")
+        values["synsPerConn"] = stated["synsPerConn"]
+        contacts.contact(label, target, -1, cell.gid, synapse, section if section else target.get("sec"), values,
+                         connections, driven=True, scale=scale, stim=stim)  # fmt: skip
+
+
+def _clamp(
+    model: Model, contacts: Contacts, label: str, target: Mapping[str, Any], source: Mapping[str, Any],
+    here: Mapping[str, Any], cell: Cell,
+) -> None:  # fmt: skip
+    if cell.secs is None:
+        raise model.error(f"stimTargetParams.{label}: cell {cell.gid} has no sections for a {source['type']}")
+    wanted = target.get("sec")
+    if isinstance(wanted, list):
+        raise UnsupportedError(f"stimTargetParams.{label}: a list of sections for a {source['type']} is not supported")
+    stim = dict(source) | {
+        "source": target["source"], "label": label, "sec": contacts.sections(cell, wanted)[0],
+        "loc": 0.5 if here["loc"] is None else here["loc"],
+    }  # fmt: skip
+    cell.stims.append(stim)

@@ -1,0 +1,75 @@
+"""Spike times of VecStim populations: given, regular or noisy, and pulses, from NetPyNE's streams."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ...errors import UnsupportedError
+from .instance import Cell
+from .sections import number
+from .streams import Floats, Stream, of_text
+
+if TYPE_CHECKING:
+    from .rules import Model
+
+_MOST = 10_000  # events that NetPyNE draws of one cell
+
+
+def spike_times(model: Model, cell: Cell, given: Any, row: int, label: str) -> list[float]:
+    """The events (ms) of one VecStim up to the end of the run, sorted."""
+    params = cell.params
+    duration = number(model.config.get("duration", 1000.0), "simConfig", "duration", model.file)
+    given = params.get("spkTimes", given)
+    if "rate" in params and isinstance(params["rate"], list):
+        low, high = params["rate"]
+        params["rate"] = Stream(of_text("point_rate"), cell.gid, model.seeds["stim"]).uniform(low, high)
+    if "rate" in params or "interval" in params:
+        interval = 1000.0 / params["rate"] if "rate" in params else params["interval"]
+        noise, start = params.get("noise", 0.0), params.get("start", 0.0)
+        fixed = np.full(int((1 + 1.5 * noise) * duration / interval), (1.0 - noise) * interval)
+        if noise == 0.0:
+            times = np.cumsum(fixed) + (start - interval)
+        else:
+            stream = Stream(of_text("vecstim_spkt"), cell.gid, params["seed"])
+            times = np.cumsum(fixed + _gaps(stream, noise * interval, len(fixed), label)) + (
+                start - interval * (1 - noise)
+            )
+    elif "spikePattern" in params:
+        raise UnsupportedError(f"popParams.{label}: spikePattern is not supported")
+    elif isinstance(given, list):
+        times = np.array(given[row] if given and isinstance(given[0], list) else given, dtype=float)
+    else:
+        raise model.error(f"popParams.{label}: a VecStim needs interval, rate or spkTimes")
+    for serial, pulse in enumerate(params.get("pulses") or ()):
+        times = np.append(times, _pulse(model, cell, pulse, serial, label))
+    times[times < 0] = 0
+    times = np.sort(times)
+    found: list[float] = times[times <= duration].tolist()
+    return found
+
+
+def _gaps(stream: Stream, mean: float, count: int, label: str) -> Floats:
+    """Exponential gaps; the first number is that of setting the distribution."""
+    if count >= _MOST:
+        raise UnsupportedError(f"popParams.{label}: {count} events of one VecStim; NetPyNE makes fewer than {_MOST}")
+    stream.next()
+    return np.array([stream.negexp(mean) for _ in range(count)])
+
+
+def _pulse(model: Model, cell: Cell, pulse: dict[str, Any], serial: int, label: str) -> Floats:
+    if not {"start", "end"} <= set(pulse) or not {"interval", "rate"} & set(pulse):
+        raise model.error(f"popParams.{label}: a pulse needs start, end, and rate or interval")
+    if isinstance(pulse.get("rate"), list):
+        raise UnsupportedError(f"popParams.{label}: the rate of a pulse as a range is not supported")
+    interval = pulse["interval"] if "interval" in pulse else 1000.0 / pulse["rate"]
+    noise, start, end = pulse.get("noise", 0.0), pulse["start"], pulse["end"]
+    fixed = np.full(int((1 + 1.5 * noise) * (end - start) / interval), (1.0 - noise) * interval)
+    if noise == 0.0:
+        times = np.cumsum(fixed) + (start - interval)
+    else:
+        gaps = _gaps(Stream(serial, cell.gid, cell.params["seed"]), noise * interval, len(fixed), label)
+        times = np.cumsum(fixed + gaps) + (start - interval * (1 - noise))
+    times[times < start] = start
+    return times[times <= end]
