@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,11 @@ class Shape:
 
     element: Element
     sections: list[tuple[str, list[int]]]
+
+    @cached_property
+    def morphology(self) -> Morphology:
+        """The morphology as columns."""
+        return Morphology.from_element(self.element)
 
 
 def read(path: Path, report: Report | None = None) -> Network:

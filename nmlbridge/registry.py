@@ -121,6 +121,8 @@ _NETPYNE_HOLDS = frozenset({
     "native mechanisms", "networks", "positions", "properties", "connections", "weights", "delays", "places on cells",
     "inputs", "temperature", "simulation",
 })  # fmt: skip
+# a circuit with its files of nodes, or a simulation of one
+_SONATA = re.compile(rb'^\s*\{.*("nodes_file"|"edges_file"|"node_sets_file"|"network"\s*:\s*"[^"]*config)', re.S)
 
 _NETWORK = frozenset({
     "networks", "positions", "instance ids", "properties", "connections", "weights", "delays", "places on cells",
@@ -158,6 +160,19 @@ _FORMATS = (
         writer="nmlbridge.neuroml:write_hdf5",
         sniff=lambda head: head.startswith(b"\x89HDF\r\n\x1a\n"),
         features=_NEUROML,
+    ),
+    Format(
+        name="sonata",
+        title="SONATA",
+        extensions=(".sonata",),
+        specification="https://github.com/AllenInstitute/sonata/blob/master/docs/SONATA_DEVELOPER_GUIDE.md",
+        reader="nmlbridge.converters.sonata:read",
+        writer="nmlbridge.converters.sonata:write",
+        sniff=lambda head: _SONATA.search(head) is not None,
+        features=(_NEUROML | {"simulation"})
+        - {"gap junctions", "continuous projections", "several networks", "annotations"},
+        in_folder=("config.json", "circuit_config.json", "simulation_config.json"),
+        writes_folder=True,
     ),
     Format(
         name="swc",

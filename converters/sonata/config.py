@@ -1,0 +1,152 @@
+"""The JSON files of SONATA: circuit and simulation configuration, manifest variables, node sets, parameter files."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import Any
+
+from ...errors import DocumentError
+
+_MAX_BYTES = 64 << 20
+_VARIABLE = re.compile(r"\$\{?(\w+)\}?")
+
+
+@dataclass
+class Config:
+    """A circuit and, where there is one, its simulation; paths are resolved, ``main`` is the file that was given."""
+
+    main: Path
+    components: dict[str, Path] = field(default_factory=dict)
+    nodes: list[tuple[Path, Path | None]] = field(default_factory=list)
+    edges: list[tuple[Path, Path | None]] = field(default_factory=list)
+    simulation: dict[str, Any] = field(default_factory=dict)
+    node_sets: dict[str, Any] = field(default_factory=dict)
+    home: Path = Path()
+    """folder that the paths of the simulation are relative to"""
+    variables: dict[str, str] = field(default_factory=dict)
+    target_simulator: str = ""
+
+    def find(self, directory: str, name: str) -> Path | None:
+        """A file of one of the components' folders, None if it is not there."""
+        folder = self.components.get(directory)
+        if folder is None or not name:
+            return None
+        return next((p for p in (folder / name, folder / Path(name).name) if p.is_file()), None)
+
+    def path(self, text: str) -> Path:
+        """A path of the simulation configuration."""
+        return _path(text, self.variables, self.home, self.main)
+
+
+def load(path: Path) -> Config:
+    """Read a circuit_config, simulation_config or config file and those it names. Raises DocumentError."""
+    top = load_json(path)
+    config = Config(path, home=path.parent)
+    circuit, home, where = top, path.parent, path
+    simulation = top.get("simulation")
+    if isinstance(simulation, str):
+        variables = _manifest(top, path)
+        at = _path(simulation, variables, path.parent, path)
+        inner = load_json(at)
+        _simulation(config, inner, at)
+        if "network" not in top and "networks" not in top:
+            top = inner
+            path, home, where = at, at.parent, at
+            circuit = inner
+    elif "run" in top or "inputs" in top or "conditions" in top:
+        _simulation(config, top, path)
+    network = top.get("network")
+    if isinstance(network, str):
+        where = _path(network, _manifest(top, path), path.parent, path)
+        circuit, home = load_json(where), where.parent
+    elif isinstance(network, dict):
+        circuit = {"manifest": top.get("manifest", {}), **network}
+    if not isinstance(circuit.get("networks"), dict):
+        raise DocumentError("there is no 'networks' in it, which lists the files of nodes and edges; this is no SONATA "
+                            "configuration", file=str(where))  # fmt: skip
+    variables = _manifest(circuit, where)
+    config.target_simulator = str(circuit.get("target_simulator", ""))
+    for name, value in _object(circuit, "components", where).items():
+        if isinstance(value, str):
+            config.components[name] = _path(value, variables, home, where)
+    for kind, files in (("nodes", config.nodes), ("edges", config.edges)):
+        entries = circuit["networks"].get(kind, [])
+        if not isinstance(entries, list):
+            raise DocumentError(f"'{kind}' of 'networks' is no list", file=str(where))
+        for entry in entries:
+            if not isinstance(entry, dict) or not isinstance(entry.get(f"{kind}_file"), str):
+                raise DocumentError(f"an entry of '{kind}' names no '{kind}_file'", file=str(where))
+            if entry.get("enabled", True) is False:
+                continue
+            types = entry.get(f"{kind[:-1]}_types_file")
+            has_types = isinstance(types, str) and types not in ("", "NULL")
+            files.append((
+                _path(entry[f"{kind}_file"], variables, home, where),
+                _path(types, variables, home, where) if has_types else None,
+            ))  # fmt: skip
+    for owner, text in ((config.home, config.simulation.get("node_sets_file")), (home, circuit.get("node_sets_file"))):
+        if isinstance(text, str):
+            names = config.variables if owner == config.home and config.variables else variables
+            config.node_sets |= load_json(_path(text, names, owner, where))
+    return config
+
+
+def _simulation(config: Config, simulation: dict[str, Any], at: Path) -> None:
+    config.simulation, config.home = simulation, at.parent
+    config.variables = _manifest(simulation, at)
+
+
+def load_json(path: Path) -> dict[str, Any]:
+    """A JSON object from a file, NaN and all; DocumentError with the line if it is none."""
+    if not path.is_file():
+        raise DocumentError("there is no such file", file=str(path))
+    if path.stat().st_size > _MAX_BYTES:
+        raise DocumentError(f"a configuration of more than {_MAX_BYTES >> 20} MB is not read", file=str(path))
+    try:
+        value = json.loads(path.read_bytes().decode("utf-8-sig"))
+    except UnicodeDecodeError:
+        raise DocumentError("this is no JSON: it is not text in UTF-8", file=str(path)) from None
+    except json.JSONDecodeError as fault:
+        raise DocumentError(f"this is no JSON: {fault.msg}", file=str(path), line=fault.lineno) from None
+    except RecursionError:
+        raise DocumentError("this JSON is nested too deeply", file=str(path)) from None
+    if not isinstance(value, dict):
+        raise DocumentError(f"expected a JSON object {{...}}, found {type(value).__name__}", file=str(path))
+    return value
+
+
+def _object(owner: dict[str, Any], name: str, at: Path) -> dict[str, Any]:
+    value = owner.get(name) or {}
+    if not isinstance(value, dict):
+        raise DocumentError(f"'{name}' is no JSON object", file=str(at))
+    return value
+
+
+def _manifest(owner: dict[str, Any], at: Path) -> dict[str, str]:
+    """Variables by name without the $; one may use another."""
+    found = {"configdir": ".", "workingdir": "."}
+    for name, value in _object(owner, "manifest", at).items():
+        if not isinstance(value, str):
+            raise DocumentError(f"'{name}' of the manifest is no text", file=str(at))
+        found[name.strip("${}")] = value
+    return found
+
+
+def _path(text: str, variables: dict[str, str], home: Path, at: Path) -> Path:
+    """A path with its variables filled in, relative to the folder of the file that it stands in."""
+    full, left = text, 32
+    while (name := _VARIABLE.search(full)) is not None:
+        if name.group(1) not in variables:
+            known = ", ".join(f"${v}" for v in variables)
+            raise DocumentError(f"'{text}' has ${name.group(1)}, which the manifest does not define; it has {known}",
+                                file=str(at))  # fmt: skip
+        full, left = full[: name.start()] + variables[name.group(1)] + full[name.end() :], left - 1
+        if not left:
+            raise DocumentError(f"the manifest's variable ${name.group(1)} is defined by itself", file=str(at))
+    if PurePosixPath(full).is_absolute() or PureWindowsPath(full).drive or "://" in full:
+        raise DocumentError(f"the path '{full}' is absolute; make it relative to the file that it stands in",
+                            file=str(at))  # fmt: skip
+    return home / full
