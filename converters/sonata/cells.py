@@ -184,7 +184,8 @@ def _with_axon_stub(shape: Shape) -> Shape:
         sections.append(("axon", [number]))
         parent = {"segment": str(number)}
         number += 1
-    groups, names = [], {n: [] for n in _REGIONS}  # type: dict[str, list[Element]]
+    groups: list[Element] = []
+    names: dict[str, list[Element]] = {name: [] for name in _REGIONS}
     for at_, (name, part) in enumerate(sections):
         if part:
             id = f"{name}_section_{at_}"

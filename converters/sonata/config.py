@@ -28,6 +28,8 @@ class Config:
     """folder that the paths of the simulation are relative to"""
     variables: dict[str, str] = field(default_factory=dict)
     target_simulator: str = ""
+    own: dict[str, Any] = field(default_factory=dict)
+    """what our own writer kept of NeuroML's names"""
 
     def find(self, directory: str, name: str) -> Path | None:
         """A file of one of the components' folders, None if it is not there."""
@@ -68,6 +70,7 @@ def load(path: Path) -> Config:
         raise DocumentError("there is no 'networks' in it, which lists the files of nodes and edges; this is no SONATA "
                             "configuration", file=str(where))  # fmt: skip
     variables = _manifest(circuit, where)
+    config.own = _object(circuit, "nmlbridge", where)
     config.target_simulator = str(circuit.get("target_simulator", ""))
     for name, value in _object(circuit, "components", where).items():
         if isinstance(value, str):
@@ -82,10 +85,10 @@ def load(path: Path) -> Config:
             if entry.get("enabled", True) is False:
                 continue
             types = entry.get(f"{kind[:-1]}_types_file")
-            has_types = isinstance(types, str) and types not in ("", "NULL")
+            types = types if isinstance(types, str) and types not in ("", "NULL") else None
             files.append((
                 _path(entry[f"{kind}_file"], variables, home, where),
-                _path(types, variables, home, where) if has_types else None,
+                None if types is None else _path(types, variables, home, where),
             ))  # fmt: skip
     for owner, text in ((config.home, config.simulation.get("node_sets_file")), (home, circuit.get("node_sets_file"))):
         if isinstance(text, str):

@@ -199,7 +199,8 @@ def input_lists(reader: Reader) -> list[InputList]:
             reader.report.add("input", "loss", f"the input '{name}' ({what}) has no like in NeuroML",
                               file=str(reader.config.main))  # fmt: skip
             continue
-        id = reader.name(name, f"{name}_input")
+        own = reader.own.get("inputs", {}).get(name, {})
+        id = own.get("component") or reader.name(name, f"{name}_input")
         texts = {"delay": values["delay"] or 0.0, "duration": values["duration"] or 0.0}
         clamp = Element("pulseGenerator", {"id": id, **{k: f"{v!r} ms" for k, v in texts.items()},
                                            "amplitude": f"{amplitude!r} nA"})  # fmt: skip
@@ -210,8 +211,11 @@ def input_lists(reader: Reader) -> list[InputList]:
             for number_, piece in enumerate(nodes.pieces):
                 targets = nodes.place[rows[nodes.piece[rows] == number_]]
                 if len(targets) and (piece.element is None or piece.element.tag != "spikeArray"):
-                    lists = reader.name(f"{name}_{piece.population}")
+                    lists = reader.name(own.get("list") or f"{name}_{piece.population}")
                     found.append(InputList(lists, id, piece.population, targets))
+    for entry in reader.own.get("input_lists", []):
+        columns: dict[str, Any] = {k: np.array(v) for k, v in entry.items() if isinstance(v, list)}
+        found.append(InputList(entry["id"], entry["component"], entry["population"], **columns))
     return found
 
 

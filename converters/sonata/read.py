@@ -17,11 +17,12 @@ from ..swc import safe_id
 from . import inputs
 from .cells import Cells
 from .config import Config, load, load_json
-from .models import OWN_TYPES, component_type, intfire1, nest_cell, synapse
+from .models import OWN_TYPES, PYNN, component_type, intfire1, nest_cell, synapse
 from .tables import Array, Table, column, open_hdf5, populations, read_table, read_types
 
 META = "sonata"
 """tag of the network's property that keeps what NeuroML has no place for: types, node sets, parameter files"""
+NEST_DELAY = 1.0  # ms, of NEST's static_synapse
 SILENT = "silent"
 """the spikeArray of virtual nodes that no spikes are given for"""
 POPULATION, TYPE, COLUMN = "sonata_population", "sonata_type", "sonata_column_"
@@ -76,10 +77,12 @@ class Reader:
         self.nodes: dict[str, Nodes] = {}
         self.taken: set[str] = {SILENT}
         self.parameters: dict[str, dict[str, Any]] = {}
+        self.own: dict[str, Any] = config.own
         self.meta: dict[str, Any] = {"nodes": {}, "edges": {}, "parameters": self.parameters}
 
     def run(self) -> Network:
         config = self.config
+        self.own_components()
         spikes = inputs.spike_trains(config, self.report)
         for path, types_path in config.nodes:
             types = read_types(types_path, "node_type_id")
@@ -87,7 +90,7 @@ class Reader:
                 for each in populations(group, path):
                     table = read_table(each, "node", types, path, self.report)
                     self.population(each, table, path, spikes)
-        if not self.nodes:
+        if not self.nodes and not self.own:
             raise DocumentError("the configuration names no file of nodes", file=str(config.main))
         projections: list[Projection] = []
         for path, types_path in config.edges:
@@ -97,11 +100,13 @@ class Reader:
                     projections += self.edges(each, read_table(each, "edge", types, path, self.report), path)
         graph = [self.graph(nodes, piece) for nodes in self.nodes.values() for piece in nodes.pieces]
         lists = inputs.input_lists(self)
-        name = safe_id(config.main.parent.resolve().name or "network")
+        folder = safe_id(config.main.parent.resolve().name or "network")
+        name = self.own["network"] if "network" in self.own else folder
         self.meta |= {"target_simulator": config.target_simulator, "node_sets": config.node_sets}
-        simulation = inputs.simulation(self, name)
+        simulation = inputs.simulation(self, str(name))
         celsius = inputs.number(config.simulation.get("conditions"), "celsius")
         meta = Element("property", {"tag": META, "value": json.dumps(self.meta, separators=(",", ":"))})
+        extra = [] if self.own.get("nodes") else [meta]
         components = list(self.cells.components.values())
         used = {element.tag for element in components}
         there = {element.get("name") for element in components}
@@ -109,9 +114,19 @@ class Reader:
         kelvin = None if celsius is None else celsius + 273.15
         return Network(
             name, {p.id: p for p in graph}, projections, lists, temperature=kelvin,
-            type=None if kelvin is None else "networkWithTemperature", components=components, extra=[meta],
+            type=None if kelvin is None else "networkWithTemperature", components=components, extra=extra,
             simulation=simulation, file=str(config.main),
         )  # fmt: skip
+
+    def own_components(self) -> None:
+        """The components that our own writer put beside the mechanisms."""
+        name = self.own.get("components")
+        path = self.config.find("mechanisms_dir", name) if isinstance(name, str) else None
+        if path is not None:
+            from ...neuroml import read_xml
+
+            for element in read_xml(path, self.report).components:
+                self.cells.add(element)
 
     def name(self, *wanted: str) -> str:
         """The first of the names that is free, else the last with a number."""
@@ -156,37 +171,39 @@ class Reader:
         type_id = int(table.type_ids[row])
         what = {name: table.text(name, type_id, row) for name in _WHAT}
         more = table.types.get(type_id, {})
-        stem = more.get("neuroml_population") or (table.name if alone else f"{table.name}_{type_id}")
+        own = self.own_of("nodes", table.name, type_id)
+        stem = own.get("population") or (table.name if alone else f"{table.name}_{type_id}")
         if what["model_type"] == "virtual" and not what["model_template"]:
             fed = [at for at in rows if int(nodes.ids[at]) in trains]
             for at in fed:
                 node = int(nodes.ids[at])
-                element = inputs.spike_array(self.name(f"{table.name}_spikes_{node}"), trains[node])
+                id = own.get("component") or self.name(f"{table.name}_spikes_{node}")
+                element = inputs.spike_array(id, trains[node])
                 self.cells.add(element)
+                if own:
+                    nodes.pieces.append(Piece(self.name(stem), id, element, type_id, rows))
+                    return
                 name = self.name(f"{table.name}_{node}", f"{table.name}_node_{node}")
                 nodes.pieces.append(Piece(name, element.attributes["id"], element, type_id, np.array([at])))
             rest = np.setdiff1d(rows, fed)
             if len(rest):
-                element = Element("spikeArray", {"id": SILENT})
+                element = Element("spikeArray", {"id": own.get("component", SILENT)})
                 self.cells.add(element)
-                nodes.pieces.append(Piece(self.name(stem), SILENT, element, type_id, rest))
+                nodes.pieces.append(Piece(self.name(stem), element.attributes["id"], element, type_id, rest))
             return
-        wanted = more.get("neuroml_component", "")
-        id = wanted or self.name(more.get("model_name", ""), f"{table.name}_{type_id}_cell")
-        found = self.model(id, what, {n: v[row] for n, v in table.dynamics.items()}, more, table.file)
+        id = own.get("component") or self.name(more.get("model_name", ""), f"{table.name}_{type_id}_cell")
+        found = self.model(id, what, {n: v[row] for n, v in table.dynamics.items()}, table.file)
         if found is not None:
             self.cells.add(found)
             id = found.get("id") or id
         nodes.pieces.append(Piece(self.name(stem), id, found, type_id, rows))
 
-    def model(
-        self, id: str, what: dict[str, str], dynamics: dict[str, Any], more: dict[str, str], file: str
-    ) -> Element | None:
+    def model(self, id: str, what: dict[str, str], dynamics: dict[str, Any], file: str) -> Element | None:
         """The component of a node type; None, with a note, if it is not known here."""
         schema, _, model = what["model_template"].partition(":")
         try:
             if schema == "nml":
-                return self.template(id, model, what, more, file)
+                return self.template(id, model, what, file)
             values = self.dynamics(what["dynamics_params"], ("point_neuron_models_dir", "synaptic_models_dir"), id)
             values = {**values, **{k: float(v) for k, v in dynamics.items() if v == v}}
             if schema == "nest":
@@ -207,7 +224,7 @@ class Reader:
                         component=id, file=file)  # fmt: skip
         return None
 
-    def template(self, id: str, model: str, what: dict[str, str], more: dict[str, str], file: str) -> Element | None:
+    def template(self, id: str, model: str, what: dict[str, str], file: str) -> Element | None:
         directories = ("biophysical_neuron_models_dir", "point_neuron_models_dir", "templates_dir")
         path = next((p for d in directories if (p := self.config.find(d, model))), None)
         if path is None:
@@ -216,11 +233,7 @@ class Reader:
         morphology = None
         for name in (what["morphology"], f"{what['morphology']}.swc", f"{what['morphology']}.asc"):
             morphology = morphology or self.config.find("morphologies_dir", name if what["morphology"] else "")
-        cell = self.cells.cell(id, path, morphology, what["model_processing"])
-        wanted = more.get("neuroml_component")
-        if wanted and wanted in self.cells.components:
-            return self.cells.components[wanted]
-        return cell
+        return self.cells.cell(id, path, morphology, what["model_processing"])
 
     def dynamics(self, name: str, directories: tuple[str, ...], id: str) -> dict[str, Any]:
         """A file of parameters; an absent one is noted."""
@@ -241,12 +254,12 @@ class Reader:
         table, rows = nodes.table, piece.rows
         properties = {POPULATION: table.name, TYPE: str(piece.type_id)}
         positions = None
-        there = [axis for axis in _PLACES if axis in table.columns]
+        there = [a for a in _PLACES if a in table.columns and not np.isnan(table.columns[a][rows]).all()]
         if there:
             positions = np.zeros((len(rows), 3))
             for axis, name in enumerate(_PLACES):
-                if name in table.columns:
-                    positions[:, axis] = table.columns[name][rows]
+                if name in there:
+                    positions[:, axis] = np.nan_to_num(table.columns[name][rows])
             if len(there) < 3:
                 properties["sonata_axes"] = " ".join(there)
         ids = nodes.ids[rows]
@@ -255,6 +268,8 @@ class Reader:
                 ids = values[rows].astype(np.int64)
             elif name in _PLACES or name in _WHAT:
                 continue
+            elif all(v is None or v != v for v in values[rows].tolist()):
+                continue  # of a group that these rows are not in
             elif values.dtype == object:
                 kept = [str(v).replace(" ", "\xa0") if v is not None else "NULL" for v in values[rows]]
                 properties[f"{COLUMN}{name}"] = " ".join(kept)
@@ -264,11 +279,9 @@ class Reader:
         if turned and piece.element is not None and piece.element.tag == "cell":
             self.report.add("rotation", "approximation", "rotations of cells are kept as properties; NeuroML places "
                             "cells without turning them", component=table.name, file=table.file)  # fmt: skip
-        if table.types.get(piece.type_id, {}).get("neuroml_population"):
-            properties = {k: v for k, v in properties.items() if k.startswith(COLUMN)}
-            text = table.types[piece.type_id].get("neuroml_properties", "")
-            if text not in ("", "NULL"):
-                properties |= json.loads(text)
+        own = self.own_of("nodes", table.name, piece.type_id)
+        if own:
+            properties = {k: v for k, v in properties.items() if k.startswith(COLUMN)} | own.get("properties", {})
         return Population(piece.population, piece.component, ids, positions, properties, file=table.file,
                           type="populationList" if positions is not None else None)  # fmt: skip
 
@@ -304,9 +317,16 @@ class Reader:
             weight = np.nan_to_num(copies, nan=1) * (1.0 if weight is None else weight)
             self.report.add("nsyns", "approximation", f"'{name}' has edges that stand for several synapses (nsyns): "
                             "each is one connection with the weight of all", file=str(path))  # fmt: skip
+        assumed = 0.0
+        if any(p.element is not None and p.element.tag in PYNN for p in target.pieces):
+            assumed = NEST_DELAY
+            if delay is None or np.isnan(delay).any():
+                self.report.add("no-delay", "info", f"edges of '{name}' state no delay; NEST's default of "
+                                f"{assumed:g} ms is taken", file=str(path), component=name)  # fmt: skip
+                delay = np.full(count, np.nan) if delay is None else delay
         self.left_out(table, path)
         weight = None if weight is None else np.nan_to_num(weight, nan=1)
-        delay = None if delay is None else np.nan_to_num(delay, nan=0)
+        delay = None if delay is None else np.nan_to_num(delay, nan=assumed)
         negative = np.zeros(count, dtype=bool) if weight is None else weight < 0
         pre, post = source.piece[rows["source"]], target.piece[rows["target"]]
         types, kind = np.unique(table.type_ids.astype(np.int64), return_inverse=True)
@@ -315,31 +335,38 @@ class Reader:
         if len(splits):
             code = code + (negative & splits.reshape(len(types), -1)[kind.reshape(-1), post])
         order = np.argsort(code, kind="stable")
-        bounds = np.flatnonzero(np.diff(code[order])) + 1 if count else []
-        meta = {"source": source.table.name, "target": target.table.name, "types": list(table.types.values()),
-                "projections": {}}  # fmt: skip
-        self.meta["edges"][name] = meta
+        bounds = np.flatnonzero(np.diff(code[order])) + 1
+        made: dict[str, int] = {}
+        self.meta["edges"][name] = {"source": source.table.name, "target": target.table.name,
+                                    "types": list(table.types.values()), "projections": made,
+                                    "columns": sorted(table.columns), "delay": assumed}  # fmt: skip
         found = []
-        ids = table.columns.get("neuroml_id")
+        given = table.columns.get("neuroml_id")
         for part in np.split(order, bounds) if count else []:
             at = int(part[0])
             type_id = int(table.type_ids[at])
             a, b = source.pieces[pre[at]], target.pieces[post[at]]
-            more = table.types.get(type_id, {})
-            id = more.get("neuroml_projection") or (
+            own = self.own_of("edges", name, type_id)
+            id = own.get("projection") or (
                 name if len(bounds) == 0 else f"{name}_{type_id}_{a.population}_{b.population}"
             )
-            synapse_id = more.get("neuroml_synapse") or self.synapse(table, type_id, b, bool(negative[at]))
+            synapse_id = own.get("synapse") or self.synapse(table, type_id, b, bool(negative[at]))
             projection = Projection(
                 self.name(id), "chemical", a.population, b.population,
                 pre=source.place[rows["source"][part]], post=target.place[rows["target"][part]],
-                ids=part if ids is None else ids[part].astype(np.int64),
-                weight=None if weight is None else weight[part], delay=None if delay is None else delay[part],
+                ids=part if given is None else given[part].astype(np.int64),
+                weight=None if weight is None else weight[part] / float(own.get("scale", 1)),
+                delay=None if delay is None else delay[part],
                 synapses=(synapse_id,), file=str(path), **self.places(table, part, b),
             )  # fmt: skip
-            meta["projections"][projection.id] = type_id
+            made[projection.id] = type_id
             found.append(projection)
         return found
+
+    def own_of(self, kind: str, name: str, type_id: int) -> dict[str, Any]:
+        """The names that our own writer kept of a type, {} for a circuit from elsewhere."""
+        found = self.own.get(kind, {}).get(name, {}).get(str(type_id), {})
+        return found if isinstance(found, dict) else {}
 
     def left_out(self, table: Table, path: Path) -> None:
         lost = sorted(set(table.columns) - _EDGE_COLUMNS) + [f"dynamics_params/{n}" for n in sorted(table.dynamics)]
@@ -348,8 +375,9 @@ class Reader:
                             f"place for: {', '.join(lost)}", file=str(path), component=table.name)  # fmt: skip
         functions = {row.get("weight_function", "") for row in table.types.values()} - {"", "NULL", "wmax", "None"}
         if functions:
-            self.report.add("weight-function", "loss", f"weights of '{table.name}' are to be made by "
-                            f"{', '.join(sorted(functions))}; syn_weight is taken as it is", file=str(path))  # fmt: skip
+            named = ", ".join(sorted(functions))
+            self.report.add("weight-function", "loss", f"weights of '{table.name}' are to be made by {named}; "
+                            "syn_weight is taken as it is", file=str(path))  # fmt: skip
 
     def splits(self, table: Table, type_id: int, piece: Piece) -> bool:
         """Whether negative weights of this type go through another synapse."""

@@ -43,6 +43,7 @@ from .roles import (
 )
 from .senders import Senders, straight_in
 from .tables import Tables
+from .trains import spike_times
 from .tunnels import End, join, pairs
 from .variable import tolerances
 
@@ -174,6 +175,9 @@ class _Lowering:
         stepped = self.settings.compat and not draws(flat)
         if role.kind == "source" and (stepped or self.watched(component.id) & moving_paths(flat)):
             role = Role("cell")  # an artificial cell stands still between its events
+        times = spike_times(flat) if role.kind == "source" else None
+        if times is not None and not self.watched(component.id):
+            return CellKind(Kind.SOURCE, component.id, train=np.array(times) * 1e3)
         request = self.asked(("cell", component.id), component, lambda: (flat, role))
         return CellKind(Kind.POINT if role.kind == "cell" else Kind.SOURCE, component.id, request)
 
@@ -536,7 +540,13 @@ class _Lowering:
             ids = np.stack([np.full(population.size, stream_of(population.id)), np.arange(population.size),
                             np.full(population.size, self.settings.seed)], axis=1)  # fmt: skip
             random = self.tables.add(f"{population.id}.random", (ids % 2**32).astype(np.uint32))
-        if kind.kind is Kind.SOURCE:
+        if kind.train is not None:
+            count, size = len(kind.train), population.size
+            entry |= {"artificial": "NetStim", "parameters": {}, "trains": {
+                "rows": self.tables.add(f"{population.id}.train_rows", np.tile(np.arange(size), count)),
+                "times": self.tables.add(f"{population.id}.train_times", np.repeat(kind.train, size)),
+            }}  # fmt: skip
+        elif kind.kind is Kind.SOURCE:
             assert kind.request is not None
             entry |= {"artificial": kind.request.made.name, "parameters": dict(kind.request.parameters())}
             if random:

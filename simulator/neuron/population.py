@@ -62,6 +62,8 @@ class CellKind:
     pool_models: list[Placed] = field(default_factory=list)
     ions: list[dict[str, Any]] = field(default_factory=list)
     native: NativeCell | NativeProcess | None = None
+    train: npt.NDArray[np.float64] | None = None
+    """times (ms) of a source that is nothing but a table of them"""
     number: int = -1
     """index of its template in the Program"""
 
