@@ -122,7 +122,7 @@ def test_bad_input_is_one_clear_error(record: Format, content: bytes, tmp_path: 
 
 @pytest.mark.parametrize("record", READ, **NAMED)
 def test_a_file_that_is_not_there_is_said(record: Format, tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="(?i)no such file"):
+    with pytest.raises(ModelError, match=r"(?i)no such file"):
         record.read(tmp_path / "absent", Report())
 
 
