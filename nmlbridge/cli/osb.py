@@ -34,6 +34,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     export.add_argument("--tolerance", type=float, metavar="X", help="of the tests, instead of a second run")
     export.add_argument("--no-notebook", action="store_true", help="leave out the notebook")
     export.add_argument("--no-nwb", action="store_true", help="leave out the results as NWB")
+    export.add_argument("--no-netpyne", action="store_true", help="leave out index.npjson for NetPyNE UI")
     export.add_argument("--force", action="store_true", help="replace files in a folder that is not empty")
     add_about(export)
     check = parts.add_parser("check", help="say what a repository lacks", epilog=_CHECK, formatter_class=raw)
@@ -62,7 +63,8 @@ def _export(arguments: argparse.Namespace) -> int:
     report = Report()
     options = Options(
         repository=name, run=not arguments.no_run, tolerance=arguments.tolerance, license_file=arguments.license_file,
-        notebook=not arguments.no_notebook, nwb=not arguments.no_nwb, force=arguments.force,
+        notebook=not arguments.no_notebook, nwb=not arguments.no_nwb, netpyne=not arguments.no_netpyne,
+        force=arguments.force,
     )  # fmt: skip
     about = about_from(vars(arguments), arguments.model.name.removesuffix(".xml").removeprefix("LEMS_"))
     with ProgressBar() as progress:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import ast
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import yaml
 
-from nmlbridge import read_results
+from nmlbridge import read_results, simulate
 from nmlbridge.cli import main
-from nmlbridge.errors import ModelError, UsageError
+from nmlbridge.errors import ModelError, UnsupportedError, UsageError
 from nmlbridge.neuroml import read_document, validate
 from nmlbridge.portal.about import About, author, component_rdf
 from nmlbridge.portal.omv import run as omv
@@ -20,6 +22,7 @@ from nmlbridge.portal.omv.files import find
 from nmlbridge.portal.osb import check_repository, export_repository, repository_record
 from nmlbridge.portal.osb.annotate import annotated
 from nmlbridge.portal.osb.export import Options
+from nmlbridge.portal.osb.netpyne import program_of, write_index
 from nmlbridge.report import Report
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -232,3 +235,55 @@ def test_the_verb(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert (record["name"], record["uri"]) == ("TwoPopulations", "https://github.com/me/mine")
     assert record["repository_type"] == "github"
     assert main(["osb", "export", str(EXAMPLE), str(out), "--repository", "mine"]) == 2
+
+
+def test_netpyne_gets_cells_synapses_and_connections(corpus: Path, tmp_path: Path) -> None:
+    model = corpus / "ACnet2" / "neuroConstruct" / "generatedNeuroML2" / "LEMS_MediumNet.xml"
+    network = read_document(model).networks[0]
+    names = write_index(program_of(model), tmp_path)
+    index = json.loads((tmp_path / "index.npjson").read_text())
+    params = json.loads((tmp_path / index["netParams"]).read_text())["net"]["params"]
+    config = json.loads((tmp_path / index["simConfig"]).read_text())["simConfig"]
+    assert {p["numCells"] for p in params["popParams"].values()} == {p.size for p in network.populations.values()}
+    assert sum(len(rule["connList"]) for rule in params["connParams"].values()) == network.connections
+    for rule in params["connParams"].values():
+        assert len(rule["connList"]) == len(rule["weight"]) == len(rule["delay"]) == len(rule["loc"])
+        sections = params["cellParams"][params["popParams"][rule["postConds"]["pop"]]["cellType"]]["secs"]
+        assert rule["sec"] in sections
+        assert rule["synMech"] in params["synMechParams"]
+    assert len(params["stimTargetParams"]) == sum(len(inputs.target) for inputs in network.inputs)
+    used = {mech for cell in params["cellParams"].values() for sec in cell["secs"].values() for mech in sec["mechs"]}
+    used |= {syn["mod"] for syn in params["synMechParams"].values()}
+    used |= {stim["type"] for stim in params["stimSourceParams"].values()}
+    assert {f"mod/{name}.mod" for name in used} == {name for name in names if name.endswith(".mod")}
+    assert (config["dt"], config["hParams"]["celsius"]) == (0.01, 6.3)
+
+
+@pytest.mark.neuron
+@pytest.mark.slow
+def test_netpyne_gives_our_spikes(corpus: Path, tmp_path: Path) -> None:
+    pytest.importorskip("netpyne")
+    model = corpus / "NetPyNEShowcase" / "NeuroML2" / "multicomp" / "LEMS_DendConn.xml"
+    write_index(program_of(model), tmp_path)
+    script = (
+        "import json, sys\nfrom netpyne import sim\n"
+        "config, params = sim.loadModel(sys.argv[1])\nconfig.saveJson = False\n"
+        "sim.create(params, config)\nsim.simulate()\n"
+        "print('\\nSPIKES', json.dumps([list(sim.simData['spkid']), list(sim.simData['spkt'])]))\n"
+    )
+    command = [sys.executable, "-c", script, str(tmp_path)]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    ids, times = json.loads(next(line for line in done.stdout.splitlines() if line.startswith("SPIKES"))[7:])
+    ours = simulate(model, method="implicit").spikes
+    theirs = sorted(zip(times, map(int, ids), strict=True))
+    # equal steps of equal equations: nothing but the order of sums may differ
+    assert [t for t, _ in theirs] == pytest.approx(ours.time * 1e3, abs=1e-9)
+    assert [gid for _, gid in theirs] == ours.gid.tolist()
+
+
+def test_what_netpyne_cannot_say_is_named(dry: Path, tmp_path: Path) -> None:
+    with pytest.raises(UnsupportedError, match="gap junctions"):
+        write_index(program_of(EXAMPLE), tmp_path)
+    assert list(tmp_path.iterdir()) == []
+    assert not (dry / "index.npjson").exists()

@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from ...errors import ModelError, UsageError
+from ...errors import ModelError, UnsupportedError, UsageError
 from ...neuroml import Problem, validate
 from ...report import Report
 from ...results import Results
@@ -48,6 +48,7 @@ class Options:
     license_file: Path | None = None
     notebook: bool = True
     nwb: bool = True
+    netpyne: bool = True
     force: bool = False
     year: int = field(default_factory=lambda: datetime.now(UTC).year)
 
@@ -91,6 +92,8 @@ def export_repository(
         repository = options.repository or f"OpenSourceBrain/{_safe(target.resolve().name)}"
         layout = Layout(repository, main, _models(scratch, main))
         results, layout = _measured(scratch, layout, about, options, report, progress)
+        if options.netpyne:
+            layout = replace(layout, npjson=_netpyne(scratch, layout, report))
         _write_texts(scratch, layout, about, found, results, Path(model), options, report)
         files = sorted(p.relative_to(scratch).as_posix() for p in scratch.rglob("*") if p.is_file())
         _publish(scratch, target, options.force)
@@ -259,6 +262,18 @@ def _validation_tests(scratch: Path, report: Report) -> list[str]:
     return written
 
 
+def _netpyne(scratch: Path, layout: Layout, report: Report) -> bool:
+    """Write the model for NetPyNE UI, if it can be said in NetPyNE's parameters."""
+    from .netpyne import program_of, write_index
+
+    try:
+        write_index(program_of(scratch / layout.main), scratch)
+    except UnsupportedError as fault:
+        report.add("no-npjson", "loss", f"there is no index.npjson for NetPyNE UI: {fault}", file=layout.main)
+        return False
+    return True
+
+
 def _nwb(scratch: Path, layout: Layout, results: Results, about: About) -> str:
     from ...results.formats.nwb import write
 
@@ -293,7 +308,8 @@ def _write_texts(
     written = [file.name for file in results.outputs.files] if results else []
     written += [file.name for file in results.outputs.event_files] if results else []
     home = PurePosixPath(layout.main).parent
-    ignored = ["x86_64/", "arm64/", "*_nrn.py", "*.mod", "from_notebook.nwb", *(f"/{home}/{name}" for name in written)]
+    ignored = ["x86_64/", "arm64/", "*_nrn.py", f"/{HOME}/**/*.mod", "from_notebook.nwb"]
+    ignored += [f"/{home}/{name}" for name in written]
     _put(scratch, ".gitignore", "\n".join(ignored) + "\n")
     _put(scratch, RECORD, record_text(repository_record(scratch, layout.repository, layout.branch)))
     if not about.authors:
