@@ -115,6 +115,10 @@ def _root_tag(head: bytes) -> bytes:
 _SWC = re.compile(rb"(\s*#[^\n]*\n)*\s*\d+[ \t]+\d+([ \t]+[-+.\deE]+){4}[ \t]+-?\d+\s", re.S)
 _ASC = re.compile(rb"(\s*;[^\n]*\n)*\s*\(", re.S)
 
+# the version that NeuroMLlite writes into each of its files stands in the first entry
+_NEUROMLLITE = re.compile(
+    rb"""^\s*(\{\s*)?['"]?[\w-]+['"]?\s*:\s*(\{\s*)?['"]?version['"]?\s*:\s*['"]?NeuroMLlite""", re.S
+)
 _NETPYNE = re.compile(rb'\s*\{\s*"(net|simConfig|simData|netpyne_version|netpyne_changeset)"\s*:')
 _NPJSON = re.compile(rb'(?=.{,4096}"netParams"\s*:\s*")(?=.{,4096}"simConfig"\s*:\s*")\s*\{', re.S)
 _NETPYNE_HOLDS = frozenset({
@@ -192,6 +196,16 @@ _FORMATS = (
         reader="nmlbridge.converters.swc:read",
         sniff=lambda head: _ASC.match(head) is not None,
         features=frozenset({"morphologies"}),
+    ),
+    Format(
+        name="neuromllite",
+        title="NeuroMLlite (JSON, YAML)",
+        extensions=(".nmllite.json", ".nmllite.yaml", ".json", ".yaml"),
+        specification="https://docs.neuroml.org/Userdocs/NeuroMLlite.html",
+        reader="nmlbridge.converters.neuromllite:read",
+        writer="nmlbridge.converters.neuromllite:write",
+        sniff=lambda head: _NEUROMLLITE.search(head) is not None,
+        features=_NEUROML - {"several networks", "annotations"},
     ),
     Format(
         name="netpyne",

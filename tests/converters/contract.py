@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -206,9 +207,17 @@ VIEWS: dict[str, Callable[[Network], Any]] = {
 """Of each feature, what two networks must have the same if formats between them carry it."""
 
 
+def renumbered(network: Network) -> Network:
+    """The network with instance ids 0 .. n-1: what it is to a format that has none."""
+    populations = {p.id: replace(p, instance_ids=np.arange(p.size)) for p in network.populations.values()}
+    return replace(network, populations=populations)
+
+
 def alike(a: Network, b: Network, features: frozenset[str] | set[str]) -> list[str]:
     """The features of ``features`` in which two networks differ."""
     differing = []
+    if "instance ids" not in features:
+        a, b = renumbered(a), renumbered(b)
     for feature in sorted(features & set(VIEWS)):
         one, two = VIEWS[feature](a), VIEWS[feature](b)
         if isinstance(one, np.ndarray) or one != two:
