@@ -65,7 +65,7 @@ def _hdf5_with(group: str) -> Callable[[Path, bytes], bool]:
         try:
             with h5py.File(path, "r") as file:
                 return group in file
-        except OSError:
+        except (OSError, RuntimeError):  # the latter is HDF5 on a damaged table of contents
             return False
 
     return sniff

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -272,7 +273,10 @@ def test_netpyne_gives_our_spikes(corpus: Path, tmp_path: Path) -> None:
         "print('\\nSPIKES', json.dumps([list(sim.simData['spkid']), list(sim.simData['spkt'])]))\n"
     )
     command = [sys.executable, "-c", script, str(tmp_path)]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    tools = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # NetPyNE calls nrnivmodl by its name
+    done = subprocess.run(
+        command, cwd=tmp_path, capture_output=True, text=True, timeout=300, env={**os.environ, "PATH": tools}
+    )
     assert done.returncode == 0, done.stderr
     ids, times = json.loads(next(line for line in done.stdout.splitlines() if line.startswith("SPIKES"))[7:])
     ours = simulate(model, method="implicit").spikes

@@ -9,6 +9,7 @@ import stat
 import tempfile
 import zipfile
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -124,25 +125,31 @@ def _unpack(archive: zipfile.ZipFile, info: zipfile.ZipInfo, target: Path, left:
     """Write one file, counting what really comes out; the number of bytes."""
     target.parent.mkdir(parents=True, exist_ok=True)
     written = 0
-    try:
-        with archive.open(info) as source, target.open("xb") as sink:
-            while block := source.read(_BLOCK):
-                written += len(block)
-                if written > min(left, info.file_size):
-                    raise DocumentError(f"'{info.orig_filename}' unpacks to more than it says", file=str(path))
-                sink.write(block)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as fault:
-        raise DocumentError(f"'{info.orig_filename}' is damaged: {fault}", file=str(path)) from None
+    with target.open("xb") as sink:
+        for block in _blocks(archive, info, str(path)):
+            written += len(block)
+            if written > min(left, info.file_size):
+                raise DocumentError(f"'{info.orig_filename}' unpacks to more than it says", file=str(path))
+            sink.write(block)
     return written
+
+
+def _blocks(archive: zipfile.ZipFile, info: zipfile.ZipInfo, shown: str) -> Iterator[bytes]:
+    """What a member unpacks to, in pieces. Raises DocumentError for damage."""
+    try:
+        with archive.open(info) as source:
+            while block := source.read(_BLOCK):
+                yield block
+    # besides its own error zipfile lets through what a wrong offset, size or method leads to
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError, ValueError) as fault:
+        raise DocumentError(f"'{info.orig_filename}' is damaged: {fault}", file=shown) from None
 
 
 def read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, most: int, shown: str) -> bytes:
     """The bytes of a member, at most ``most``. Raises DocumentError for more, and for damage."""
-    try:
-        with archive.open(info) as source:
-            data = source.read(most + 1)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as fault:
-        raise DocumentError(f"'{info.orig_filename}' is damaged: {fault}", file=shown) from None
-    if len(data) > most:
-        raise DocumentError(f"'{info.orig_filename}' is larger than {most} bytes", file=shown)
-    return data
+    data = bytearray()
+    for block in _blocks(archive, info, shown):
+        data += block
+        if len(data) > most:
+            raise DocumentError(f"'{info.orig_filename}' is larger than {most} bytes", file=shown)
+    return bytes(data)

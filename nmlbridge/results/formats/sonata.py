@@ -22,9 +22,9 @@ from ..assemble import Column, by_population, regular_step, traces_of, trains_of
 from ..lems import atomic_path
 from ..paths import Place, place_of
 from ..results import Results, Traces
+from ..sonata import MAGIC, VERSION, Element, ReportFile
 from ..symbols import NEURON, to_si
 
-_MAGIC, _VERSION = 0x0A7A, (0, 1)
 _SORTING = {"none": 0, "by_id": 1, "by_time": 2}
 _GUESSED = {"v": "mV", "cai": "mM", "vm": "mV", "membrane_potential": "mV"}  # where a file names no unit
 
@@ -40,7 +40,7 @@ def read(path: Path, report: Report) -> Results:
                 for name, trains in _read_spikes(content, file, report):
                     spikes[name] = trains
                 columns += _read_reports(content, file, report)
-            except (KeyError, TypeError, AttributeError, ValueError, OSError, IndexError) as fault:
+            except (KeyError, TypeError, AttributeError, ValueError, OSError, IndexError, RuntimeError) as fault:
                 raise DocumentError(f"this is no SONATA file of results: {_said(fault)}", file=str(file)) from None
     traces = traces_of(columns, str(path), report)
     sizes: dict[str, int] = {}
@@ -161,10 +161,10 @@ def write(results: Results, path: Path, report: Report) -> None:
                    file=str(path))  # fmt: skip
     if path.suffix != ".h5":
         for variable, rows in variables.items():
-            with atomic_path(path / f"{_safe(variable)}.h5") as temporary, _created(temporary) as file:
-                _write_report(file, results.traces, variable, rows)
-        with atomic_path(path / "spikes.h5") as temporary, _created(temporary) as file:
-            _write_spikes(file, results, path, report)
+            with atomic_path(path / f"{_safe(variable)}.h5") as temporary:
+                _write_report(temporary, results.traces, variable, rows)
+        with atomic_path(path / "spikes.h5") as temporary:
+            _write_spikes(temporary, results)
         return
     kept = max(variables, key=lambda v: len(variables[v]), default=None)
     for variable in variables:
@@ -172,10 +172,10 @@ def write(results: Results, path: Path, report: Report) -> None:
             report.add("one-variable-only", "loss",
                        f"'{variable}' is left out: a SONATA file holds one variable; give a folder to keep all",
                        file=str(path))  # fmt: skip
-    with atomic_path(path) as temporary, _created(temporary) as file:
+    with atomic_path(path) as temporary:
         if kept is not None:
-            _write_report(file, results.traces, kept, variables[kept])
-        _write_spikes(file, results, path, report)
+            _write_report(temporary, results.traces, kept, variables[kept])
+        _write_spikes(temporary, results)
 
 
 def _variables(traces: Traces, path: Path, report: Report) -> dict[str, list[tuple[Place, int]]]:
@@ -198,46 +198,24 @@ def _safe(variable: str) -> str:
     return "".join(c if c.isalnum() or c in "_-." else "_" for c in variable).lstrip(".") or "variable"
 
 
-def _created(path: Path) -> Any:
+def _write_spikes(path: Path, results: Results) -> None:
+    """Add the spikes to a file, which is made if it is not there."""
     import h5py
 
-    file = h5py.File(path, "w")
-    file.attrs["magic"] = np.uint32(_MAGIC)
-    file.attrs["version"] = np.array(_VERSION, np.uint32)
-    return file
+    with h5py.File(path, "a") as file:
+        file.attrs["magic"], file.attrs["version"] = np.uint32(MAGIC), np.array(VERSION, np.uint32)
+        root = file.create_group("spikes")
+        for name, (index, time) in by_population(results).items():
+            group = root.create_group(name or "default")
+            group.attrs.create("sorting", _SORTING["by_time"], dtype=h5py.enum_dtype(_SORTING, basetype=np.uint8))
+            group.create_dataset("node_ids", data=index.astype(np.uint64))
+            group.create_dataset("timestamps", data=time * 1e3).attrs["units"] = "ms"
 
 
-def _write_spikes(file: Any, results: Results, path: Path, report: Report) -> None:
-    import h5py
-
-    sorting = h5py.enum_dtype(_SORTING, basetype=np.uint8)
-    root = file.create_group("spikes")
-    for name, (index, time) in by_population(results).items():
-        group = root.create_group(name or "default")
-        group.attrs.create("sorting", _SORTING["by_time"], dtype=sorting)
-        group.create_dataset("node_ids", data=index.astype(np.uint64))
-        group.create_dataset("timestamps", data=time * 1e3).attrs["units"] = "ms"
-
-
-def _write_report(file: Any, traces: Traces, variable: str, members: Sequence[tuple[Place, int]]) -> None:
-    step = regular_step(traces.time) or 0.0
+def _write_report(path: Path, traces: Traces, variable: str, members: Sequence[tuple[Place, int]]) -> None:
     symbol, factor = NEURON.get(traces.units[members[0][1]], (traces.units[members[0][1]], 1.0))
-    populations: dict[str, list[tuple[int, int, float, int]]] = {}
-    for place, row in members:
-        _, _, at = place.variable.partition("@")
-        populations.setdefault(place.population, []).append((place.index, place.segment, float(at or 0.5), row))
-    for name, columns in populations.items():
-        columns.sort()
-        nodes, counts = np.unique([index for index, *_ in columns], return_counts=True)
-        group = file.create_group(f"report/{name}")
-        table = traces.values[[row for *_, row in columns]].T * factor
-        data = group.create_dataset("data", data=table.astype(np.float32))  # libsonata reads no other
-        data.attrs["units"], data.attrs["variable"] = symbol or "1", variable
-        mapping = group.create_group("mapping")
-        mapping.create_dataset("node_ids", data=nodes.astype(np.uint64)).attrs["sorted"] = np.uint8(1)
-        mapping.create_dataset("index_pointers", data=np.concatenate([[0], np.cumsum(counts)]).astype(np.uint64))
-        mapping.create_dataset("element_ids", data=np.array([segment for _, segment, *_ in columns], np.uint32))
-        mapping.create_dataset("element_pos", data=np.array([at for _, _, at, _ in columns], np.float32))
-        start = float(traces.time[0])
-        span = np.array([start, start + step * len(traces.time), step]) * 1e3
-        mapping.create_dataset("time", data=span).attrs["units"] = "ms"
+    elements = [Element(place.population, place.index, place.segment, float(place.variable.partition("@")[2] or 0.5))
+                for place, _ in members]  # fmt: skip
+    times = (float(traces.time[0]), regular_step(traces.time) or 0.0)
+    file = ReportFile(path, elements, len(traces.time), times, symbol or "1", variable)
+    file.write(0, traces.values[[row for _, row in members]] * factor)
