@@ -220,6 +220,22 @@ _FORMATS = (
         in_folder=("index.npjson",),
     ),
     Format(
+        name="vtk",
+        title="VTK PolyData, geometry",
+        extensions=(".vtp",),
+        specification="https://docs.vtk.org/en/latest/vtk_file_formats/vtkxml_file_format.html",
+        writer="nmlbridge.converters.vtk:write",
+        features=frozenset({"morphologies", "positions"}),
+    ),
+    Format(
+        name="gltf",
+        title="glTF 2.0 binary, geometry",
+        extensions=(".glb",),
+        specification="https://registry.khronos.org/glTF/specs/2.0/glTF-2.0.html",
+        writer="nmlbridge.converters.gltf:write",
+        features=frozenset({"morphologies", "positions"}),
+    ),
+    Format(
         name="rules",
         title="network stated as rules (YAML, JSON)",
         extensions=(".yaml", ".yml", ".json"),
