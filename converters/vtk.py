@@ -1,7 +1,8 @@
 """VTK PolyData (.vtp) out: each segment a line with radii, each cell without a shape a vertex.
 
-Specification: https://docs.vtk.org/en/latest/vtk_file_formats/vtkxml_file_format.html. Arrays are binary in base64. Points
-carry ``radius`` (ParaView's tube filter takes it), cells ``gid``, ``population`` (its number), ``segment``, ``type`` (SWC).
+Specification: https://docs.vtk.org/en/latest/vtk_file_formats/vtkxml_file_format.html. Arrays are binary in base64.
+Points carry ``radius`` (ParaView's tube filter takes it), cells ``gid``, ``population`` (its number), ``segment`` and
+``type`` (as in SWC).
 """
 
 from __future__ import annotations
@@ -24,7 +25,10 @@ _TYPES = {"float32": "Float32", "int64": "Int64", "int32": "Int32"}
 def write(network: Network, path: Path, report: Report | None = None) -> None:
     """Write all cells in their places. Raises UnsupportedError if there is nothing to draw."""
     drawn = groups(network, report if report is not None else Report())
-    points, radii, lines, balls = [], [], [], []
+    points: list[Any] = []
+    radii: list[Any] = []
+    lines: list[Any] = []
+    balls: list[Any] = []
     values: dict[str, list[Any]] = {name: [] for name in ("gid", "population", "segment", "type")}
     ball_values: dict[str, list[Any]] = {name: [] for name in values}
     start = 0
