@@ -53,6 +53,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     compare.add_argument("--strict", action="store_true", help="what only one of the two has is a difference")
     compare.add_argument("--second-format", metavar="FORMAT", help="format of SECOND")
     for part in (convert, show, compare):
+        part.add_argument("--outputs", type=Path, metavar="DIR", help="where the source, a LEMS file, put its outputs")
         part.add_argument("--from", dest="source_format", metavar="FORMAT", help="format of the source")
         part.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="answer with one JSON object")
 
@@ -87,7 +88,7 @@ def _convert(arguments: argparse.Namespace) -> int:
     source, target = arguments.source, arguments.target
     if target.exists() and source.exists() and target.samefile(source):
         raise UsageError(f"'{source}' cannot be converted into itself; name another target")
-    results = read_results(source, format=arguments.source_format, report=report)
+    results = read_results(source, format=arguments.source_format, report=report, folder=arguments.outputs)
     write_results(results, target, format=arguments.target_format, report=report)
     if arguments.json:
         print(json.dumps({"source": str(source), "target": str(target), "notes": report.to_json()}))
@@ -101,7 +102,7 @@ def _show(arguments: argparse.Namespace) -> int:
     from ..results import read_results
 
     report = Report()
-    results = read_results(arguments.source, format=arguments.source_format, report=report)
+    results = read_results(arguments.source, format=arguments.source_format, report=report, folder=arguments.outputs)
     if arguments.json:
         print(json.dumps(_facts(results) | {"notes": report.to_json()}))
         return 0
@@ -136,7 +137,7 @@ def _facts(results: Results) -> dict[str, list[dict[str, object]]]:
 def _compare(arguments: argparse.Namespace) -> int:
     from ..results import Limits, Scales, compare_results, read_results
 
-    first = read_results(arguments.source, format=arguments.source_format)
+    first = read_results(arguments.source, format=arguments.source_format, folder=arguments.outputs)
     second = read_results(arguments.second, format=arguments.second_format)
     limits = Limits(
         rms=arguments.rms, shift=None if arguments.shift is None else arguments.shift * 1e-3,

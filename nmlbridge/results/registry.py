@@ -49,6 +49,7 @@ class ResultsFormat:
         resolve_name(self.writer)(results, Path(path), report if report is not None else Report())
 
 
+_LEMS_RUN = "nmlbridge.neuroml.outputs:read_lems_run"
 _HERE = "nmlbridge.results.formats"
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _ALL = frozenset({"traces", "spikes", "populations", "units", "provenance"})
@@ -92,7 +93,7 @@ _FORMATS = (
         title="the output of a LEMS file, found beside it",
         extensions=(),
         specification="https://docs.neuroml.org/Userdocs/LEMS_elements/Simulation.html",
-        reader="nmlbridge.neuroml.outputs:read_lems_run",
+        reader=_LEMS_RUN,
         sniff=lambda path, head: b"<Lems" in head or b"<LEMS" in head,
         features=frozenset({"traces", "spikes", "populations", "units"}),
     ),
@@ -220,14 +221,22 @@ def results_format_to_write(path: str | Path) -> ResultsFormat:
     raise UsageError(f"'{path}' has none of the extensions of results: {', '.join(known)}; or name the format")
 
 
-def read_results(path: str | Path, *, format: str | None = None, report: Report | None = None) -> Results:
+def read_results(
+    path: str | Path, *, format: str | None = None, report: Report | None = None, folder: str | Path | None = None
+) -> Results:
     """Read a file of results; its content tells the format unless ``format`` names it. All numbers become SI.
 
-    A LEMS file means the output files that it names, beside it. What could not be taken over is noted in ``report``.
+    A LEMS file means the output files that it names, in ``folder`` (default: where it lies itself). What could not be
+    taken over is noted in ``report``.
     Raises DocumentError for what is no such file, UsageError for an unknown format or a missing optional package.
     """
     record = _named(format) if format is not None else results_format_to_read(path)
-    return record.read(path, report)
+    if folder is None:
+        return record.read(path, report)
+    if record.name != "lems-run":
+        raise UsageError(f"a folder of outputs goes with a LEMS file; '{path}' is {record.title}")
+    found: Results = resolve_name(_LEMS_RUN)(Path(path), report if report is not None else Report(), Path(folder))
+    return found
 
 
 def write_results(

@@ -27,7 +27,18 @@ def test_import_prints_nothing_and_loads_nothing_heavy(repository: Path) -> None
     assert _modules_after("import nmlbridge", repository).isdisjoint(HEAVY)
 
 
-@pytest.mark.parametrize("words", [["--help"], ["run", "--help"], ["convert", "--help"], ["formats", "--help"]])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--help"],
+        ["run", "--help"],
+        ["convert", "--help"],
+        ["formats", "--help"],
+        ["osb", "--help"],
+        ["results", "--help"],
+        ["archive", "--help"],
+    ],
+)
 def test_help_loads_nothing_heavy(words: list[str], repository: Path) -> None:
     quiet = "import contextlib, io\nfrom nmlbridge.cli import main\n"
     call = f"with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(SystemExit): main({words!r})"

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from nmlbridge import read_results, write_results
-from nmlbridge.errors import DocumentError, UsageError
+from nmlbridge.errors import DocumentError, ModelError, UsageError
 from nmlbridge.report import Report
 from nmlbridge.results import Limits, Results, ResultsFormat, SpikeTrains, Traces, compare_results, results_formats
 
@@ -172,7 +172,12 @@ def test_a_lems_file_stands_for_what_it_wrote(tmp_path: Path) -> None:
             f"{id} {0.001 * n:g}\n" if events.format == "ID_TIME" else f"{0.001 * n:g} {id}\n"
             for n, (id, *_) in enumerate(events.selections, 1)
         ))  # fmt: skip
-    found = read_results(lems)
+    (tmp_path / "out").mkdir()
+    for place in places.values():
+        place.rename(tmp_path / "out" / place.name)
+    with pytest.raises(DocumentError, match="run it first"):
+        read_results(lems)
+    found = read_results(lems, folder=tmp_path / "out")
     assert found.traces.quantities == tuple(q for file in outputs.files for _, q in file.columns)
     (events,) = outputs.event_files
     assert len(found.spikes) == len(events.selections)
@@ -226,3 +231,32 @@ def test_the_corpus_in_netpyne_and_sonata(corpus: Path) -> None:
     assert math.isclose(cells.time[1], 1e-4)
     old = read_results(corpus / "sonata" / "300_intfire" / "inputs" / "lgn_spikes.h5")
     assert len(old.spikes) == 2738
+
+
+class _Entry:
+    """An entry point of another package."""
+
+    name, value = "counts", "elsewhere:FORMAT"
+
+    def load(self) -> ResultsFormat:
+        return ResultsFormat("counts", "spike counts", (".counts",), "https://example.org", writer=_write_counts)
+
+
+def _write_counts(results: Results, path: Path, report: Report) -> None:
+    report.add("counts-only", "loss", "spike times and traces are left out", file=str(path))
+    path.write_text("".join(f"{name} {count}\n" for name, count in results.spikes.counts().items()))
+
+
+def test_another_package_adds_a_format(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("nmlbridge.registry.entry_points", lambda group: [_Entry()] if "results" in group else [])
+    results_formats.cache_clear()
+    try:
+        with pytest.raises(ModelError, match="left out"):
+            write_results(_results(), tmp_path / "x.counts", report=Report(strict=True))
+        write_results(_results(), tmp_path / "x.counts")
+        assert (tmp_path / "x.counts").read_text() == "exc 6\ninh 0\n"
+        with pytest.raises(UsageError, match="not read"):
+            read_results(tmp_path / "x.counts", format="counts")
+    finally:
+        monkeypatch.undo()
+        results_formats.cache_clear()

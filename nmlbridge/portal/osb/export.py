@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 
 from ...errors import ModelError, UnsupportedError, UsageError
+from ...extras import require
 from ...neuroml import Problem, validate
 from ...report import Report
 from ...results import Results
@@ -76,6 +77,8 @@ def export_repository(
     report, options = report if report is not None else Report(), options or Options()
     target = Path(folder)
     _must_be_free(target, options.force)
+    if options.run and options.nwb:
+        require("pynwb", "nwb", "results as NWB (--no-nwb leaves them out)")
     found = closure(Path(model), report)
     if found.document.main.kind != "lems" or found.document.target is None:
         raise UsageError(f"'{model}' is no LEMS file with a Target; name the one that simulates the model")
@@ -126,6 +129,10 @@ def _about(about: About | None, found: Closure) -> About:
 
 
 def _licence(model: Path, found: Closure, about: About, options: Options, report: Report) -> str:
+    near = _nearby(found.root, _LICENCES)
+    if near is not None and (options.license_file is not None or about.license is not None):
+        report.add("other-licence", "approximation", "the model lies with a licence of its own, in whose place the "
+                   "one that was asked for is put; make sure that you may do so", file=str(near))  # fmt: skip
     if options.license_file is not None:
         try:
             return options.license_file.read_text(encoding="utf-8")
@@ -134,7 +141,6 @@ def _licence(model: Path, found: Closure, about: About, options: Options, report
     if about.license is not None:
         holders = ", ".join(a.name for a in about.authors) or f"The authors of {about.title}"
         return licence_text(about.license, holders, options.year)
-    near = _nearby(found.root, _LICENCES)
     if near is None:
         raise UsageError("the model has no licence; give --license MIT (or another), or --license-file FILE")
     report.add("licence-found", "info", "the licence is the one that lies with the model", file=str(near))
