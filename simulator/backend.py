@@ -60,7 +60,8 @@ class RawResults:
 
     ``time`` (n,) s; ``columns`` (k, n), one row per recording; ``spike_gids`` int64 and ``spike_times`` (m,) s, sorted
     by time, then gid. ``phases`` maps compile, build, simulate and save to {"seconds", "peak_mb"}; memory is the sum
-    over the ranks, seconds those of the slowest. ``notes`` are remarks of the run; ``hash`` is that of its Program.
+    over the ranks, seconds those of the slowest, and "cpu" what its processor took. ``notes`` are remarks
+    of the run; ``hash`` is that of its Program.
     """
 
     time: NDArray[np.float64]
@@ -75,6 +76,10 @@ class RawResults:
     def __repr__(self) -> str:
         k, n = self.columns.shape
         return f"<RawResults: {k} columns of {n} samples, {len(self.spike_times)} spikes, {self.ranks} rank(s)>"
+
+
+Runner = Callable[..., RawResults]
+"""What runs a Program, with the arguments of ``neuron.launch.run_program``."""
 
 
 class Backend(Protocol):

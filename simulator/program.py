@@ -163,6 +163,9 @@ class Program:
         return f"<Program {self.hash[:12]}: {cells} cells, {rows} connections, {len(self.mods)} mechanisms>"
 
 
+BLOCKS, LONGEST = 100, 1000  # a run is written in so many blocks, none of more steps than this
+
+
 @dataclass(frozen=True)
 class Shape:
     """What a Program records: ``samples`` of ``columns`` quantities, one every ``every`` of ``steps`` of ``dt`` ms."""

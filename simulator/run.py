@@ -16,7 +16,7 @@ from ..graph import Network
 from ..registry import Format, format_to_read, resolve_name
 from ..report import Report
 from ..results import Outputs, Results, Simulation, SpikeTrains, Traces, output_paths, requested
-from .backend import Block, Progress
+from .backend import Block, Progress, Runner
 from .program import Shape
 from .saving import Saving, open_files
 
@@ -58,6 +58,7 @@ def simulate(
     checkpoint: float | None = None,
     resume: bool = False,
     changes: Mapping[str, Any] | None = None,
+    runner: Runner | None = None,
 ) -> Results:
     """Run the Simulation of a LEMS document, or of a model in another format, and return its Results (all SI).
 
@@ -75,7 +76,8 @@ def simulate(
     Files grow while the run goes on, under their names with ".part" behind. ``record_format`` is "lems" (what the
     document asks for), "sonata" (spikes.h5 and a report for each variable) or "both". With ``checkpoint`` (ms) the
     state is kept in the output folder every so often; a run that has ended early goes on there with ``resume`` and
-    otherwise the same arguments, and gives the same results as if it had not been interrupted.
+    otherwise the same arguments, and gives the same results as if it had not been interrupted. ``runner`` is called
+    with the finished Program in place of ``neuron.launch.run_program``.
 
     Raises ModelError if the model is wrong, UnsupportedError if NEURON cannot carry it, SimulatorError if the run
     fails.
@@ -98,7 +100,7 @@ def simulate(
         return simulate_network(
             network, replace(settings_of, **{k: v for k, v in given.items() if v is not None}), output=output,
             ranks=ranks, report=report, progress=progress, model=model, backend=backend or "neuron",
-            record_format=record_format, checkpoint=checkpoint, resume=resume,
+            record_format=record_format, checkpoint=checkpoint, resume=resume, runner=runner,
         )  # fmt: skip
     if changes:
         raise UsageError("values can be changed by name in files of rules only")
@@ -164,7 +166,7 @@ def simulate(
     return _run(
         lowered, ranks, progress, phases, outputs, report,
         _provenance(document.path, backend, step, length, number, ranks), saving,
-        COMPAT_DIGITS if settings.compat else None,
+        COMPAT_DIGITS if settings.compat else None, runner,
     )  # fmt: skip
 
 
@@ -188,13 +190,14 @@ def simulate_network(
     record_format: str = "lems",
     checkpoint: float | None = None,
     resume: bool = False,
+    runner: Runner | None = None,
 ) -> Results:
     """Run a Network as a Simulation says, in NEURON, and return its Results (all SI).
 
     ``output`` is the folder that the files of ``simulation.outputs`` are written below; None writes nothing. ``model``
-    is where the network came from, for the provenance. ``record_format``, ``checkpoint`` and ``resume`` are as in
-    ``simulate``. Raises ModelError if the network is wrong, UnsupportedError if
-    NEURON cannot carry it, SimulatorError if the run fails.
+    is where the network came from, for the provenance. ``record_format``, ``checkpoint``, ``resume`` and ``runner``
+    are as in ``simulate``. Raises ModelError if the network is wrong, UnsupportedError if NEURON cannot carry it,
+    SimulatorError if the run fails.
     """
     report = report if report is not None else Report()
     if simulation.method is not None and simulation.method not in METHODS:
@@ -226,12 +229,13 @@ def simulate_network(
     provenance = _provenance(model or network.file or network.id or "", backend, simulation.dt, simulation.duration,
                              simulation.seed, ranks)  # fmt: skip
     digits = COMPAT_DIGITS if settings.compat else None
-    return _run(lowered, ranks, progress, phases, simulation.outputs, report, provenance, saving, digits)
+    return _run(lowered, ranks, progress, phases, simulation.outputs, report, provenance, saving, digits, runner)
 
 
 def _run(
     lowered: Lowered, ranks: int, progress: Progress | None, phases: dict[str, dict[str, float]], outputs: Outputs,
     report: Report, provenance: dict[str, Any], saving: Saving, digits: int | None,
+    runner: Runner | None,
 ) -> Results:  # fmt: skip
     """Run a lowered network in NEURON, write its files as it goes on, and give its numbers their names."""
     from .neuron.launch import run_program
@@ -251,7 +255,8 @@ def _run(
     files.after = {row: r.after for row, r in enumerate(recordings) if r.after is not None}
     follow = files.follow if files.streams else None
     try:
-        raw = run_program(program, ranks=ranks, progress=progress, follow=follow, checkpointing=checkpointing)
+        execute = runner or run_program
+        raw = execute(program, ranks=ranks, progress=progress, follow=follow, checkpointing=checkpointing)
         written = files.finish()
     except BaseException as fault:
         files.abandon(fault, checkpointing is not None and saving.resumable())

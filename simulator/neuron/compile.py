@@ -56,7 +56,7 @@ def compile_mods(
     if not mods:
         return None
     tools = find_toolchain()
-    key = _hash(tools.identity, "coreneuron" if coreneuron else "neuron", *(f"{n}\n{mods[n]}" for n in sorted(mods)))
+    key = _key(tools, mods, coreneuron)
     cache = cache_folder()
     library = cache / key / _LIBRARY
     if library.is_file():
@@ -67,7 +67,7 @@ def compile_mods(
             if library.is_file():  # another process built it while this one waited
                 return library
             step = progress or (lambda done, total: None)
-            build = Build(tools, cache, Path(folder), mods, jobs or _processors(), step)
+            build = Build(tools, cache, Path(folder), mods, jobs or processors(), step)
             made = build.with_coreneuron() if coreneuron else build.library()
             _publish(made.parent, library.parent)
     except OSError as fault:
@@ -75,6 +75,15 @@ def compile_mods(
             f"cannot build mechanisms in {cache}: {fault.strerror or fault}; set $NMLBRIDGE_CACHE to a folder of yours"
         ) from fault
     return library
+
+
+def compiled(mods: Mapping[str, str], *, coreneuron: bool = False) -> bool:
+    """Whether the cache has the library with these mechanisms."""
+    return (cache_folder() / _key(find_toolchain(), mods, coreneuron) / _LIBRARY).is_file()
+
+
+def _key(tools: Toolchain, mods: Mapping[str, str], coreneuron: bool) -> str:
+    return _hash(tools.identity, "coreneuron" if coreneuron else "neuron", *(f"{n}\n{mods[n]}" for n in sorted(mods)))
 
 
 class Build:
@@ -311,7 +320,7 @@ def _publish(folder: Path, place: Path) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _processors() -> int:
+def processors() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

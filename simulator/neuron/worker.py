@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import SimulatorError
-from ..program import Program, Shape
+from ..program import BLOCKS, LONGEST, Program, Shape
 from .build import Network
 from .checkpoint import Checkpoints, latest
 from .coreneuron import hand_over
@@ -34,7 +34,6 @@ from .lifeline import die_with_parent
 from .record import ColumnFile, Recorder, Spikes
 
 MARK = "@nmlbridge "
-_CHUNKS, _LONGEST = 100, 1000  # a chunk is a hundredth of the steps, and no more than so many
 _AFTER = 1e-6  # of a step: how late samples are under cvode; NEURON 9 fails where only rounding parts them from events
 _MEMORY = 64e6  # bytes of recorded values that wait in NEURON's Vectors
 
@@ -123,7 +122,7 @@ class Run:
             else:
                 self.h.finitialize(self.run["v_init"])
             # the number of all columns, so that chunks are the same on all ranks
-            chunk = max(1, min(-(-self.steps // _CHUNKS), _LONGEST, int(_MEMORY / 8 / max(self.columns, 1))))
+            chunk = max(1, min(-(-self.steps // BLOCKS), LONGEST, int(_MEMORY / 8 / max(self.columns, 1))))
             if self.run.get("coreneuron"):  # the network is handed over and back for each chunk
                 chunk = max(1, min(self.steps, int(_MEMORY / 8 / max(self.columns, 1))))
             self.done = 0
@@ -181,6 +180,7 @@ class Run:
         phases = {
             name: {
                 "seconds": max(part[name]["seconds"] for part in parts),
+                "cpu": max(part[name]["cpu"] for part in parts),
                 "peak_mb": sum(part[name]["peak_mb"] for part in parts),
             }
             for name in self.phases
@@ -198,9 +198,10 @@ class Run:
     @contextmanager
     def _phase(self, name: str) -> Iterator[None]:
         _reset_peak()
-        start = time.perf_counter()
+        start, worked = time.perf_counter(), time.process_time()
         yield
-        self.phases[name] = {"seconds": time.perf_counter() - start, "peak_mb": _peak()}
+        seconds, cpu = time.perf_counter() - start, time.process_time() - worked
+        self.phases[name] = {"seconds": seconds, "cpu": cpu, "peak_mb": _peak()}
 
     def _ticks(self) -> Any:
         """A function that counts what is built and reports it."""

@@ -1,0 +1,164 @@
+"""A run foreseen: seconds and memory of each rank, from a Program's counts and this machine's costs."""
+
+from __future__ import annotations
+
+import math
+import resource
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ...errors import UsageError
+from ..neuron.compile import compiled, processors
+from ..program import BLOCKS, LONGEST, Program, Shape
+from .calibrate import Costs, costs
+from .count import Counts, Load, load, shortest_delay, work, work_of
+
+RATE = 10.0  # Hz of each source of events, where nobody says better
+_START = 0.6  # s from the start of the process to the first section: the interpreter and NEURON itself
+_TEXT = 17  # bytes of a number in a table of text
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """What a run will take. ``build`` and ``simulate`` (s) and ``memory`` (MB) have one number a rank.
+
+    ``compile`` is in s, 0 if the cache has the mechanisms; ``parent_memory`` (MB) is of the process that starts the
+    run; ``disk`` (MB) is what it records. ``rate`` (Hz) is the assumption about events.
+    """
+
+    model: str
+    ranks: int
+    build: Counts
+    simulate: Counts
+    memory: Counts
+    compile: float
+    parent_memory: float
+    disk: float
+    rate: float
+    load: Load
+    steps: int
+    duration: float
+
+    @property
+    def seconds(self) -> float:
+        """Of the whole run: that of the slowest rank."""
+        return self.compile + _START + float((self.build + self.simulate).max())
+
+    @property
+    def balance(self) -> float:
+        """Mean over greatest work of a rank: 1 is perfect."""
+        return float(self.simulate.mean() / self.simulate.max()) if self.simulate.max() > 0 else 1.0
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        per_rank = {name: [round(float(x), 4) for x in getattr(self, name)] for name in ("build", "simulate", "memory")}
+        return {
+            "model": self.model, "ranks": self.ranks, "seconds": round(self.seconds, 3),
+            "compile": round(self.compile, 3),
+            **per_rank, "parent_memory": round(self.parent_memory, 1), "disk": round(self.disk, 3), "rate": self.rate,
+            "balance": round(self.balance, 3), "steps": self.steps, "duration": self.duration,
+            "cells": float(self.load.cells.sum()), "segments": float(self.load.segments.sum()),
+            "connections": float(self.load.netcons.sum()),
+            "mechanisms": {name: float(counts.sum()) for name, counts in sorted(self.load.instances.items())},
+        }  # fmt: skip
+
+
+def plan(
+    model: str | Path,
+    *,
+    ranks: int = 1,
+    rate: float = RATE,
+    progress: Callable[[str, float, float], None] | None = None,
+    **options: Any,
+) -> Plan:
+    """Foresee the run of a model on so many ranks, each on a processor like this machine's.
+
+    The model is read and lowered, and counted; nothing of it is compiled or run. ``rate`` (Hz) is that of every source
+    of events. ``options`` are those of ``simulate`` (dt, duration, method ...). Raises as ``simulate`` does, and
+    UsageError for a model that NEURON would not run.
+    """
+    program = prepared(model, progress=progress, **options)
+    report = progress or (lambda phase, done, total: None)
+    measured = costs(lambda done, total: report("measure this machine", done, total))
+    return foresee(program, measured, ranks, rate, str(model))
+
+
+def prepared(model: str | Path, **options: Any) -> Program:
+    """The Program that ``simulate`` would run."""
+    from ..run import simulate
+
+    class Prepared(Exception):
+        pass
+
+    found: list[Program] = []
+
+    def stop(program: Program, **_: Any) -> Any:
+        found.append(program)
+        raise Prepared
+
+    try:
+        simulate(model, runner=stop, **options)
+    except Prepared:
+        return found[0]
+    raise UsageError(f"{model} does not run in NEURON; there is nothing to plan")
+
+
+def foresee(program: Program, one: Costs, ranks: int, rate: float = RATE, model: str = "") -> Plan:
+    """The same for a Program, with costs at hand."""
+    counts, texts, shape = load(program, ranks), work(program.mods), Shape.of(program)
+    kinds = {insert["mechanism"] for t in program.spec.get("templates", ()) for insert in t.get("inserts", ())}
+    step = one.step + one.step_cell * counts.cells + one.step_segment * counts.segments
+    build = one.start + one.build_cell * counts.cells + one.build_segment * counts.segments
+    memory = one.start_mb + one.mb_cell * counts.cells + one.mb_segment * counts.segments
+    events = counts.netcons * rate
+    build = build + one.build_mechanism * len(program.mods)
+    memory = memory + (one.mb_library + one.mb_mechanism * len(program.mods) if program.mods else 0.0)
+    for mechanism, number in counts.instances.items():
+        each = work_of(mechanism, texts, "density" if mechanism in kinds else "point")
+        if each.kind == "artificial":
+            build = build + one.build_source * number
+            memory = memory + one.mb_source * number
+            events = events + number * rate
+            continue
+        step = step + one.step_mechanism * (number > 0)
+        point = each.kind == "point"
+        cost = one.step_instance + one.step_operation * each.operations + one.step_call * each.calls
+        step = step + number * (cost + (one.step_point if point else 0.0))
+        build = build + number * (one.build_point if point else one.build_density)
+        memory = memory + number * (one.mb_point if point else one.mb_density)
+    build = build + one.build_netcon * counts.netcons
+    memory = memory + one.mb_netcon * counts.netcons
+    blocks = max(min(BLOCKS, shape.steps), shape.steps / LONGEST)
+    recorded = shape.columns / ranks * (one.sample * shape.steps + one.column * blocks)
+    simulate = shape.steps * step + one.event * events * shape.duration * 1e-3 + recorded
+    if ranks > 1:
+        build, memory = build + one.start_mpi, memory + one.mb_mpi
+        often = shape.steps if counts.transfers.sum() else 0
+        often += math.ceil(shape.duration / shortest_delay(program))
+        simulate = simulate + often * one.exchange * max(1.0, math.log2(ranks))
+    letters = sum(map(len, program.mods.values()))
+    made = bool(program.mods) and not compiled(program.mods)
+    compilers = max(1, min(processors(), len(program.mods)))
+    return Plan(
+        model=model,
+        ranks=ranks,
+        build=build,
+        simulate=simulate,
+        memory=memory,
+        compile=(one.compile_start + one.compile_letter * letters) / compilers if made else 0.0,
+        parent_memory=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        disk=float(shape.columns * shape.samples * (8 + _TEXT)) / 1e6,
+        rate=rate,
+        load=counts,
+        steps=shape.steps,
+        duration=shape.duration,
+    )
+
+
+def extent(values: Counts) -> tuple[float, float]:
+    """Least and greatest of the ranks."""
+    return float(np.min(values)), float(np.max(values))
