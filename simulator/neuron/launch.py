@@ -230,19 +230,30 @@ def _message(text: str, said: deque[str], code: int) -> str:
     if hoc:  # NEURON itself ended all ranks
         return f"the simulator failed: {hoc[0]}"
     if lost := _LOST.search(" ".join(lines)):
-        number = int(lost["signal"])
-        return f"rank {lost['rank']} was ended by signal {number}{_hint(number)}; the others were stopped"
+        rank, number = (next(filter(None, (lost[key + n] for n in ("", "2", "3")))) for key in ("rank", "signal"))
+        return f"rank {rank} was ended by {_signal(number)}; the others were stopped"
     if code < 0:
-        return f"the simulator was ended by {signal.Signals(-code).name}{_hint(-code)}: {' | '.join(lines[-3:])}"
+        return f"the simulator was ended by {_signal(-code)}" + "".join(f" | {line}" for line in lines[-3:])
     return f"the simulator ended with code {code}: {' | '.join((lines or list(said))[-3:])}"
 
 
-_LOST = re.compile(r"(?:process rank|\bRANK) (?P<rank>\d+)\b.*?signal (?P<signal>\d+)", re.DOTALL)
-"""How Open MPI and MPICH name the rank whose end they noticed."""
+_LOST = re.compile(
+    r"process rank (?P<rank>\d+)\b.*?on signal (?P<signal>\d+)"  # Open MPI
+    r"|\bRANK (?P<rank2>\d+)\b.*?SIGNAL: (?P<signal2>\d+)"  # MPICH
+    r"|\btask (?P<rank3>\d+): (?P<signal3>[A-Z][a-z]+(?: [a-z]+)*)"  # srun
+)
+"""How launchers name the rank whose end they noticed."""
 
 
-def _hint(number: int) -> str:
-    return " (SIGKILL; perhaps it ran out of memory)" if number == signal.SIGKILL else ""
+def _signal(number: int | str) -> str:
+    """The name of a signal, and what is likely behind it."""
+    if not str(number).isdigit():
+        return str(number)
+    try:
+        name = signal.Signals(int(number)).name
+    except ValueError:
+        return f"signal {number}"
+    return name + (" (perhaps it ran out of memory)" if name == "SIGKILL" else "")
 
 
 def _results(out: Path, compiled: dict[str, float], follower: Follower) -> RawResults:

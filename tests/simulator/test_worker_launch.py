@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
 import time
+from collections import deque
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from nmlbridge.errors import SimulatorError
-from nmlbridge.simulator.neuron import mpi
+from nmlbridge.simulator.neuron import launch, mpi
 from nmlbridge.simulator.neuron.launch import run_program
 from nmlbridge.simulator.program import Program
 
@@ -136,3 +138,21 @@ def _command(pid: int) -> bytes:
         return Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:
         return b""
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (
+            "mpiexec noticed that process rank 3 with PID 71 on node n1\nexited on signal 9 (Killed).",
+            "rank 3 .*SIGKILL",
+        ),
+        (
+            "=   BAD TERMINATION OF ONE OF YOUR\n=   RANK 2 PID 9 RUNNING AT n\n=   KILLED BY SIGNAL: 11 (x)",
+            "rank 2 .*SIGSEGV",
+        ),
+        ("srun: error: nid01: task 5: Segmentation fault", "rank 5 .*Segmentation fault"),
+    ],
+)
+def test_the_lost_rank_is_named_whoever_started_it(words: str, said: str) -> None:
+    assert re.search(said, launch._message(words, deque(), 137))
