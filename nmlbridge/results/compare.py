@@ -112,8 +112,8 @@ def compare_results(
     without). ``strict`` fails what only one of the two has. Raises UsageError if they have nothing in common.
     """
     limits, scales = limits or Limits(), scales or Scales()
-    ours = {canonical(q): q for q in first.traces}
-    theirs = {canonical(q): q for q in second.traces}
+    ours = {canonical(q): row for row, q in enumerate(first.traces)}
+    theirs = {canonical(q): row for row, q in enumerate(second.traces)}
     alone = [q for q in ours if q not in theirs] + [q for q in theirs if q not in ours]
     traces = [_trace(first, ours[q], second, theirs[q], limits) for q in ours if q in theirs]
     trains, rates, missing = _trains(first, second, limits, scales, distances)
@@ -130,9 +130,9 @@ def _some(results: Results) -> str:
     return ", ".join(f"'{name}'" for name in names) or "nothing"
 
 
-def _trace(first: Results, a: str, second: Results, b: str, limits: Limits) -> TraceDifference:
-    time, values, other = first.time, first.traces[a], second.traces[b]
-    unit = first.traces.unit(a) or second.traces.unit(b)
+def _trace(first: Results, row: int, second: Results, other_row: int, limits: Limits) -> TraceDifference:
+    time, values, other = first.time, first.traces.values[row], second.traces.values[other_row]
+    a, unit = first.traces.quantities[row], first.traces.units[row] or second.traces.units[other_row]
     if not np.array_equal(time, second.time):
         slack = 1e-9 * max(float(np.ptp(time)), 1e-12)
         inside = (time >= second.time[0] - slack) & (time <= second.time[-1] + slack)

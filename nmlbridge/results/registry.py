@@ -78,6 +78,11 @@ def _sonata(path: Path, head: bytes) -> bool:
     return any(_hdf5_with(group)(path, head) for group in ("spikes", "report", "mapping"))
 
 
+def _is_xml(head: bytes) -> bool:
+    """Whether the text begins as XML does: an NWB file may hold a whole LEMS document as its source."""
+    return head.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"<")
+
+
 def _is_table(path: Path, head: bytes) -> bool:
     """Rows of numbers, without a header."""
     try:
@@ -94,7 +99,7 @@ _FORMATS = (
         extensions=(),
         specification="https://docs.neuroml.org/Userdocs/LEMS_elements/Simulation.html",
         reader=_LEMS_RUN,
-        sniff=lambda path, head: b"<Lems" in head or b"<LEMS" in head,
+        sniff=lambda path, head: _is_xml(head) and (b"<Lems" in head or b"<LEMS" in head),
         features=frozenset({"traces", "spikes", "populations", "units"}),
     ),
     ResultsFormat(

@@ -117,6 +117,9 @@ def test_an_export_passes_its_own_tests(corpus: Path, tmp_path: Path) -> None:
     assert times == pytest.approx(published["experiments"]["current clamp"]["expected"]["spike times"], rel=0.0026)
     nwb = read_results(tmp_path / "wb" / "results" / "WangBuzsaki.nwb")
     assert len(nwb.spikes) == len(times)
+    assert nwb.traces.quantities == ("popWB/0/wb1/v",)
+    assert (len(nwb.time), nwb.time[1]) == (20_001 - 3334, pytest.approx(6e-6))  # every sixth of 100,001 samples
+    assert nwb["popWB/0/wb1/v"][:100] == pytest.approx(done.results["popWB/0/wb1/v"][: 100 * 6 : 6])
     assert str(tmp_path) not in json.dumps(nwb.provenance)
     levels = _levels(tmp_path / "wb")
     assert levels.pop("neuroml") == {"fail"}  # the published cell file does not follow the schema

@@ -198,6 +198,13 @@ def test_sonata_as_libsonata_reads_it(tmp_path: Path) -> None:
     assert frame.data[:, 0] == pytest.approx(sent["exc/2/cell/v"] * 1e3, rel=1e-6)
 
 
+def test_a_document_inside_another_file_does_not_mislead(tmp_path: Path) -> None:
+    from nmlbridge.results.formats.nwb import write
+
+    write(_results(), tmp_path / "x.nwb", Report(), about={"source_script": "<Lems/>", "source_script_file_name": "a"})
+    assert len(read_results(tmp_path / "x.nwb").traces) == 4
+
+
 @pytest.mark.slow
 def test_nwb_inspector_finds_nothing_critical(tmp_path: Path) -> None:
     nwbinspector = pytest.importorskip("nwbinspector")

@@ -17,7 +17,7 @@ from ...errors import ModelError, UnsupportedError, UsageError
 from ...extras import require
 from ...neuroml import Problem, validate
 from ...report import Report
-from ...results import Results
+from ...results import Results, Traces
 from ..about import About, described, links
 from ..closure import Closure, closure
 from ..omv.write import ENGINE, new_tests
@@ -30,6 +30,7 @@ from .texts import Layout, citation_cff, citation_md, notebook, osb_yml, readme,
 HOME = "NeuroML2"
 VALIDATION = ".test.validate.omt"
 _LICENCES = ("LICENSE", "LICENCE", "COPYING")
+_MOST_SAMPLES = 20_000  # of a trace in NWB
 _ABOVE = 4  # folders above the model in which its licence is looked for
 Progress = Callable[[str, float, float], None]
 
@@ -280,17 +281,33 @@ def _netpyne(scratch: Path, layout: Layout, report: Report) -> bool:
     return True
 
 
+def _saved_traces(results: Results) -> tuple[Traces, int]:
+    """The columns of the output files, and which samples of them are kept: every first, second, ...
+
+    NWB Explorer takes every number of a file into a list, and repositories are no place for large files.
+    """
+    traces = results.traces
+    saved = list(dict.fromkeys(quantity for file in results.outputs.files for _, quantity in file.columns))
+    rows = [traces.row(quantity) for quantity in saved] or list(range(len(traces)))
+    every = -(-len(traces.time) // _MOST_SAMPLES) or 1
+    kept = Traces(traces.time[::every], traces.values[rows][:, ::every], tuple(traces.quantities[row] for row in rows),
+                  tuple(traces.units[row] for row in rows))  # fmt: skip
+    return kept, every
+
+
 def _nwb(scratch: Path, layout: Layout, results: Results, about: About) -> str:
     from ...results.formats.nwb import write
 
     name = f"results/{_stem(layout.main)}.nwb"
-    told: dict[str, Any] = {"session_description": about.description[:1000] or about.title}
+    traces, every = _saved_traces(results)
+    thinned = f" Traces have one of {every} samples." if every > 1 else ""
+    told: dict[str, Any] = {"session_description": (about.description[:1000] or about.title) + thinned}
     told["source_script"] = (scratch / layout.main).read_text(encoding="utf-8", errors="replace")
     told["source_script_file_name"] = PurePosixPath(layout.main).name
     if about.authors:
         told["experimenter"] = [f"{a.family}, {a.given}".strip(", ") for a in about.authors]
     # where the model lay while it ran is nobody's business
-    shown = replace(results, provenance={**results.provenance, "model": layout.main})
+    shown = replace(results, traces=traces, provenance={**results.provenance, "model": layout.main})
     write(shown, scratch / name, Report(), about=told)
     return name
 
