@@ -1,0 +1,31 @@
+"""Functions on Results and Networks. They take and return arrays with documented units, and never draw.
+
+- ``spikes``: rates, intervals, variability, histograms, synchrony, correlograms
+- ``spectral``: power spectra, spectrograms, coherence, locking of spikes to the phase of a field
+- ``information``: mutual information, transfer entropy, Granger causality
+- ``connectivity``: matrices of populations and cells, degrees, motifs, paths
+- ``cells``: features of single cells (eFEL) and f-I curves
+
+Sources of the definitions stand in each function. Times are in s, rates and frequencies in Hz.
+"""
+
+from .connectivity import connectivity_matrix, degrees, motifs, path_lengths
+from .information import granger, granger_spectrum, mutual_information, transfer_entropy
+from .spectral import coherence, phase_locking, power_spectrum, spectrogram
+from .spikes import (
+    correlogram,
+    cv,
+    fano,
+    histogram,
+    intervals,
+    local_variation,
+    population_rate,
+    rates,
+    synchrony,
+)
+
+__all__ = [
+    "coherence", "connectivity_matrix", "correlogram", "cv", "degrees", "fano", "granger", "granger_spectrum",
+    "histogram", "intervals", "local_variation", "motifs", "mutual_information", "path_lengths", "phase_locking",
+    "population_rate", "power_spectrum", "rates", "spectrogram", "synchrony", "transfer_entropy",
+]  # fmt: skip

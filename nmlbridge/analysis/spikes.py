@@ -1,0 +1,194 @@
+"""Statistics of spikes: arrays in, arrays out, linear in the number of spikes.
+
+A population is a name of ``spikes.populations``, None all cells that any population has. A window is ``start <= t <
+stop`` in s. Results per cell are in the order of the gids.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import UsageError
+from ..results import SpikeTrains
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+
+def rates(spikes: SpikeTrains, stop: float, start: float = 0.0, population: str | None = None) -> Floats:
+    """Mean rate of each cell (cells,) in Hz. Raises UsageError for an empty window or an unknown population."""
+    row, _, cells = _window(spikes, start, stop, population)
+    return np.bincount(row, minlength=cells) / (stop - start)
+
+
+def intervals(
+    spikes: SpikeTrains, stop: float, start: float = 0.0, population: str | None = None
+) -> tuple[Ints, Floats]:
+    """Intervals between successive spikes of each cell: the cell's row (n,) and the interval (n,) in s, by cell."""
+    row, time, _ = _window(spikes, start, stop, population)
+    order = np.argsort(row, kind="stable")  # times stay in order within a cell
+    row, time = row[order], time[order]
+    same = row[1:] == row[:-1]
+    return row[1:][same], np.diff(time)[same]
+
+
+def cv(spikes: SpikeTrains, stop: float, start: float = 0.0, population: str | None = None) -> Floats:
+    """Coefficient of variation of each cell's intervals (cells,); NaN for a cell with fewer than two intervals.
+
+    The spread is the population's (divided by n), as in elephant.statistics.cv.
+    """
+    _, _, cells = _window(spikes, start, stop, population)
+    row, interval = intervals(spikes, stop, start, population)
+    count = np.bincount(row, minlength=cells)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mean = np.bincount(row, interval, cells) / count
+        variance = np.bincount(row, (interval - mean[row]) ** 2, cells) / count
+        return np.where(count > 1, np.sqrt(variance) / mean, np.nan)
+
+
+def local_variation(spikes: SpikeTrains, stop: float, start: float = 0.0, population: str | None = None) -> Floats:
+    """Lv of each cell (cells,): 0 for a clock, 1 for a Poisson process, whatever its rate does slowly.
+
+    3/(n-1) sum ((I_k - I_k+1)/(I_k + I_k+1))^2 (Shinomoto, Shima and Tanji 2003, Neural Computation 15). NaN for a cell
+    with fewer than two intervals.
+    """
+    _, _, cells = _window(spikes, start, stop, population)
+    row, interval = intervals(spikes, stop, start, population)
+    same = row[1:] == row[:-1]
+    first, second, row = interval[:-1][same], interval[1:][same], row[1:][same]
+    count = np.bincount(row, minlength=cells)
+    total = np.bincount(row, ((first - second) / (first + second)) ** 2, cells)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(count > 0, 3 * total / count, np.nan)
+
+
+def histogram(
+    spikes: SpikeTrains, width: float, stop: float, start: float = 0.0, population: str | None = None
+) -> tuple[Floats, Ints]:
+    """Numbers of spikes of a population in bins of ``width`` s: left edges (bins,) in s, counts (bins,).
+
+    The window is cut to whole bins.
+    """
+    _, time, _ = _window(spikes, start, stop, population)
+    bins = _bins(width, start, stop)
+    counts = np.bincount(_bin_of(time, start, width, bins), minlength=bins + 1)[:bins]
+    return start + width * np.arange(bins, dtype=float), counts.astype(np.int64)
+
+
+def population_rate(
+    spikes: SpikeTrains, width: float, stop: float, start: float = 0.0, population: str | None = None
+) -> tuple[Floats, Floats]:
+    """Mean rate of a population's cells in bins: centres (bins,) in s, rates (bins,) in Hz."""
+    _, _, cells = _window(spikes, start, stop, population)
+    edges, counts = histogram(spikes, width, stop, start, population)
+    return edges + width / 2, counts / (width * max(cells, 1))
+
+
+def fano(
+    spikes: SpikeTrains, width: float, stop: float, start: float = 0.0, population: str | None = None
+) -> Floats:
+    """Fano factor of each cell (cells,): variance over mean of its counts in bins of ``width`` s; NaN if silent."""
+    row, time, cells = _window(spikes, start, stop, population)
+    bins = _bins(width, start, stop)
+    column = _bin_of(time, start, width, bins)
+    inside = column < bins
+    place, counts = np.unique(row[inside] * bins + column[inside], return_counts=True)  # filled bins only
+    cell = place // bins
+    total = np.bincount(cell, counts, cells)
+    squares = np.bincount(cell, counts.astype(float) ** 2, cells)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mean = total / bins
+        return (squares / bins - mean**2) / mean
+
+
+def synchrony(
+    spikes: SpikeTrains, width: float, stop: float, start: float = 0.0, population: str | None = None
+) -> float:
+    """Golomb's chi of the cells' counts in bins: 0 where cells do not know of each other, 1 where all do the same.
+
+    chi^2 = variance over time of the mean over cells / mean over cells of their variances (Golomb 2007, Scholarpedia
+    2(1):1347); for n independent cells it is 1/sqrt(n). NaN if no cell's count changes.
+    """
+    row, time, cells = _window(spikes, start, stop, population)
+    bins = _bins(width, start, stop)
+    column = _bin_of(time, start, width, bins)
+    inside = column < bins
+    _, counts = histogram(spikes, width, stop, start, population)
+    place, each = np.unique(row[inside] * bins + column[inside], return_counts=True)
+    cell = place // bins
+    means = np.bincount(cell, each, cells) / bins
+    variances = np.bincount(cell, each.astype(float) ** 2, cells) / bins - means**2
+    single = variances.mean() if cells else 0.0
+    return float(np.sqrt((counts / max(cells, 1)).var() / single)) if single > 0 else float("nan")
+
+
+def correlogram(
+    reference: npt.ArrayLike, other: npt.ArrayLike, width: float = 1e-3, window: float = 0.05
+) -> tuple[Floats, Ints]:
+    """Cross-correlogram: how many spikes of ``other`` lie so long after one of ``reference`` (times in s).
+
+    Returns lags (bins,) in s, from -window to window, bins centred on multiples of ``width``, and counts (bins,). With
+    the same train twice it is the autocorrelogram, the coincidence of each spike with itself included.
+    """
+    _positive(width, "width")
+    a, b = np.sort(np.asarray(reference, float)), np.sort(np.asarray(other, float))
+    half = round(window / width)
+    counts = np.zeros(2 * half + 1, np.int64)
+    low = np.searchsorted(b, a - (half + 0.5) * width, "left")
+    high = np.searchsorted(b, a + (half + 0.5) * width, "left")
+    block = 1_000_000
+    each = high - low
+    ends = np.cumsum(each)
+    at = 0
+    while at < len(a):  # blocks bound the memory where many spikes lie in the window
+        stop = max(int(np.searchsorted(ends, (ends[at - 1] if at else 0) + block, "right")), at + 1)
+        repeat = each[at:stop]
+        which = np.repeat(np.arange(at, stop), repeat)
+        within = np.arange(len(which)) - np.repeat(np.cumsum(repeat) - repeat, repeat)
+        lag = b[np.repeat(low[at:stop], repeat) + within] - a[which]
+        column = np.floor(lag / width + half + 0.5).astype(np.int64)
+        counts += np.bincount(column[(column >= 0) & (column <= 2 * half)], minlength=2 * half + 1)
+        at = stop
+    return width * np.arange(-half, half + 1, dtype=float), counts
+
+
+def _window(spikes: SpikeTrains, start: float, stop: float, population: str | None) -> tuple[Ints, Floats, int]:
+    """(row of the cell, time) of the spikes in the window, and the number of cells."""
+    if not stop > start:
+        raise UsageError(f"the window from {start:g} to {stop:g} s is empty; stop must be more than start")
+    if population is None:
+        spans = list(spikes.populations.values())
+        first, size = (
+            (min(f for f, _ in spans), max(f + n for f, n in spans) - min(f for f, _ in spans))
+            if spans
+            else (0, int(spikes.gid.max()) + 1 if len(spikes) else 0)
+        )
+    elif population in spikes.populations:
+        first, size = spikes.populations[population]
+    else:
+        known = ", ".join(spikes.populations) or "none"
+        raise UsageError(f"there is no population '{population}'; there are: {known}")
+    low, high = np.searchsorted(spikes.time, [start, stop], "left")  # the trains are sorted by time
+    gid, time = spikes.gid[low:high], spikes.time[low:high]
+    mine = (gid >= first) & (gid < first + size)
+    return gid[mine] - first, time[mine], size
+
+
+def _positive(value: float, what: str) -> None:
+    if not value > 0:
+        raise UsageError(f"{what} is {value:g}; it must be more than 0")
+
+
+def _bins(width: float, start: float, stop: float) -> int:
+    _positive(width, "the width of a bin")
+    count = int((stop - start) / width * (1 + 1e-12))
+    if count < 1:
+        raise UsageError(f"the window of {stop - start:g} s is shorter than one bin of {width:g} s")
+    return count
+
+
+def _bin_of(time: Floats, start: float, width: float, bins: int) -> Ints:
+    """The bin of each time; ``bins`` for what lies beyond the last. Times on an edge, but for rounding, open a bin."""
+    column = np.floor((time - start) / width + 1e-9).astype(np.int64)
+    return np.minimum(column, bins)

@@ -1,0 +1,103 @@
+"""Statistics of spikes against elephant's own, and against processes whose statistics are known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from nmlbridge import analysis
+from nmlbridge.errors import UsageError
+from nmlbridge.results import SpikeTrains
+
+statistics = pytest.importorskip("elephant.statistics")
+
+
+def poisson(cells: int, rate: float, stop: float, seed: int = 0) -> SpikeTrains:
+    random = np.random.default_rng(seed)
+    count = random.poisson(rate * stop * cells)
+    gid, time = random.integers(0, cells, count), random.uniform(0, stop, count)
+    return SpikeTrains(gid, time, {"a": (0, cells // 2), "b": (cells // 2, cells - cells // 2)})
+
+
+def test_per_cell_statistics_are_elephants() -> None:
+    spikes = poisson(20, 15, 10)
+    trains = [spikes.of("b", index) for index in range(10)]
+    gaps = [np.diff(train) for train in trains]
+    assert analysis.rates(spikes, 10, population="b") == pytest.approx([len(t) / 10 for t in trains])
+    row, interval = analysis.intervals(spikes, 10, population="b")
+    assert interval == pytest.approx(np.concatenate(gaps))
+    assert np.array_equal(row, np.repeat(np.arange(10), [len(g) for g in gaps]))
+    assert analysis.cv(spikes, 10, population="b") == pytest.approx([statistics.cv(g) for g in gaps])
+    assert analysis.local_variation(spikes, 10, population="b") == pytest.approx([statistics.lv(g) for g in gaps])
+
+
+def test_a_poisson_process_has_unit_variability_and_no_synchrony() -> None:
+    spikes = poisson(200, 20, 50)
+    assert np.nanmean(analysis.cv(spikes, 50)) == pytest.approx(1, abs=0.02)
+    assert np.nanmean(analysis.local_variation(spikes, 50)) == pytest.approx(1, abs=0.02)
+    assert analysis.fano(spikes, 0.1, 50).mean() == pytest.approx(1, abs=0.03)
+    assert analysis.synchrony(spikes, 0.01, 50) == pytest.approx(1 / np.sqrt(200), rel=0.1)
+
+
+def test_one_clock_for_all_is_full_synchrony() -> None:
+    ticks = np.arange(0.05, 1, 0.1)
+    spikes = SpikeTrains(np.repeat(np.arange(5), 10), np.tile(ticks, 5), {"p": (0, 5)})
+    assert analysis.synchrony(spikes, 0.02, 1) == pytest.approx(1)
+    assert analysis.cv(spikes, 1) == pytest.approx(np.zeros(5), abs=1e-12)
+    assert analysis.fano(spikes, 0.1, 1) == pytest.approx(np.zeros(5), abs=1e-12)
+
+
+def test_histograms_count_every_spike_once() -> None:
+    spikes = poisson(10, 30, 2)
+    edges, counts = analysis.histogram(spikes, 0.01, 2)
+    assert counts.sum() == len(spikes)
+    assert np.array_equal(counts, np.histogram(spikes.time, np.append(edges, 2.0))[0])
+    centres, rate = analysis.population_rate(spikes, 0.01, 2, population="a")
+    assert rate.sum() * 0.01 * 5 == pytest.approx(len(spikes.of("a")))
+    assert centres[0] == pytest.approx(0.005)
+    on_edges = SpikeTrains(np.zeros(10, int), 0.1 * np.arange(10), {"p": (0, 1)})
+    assert np.array_equal(analysis.histogram(on_edges, 0.1, 1)[1], np.ones(10))
+
+
+def test_a_correlogram_is_the_count_of_differences() -> None:
+    random = np.random.default_rng(1)
+    a, b = np.sort(random.uniform(0, 5, 300)), np.sort(random.uniform(0, 5, 400))
+    lags, counts = analysis.correlogram(a, b, 2e-3, 0.02)
+    differences = (b[None, :] - a[:, None]).ravel()
+    edges = np.append(lags - 1e-3, lags[-1] + 1e-3)
+    assert np.array_equal(counts, np.histogram(differences, edges)[0])
+    shifted, peak = analysis.correlogram(a, a + 5e-3, 1e-3, 0.02)
+    assert shifted[peak.argmax()] == pytest.approx(5e-3)
+    assert peak.max() >= 300
+
+
+def test_ten_million_spikes_take_seconds() -> None:
+    """Not a timing: what is quadratic, or has a row for each bin of each cell, would not end, or not fit."""
+    spikes = poisson(10_000, 10, 100)
+    assert len(spikes) > 9_000_000
+    assert analysis.rates(spikes, 100).mean() == pytest.approx(10, rel=0.01)
+    assert np.nanmean(analysis.cv(spikes, 100)) == pytest.approx(1, abs=0.01)
+    assert analysis.fano(spikes, 0.01, 100).mean() == pytest.approx(1, abs=0.01)
+
+
+def test_no_spikes_is_no_error() -> None:
+    silent = SpikeTrains(np.empty(0, int), np.empty(0), {"p": (0, 3)})
+    assert np.array_equal(analysis.rates(silent, 1), np.zeros(3))
+    assert np.isnan(analysis.cv(silent, 1)).all()
+    assert np.isnan(analysis.fano(silent, 0.1, 1)).all()
+    assert np.isnan(analysis.synchrony(silent, 0.1, 1))
+    assert analysis.correlogram([], [1.0])[1].sum() == 0
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda s: analysis.rates(s, 0), "is empty"),
+        (lambda s: analysis.rates(s, 1, population="c"), "no population 'c'; there are: a, b"),
+        (lambda s: analysis.histogram(s, 0, 1), "more than 0"),
+        (lambda s: analysis.histogram(s, 2, 1), "shorter than one bin"),
+    ],
+)
+def test_bad_calls_are_told(call: object, words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        call(poisson(4, 5, 1))  # type: ignore[operator]
