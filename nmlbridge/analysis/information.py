@@ -86,7 +86,7 @@ def granger_spectrum(
 ) -> tuple[Floats, Floats, Floats]:
     """Granger causality by frequency: frequencies (points,) in Hz up to rate/2, first on second and second on first.
 
-    From an autoregressive model of the pair of this ``order``, fitted by least squares; the mean over frequencies is the
+    From an autoregressive model of the pair of this ``order``, fitted by least squares; their mean is the
     causality in the time domain (Geweke 1982, J. Am. Stat. Assoc. 77:304; the formulas are those of Ding, Chen and
     Bressler 2006, arXiv:q-bio/0608035, eq. 22-25). A model has a null near order/n; the estimate from cross spectra
     (elephant's pairwise_spectral_granger) has none near zero unless it averages over many segments.
