@@ -69,8 +69,8 @@ def simulate(
     ``dt`` and ``duration`` are in ms and override the document's step and length. ``output`` is the folder that the
     document's OutputFiles are written below; None writes nothing. ``method`` is a key of METHODS; without one, a
     ``Meta`` of the document may ask for cvode. ``abs_tolerance`` and ``rel_tolerance`` are cvode's; they override the
-    document's. ``dump_passes`` names a folder for what each pass of the compiler made. ``allow`` lets in code that
-    comes with a model: "mods" (mod files beside it), "python" (a module that builds it). ``changes`` are
+    document's. ``dump_passes`` names a folder for what each pass of the compiler made. ``allow`` names kinds of code
+    that come with a model ("mods", "python") and is handed to its format; none uses it yet. ``changes`` are
     other values for what a file of rules names: {"gain": 2} for a parameter, {"connections.EE.weight": 2}.
 
     Files grow while the run goes on, under their names with ".part" behind. ``record_format`` is "lems" (what the
