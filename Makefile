@@ -32,7 +32,7 @@ demo: $(STAMP)
 	$(BIN)/python examples/demo.py
 
 test: $(STAMP)
-	$(PYTEST)
+	$(PYTEST) -n auto --dist loadfile
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
