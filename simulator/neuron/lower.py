@@ -20,6 +20,7 @@ from ...results.outputs import Outputs, Place
 from ..environment import with_temperature
 from ..program import Program
 from ..quantities import split_path
+from .accumulate import STEP, jump, summed, with_sum
 from .attachments import Attachment, Rows, emit, stream_of
 from .catalogue import Catalogue, Request
 from .cells import lower_cell
@@ -178,6 +179,9 @@ class _Lowering:
         times = spike_times(flat) if role.kind == "source" else None
         if times is not None and not self.watched(component.id):
             return CellKind(Kind.SOURCE, component.id, train=np.array(times) * 1e3)
+        total = summed(flat) if role.kind == "cell" and not self.settings.compat else None
+        if total is not None:
+            flat = with_sum(flat, total)
         request = self.asked(("cell", component.id), component, lambda: (flat, role))
         return CellKind(Kind.POINT if role.kind == "cell" else Kind.SOURCE, component.id, request)
 
@@ -300,6 +304,11 @@ class _Lowering:
                                             self.arrival(pre, delay[chosen]), pre, post)  # fmt: skip
                     continue
                 self.needs_current(post, synapse)
+                if self.adds_up(post):
+                    straight_in(self.senders, self.tables, self.jumping(projection, synapse, chosen), pre, post,
+                                self.kinds[pre.id], self.kinds[post.id], self.arrival(pre, delay[chosen]),
+                                self.report if self.settings.compat else None)  # fmt: skip
+                    continue
                 self.attachment("synapse", synapse, self.kinds[post.id], False, projection).chunks.append(Rows(
                     gid, section, x, projection.post_segment[chosen], weight[chosen],
                     source_gid=self.senders.gids(pre, self.kinds[pre.id], projection, chosen),
@@ -312,12 +321,31 @@ class _Lowering:
             return
         self.tunnels(projection, pre, post, weight)
 
+    def adds_up(self, post: Population) -> bool:
+        """Whether a cell sums what is attached to it by itself."""
+        request = self.kinds[post.id].request
+        return request is not None and "attachedStep" in request.flat.parameters
+
+    def jumping(self, projection: Projection, synapse: str, chosen: npt.NDArray[np.int64]) -> Projection:
+        """Rows of a projection as events that add their weight to the sum."""
+        size = jump(self.flat(self.component(synapse, projection)))
+        assert size is not None
+        weight = np.ones(len(projection)) if projection.weight is None else projection.weight
+        return Projection(
+            projection.id, "chemical", projection.presynaptic, projection.postsynaptic, projection.pre[chosen],
+            projection.post[chosen], weight=weight[chosen] * (size / STEP), attributes={"targetPort": "in"},
+            file=projection.file, line=projection.line,
+        )  # fmt: skip
+
     def tunnels(
         self, projection: Projection, pre: Population, post: Population, weight: npt.NDArray[np.float64]
     ) -> None:
         """The halves of gap junctions and of analogue synapses, each with what it reads of the other."""
         for first, second, chosen in pairs(projection):
             kinds = self.kinds[pre.id], self.kinds[post.id]
+            for population, component in ((pre, first), (post, second)):
+                if self.adds_up(population):
+                    self.needs_current(population, component)
             ends = (
                 End(self.attachment("tunnel", first, kinds[0], False, projection), kinds[0], pre.id,
                     projection.pre[chosen], projection.pre_segment[chosen],
@@ -345,6 +373,11 @@ class _Lowering:
             raise UnsupportedError(
                 f"the synapse '{synapse}' acts on population '{post.id}', whose '{post.component}' is a source of "
                 "events and takes no current"
+            )
+        if self.adds_up(post) and jump(self.flat(self.model.component(synapse))) is None:
+            raise UnsupportedError(
+                f"'{post.component}' uses the sum of its attached currents outside the derivative of v; NEURON keeps "
+                f"no such sum, unless all that is attached adds to a current that stays, which '{synapse}' does not"
             )
 
     def inputs(self, inputs: InputList) -> None:

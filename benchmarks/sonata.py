@@ -1,0 +1,80 @@
+"""A network of a million edges from SONATA to NeuroML HDF5 and back: CPU time and memory for two sizes.
+
+    python benchmarks/sonata.py [EDGES]
+
+Each conversion runs in a process of its own. What must be near 1: the ratios of time and of memory (above that of an
+empty process) to those of a tenth of the edges, each divided by ten.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import resource
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nmlbridge.element import Element
+from nmlbridge.graph import Network, Population, Projection
+from nmlbridge.registry import convert, write
+
+
+def make(edges: int, folder: Path) -> None:
+    """A random network in SONATA."""
+    rng = np.random.default_rng(1)
+    size = max(edges // 100, 10)
+    population = Population("cells", "iaf", np.arange(size), rng.random((size, 3)) * 1000)
+    projection = Projection("p", "chemical", "cells", "cells", rng.integers(0, size, edges), rng.integers(0, size, edges),
+                            weight=rng.random(edges), delay=rng.random(edges) * 5, synapses=("syn",))  # fmt: skip
+    components = [
+        Element("iafCell", {"id": "iaf", "leakReversal": "-65mV", "thresh": "-50mV", "reset": "-65mV", "C": "1nF",
+                            "leakConductance": "10nS"}),
+        Element("expTwoSynapse", {"id": "syn", "gbase": "1uS", "erev": "0mV", "tauRise": "1ms", "tauDecay": "3ms"}),
+    ]  # fmt: skip
+    write(Network("net", {"cells": population}, [projection], components=components), folder, format="sonata")
+
+
+def measured(source: str, target: str, target_format: str, answer: Any) -> None:
+    """One conversion: CPU seconds, and peak memory above that before it, in MB."""
+    before, began = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
+    if source:
+        convert(source, target, target_format=target_format)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    answer.put((time.process_time() - began, (peak - before) / 1024))
+
+
+def run(source: Path, target: Path, target_format: str) -> tuple[float, float]:
+    """The measure in a fresh process."""
+    context = multiprocessing.get_context("spawn")
+    answer: Any = context.Queue()
+    process = context.Process(target=measured, args=(str(source), str(target), target_format, answer))
+    process.start()
+    found: tuple[float, float] = answer.get()
+    process.join()
+    return found
+
+
+def main() -> None:
+    """Print seconds, MB and ratios."""
+    edges = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
+    rows = {}
+    for count in (edges // 10, edges):
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            make(count, folder / "a")
+            there = run(folder / "a", folder / "a.nml.h5", "neuroml-hdf5")
+            back = run(folder / "a.nml.h5", folder / "b", "sonata")
+            rows[count] = (*there, *back)
+            print(f"{count} edges: to HDF5 {there[0]:.2f} s CPU, {there[1]:.0f} MB; "
+                  f"back {back[0]:.2f} s CPU, {back[1]:.0f} MB")  # fmt: skip
+    few, many = rows.values()
+    names = ("time there", "memory there", "time back", "memory back")
+    print("; ".join(f"{n} x{m / f / 10:.2f}" for n, f, m in zip(names, few, many, strict=True)) + " of proportional")
+
+
+if __name__ == "__main__":
+    main()
