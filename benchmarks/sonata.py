@@ -28,7 +28,8 @@ def make(edges: int, folder: Path) -> None:
     rng = np.random.default_rng(1)
     size = max(edges // 100, 10)
     population = Population("cells", "iaf", np.arange(size), rng.random((size, 3)) * 1000)
-    projection = Projection("p", "chemical", "cells", "cells", rng.integers(0, size, edges), rng.integers(0, size, edges),
+    pre, post = rng.integers(0, size, (2, edges))
+    projection = Projection("p", "chemical", "cells", "cells", pre, post,
                             weight=rng.random(edges), delay=rng.random(edges) * 5, synapses=("syn",))  # fmt: skip
     components = [
         Element("iafCell", {"id": "iaf", "leakReversal": "-65mV", "thresh": "-50mV", "reset": "-65mV", "C": "1nF",
