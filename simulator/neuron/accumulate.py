@@ -8,6 +8,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
+import numpy.typing as npt
+
+from ...graph import Projection
 from ...lems.expression import Bin, Name, Num
 from ...lems.flat import Assign, Event, FlatComponent, Parameter, Property, State
 from ...units import Dimension
@@ -58,3 +62,15 @@ def jump(flat: FlatComponent) -> float | None:
             if action.expr == Bin("+", Name(state), product):
                 return parameter.value
     return None
+
+
+def jumping(projection: Projection, synapse: FlatComponent, chosen: npt.NDArray[np.int64]) -> Projection:
+    """Chosen rows of a projection through such a synapse, as events that add their weight to the sum."""
+    size = jump(synapse)
+    assert size is not None
+    weight = np.ones(len(projection)) if projection.weight is None else projection.weight
+    return Projection(
+        projection.id, "chemical", projection.presynaptic, projection.postsynaptic, projection.pre[chosen],
+        projection.post[chosen], weight=weight[chosen] * (size / STEP), attributes={"targetPort": "in"},
+        file=projection.file, line=projection.line,
+    )  # fmt: skip

@@ -20,7 +20,7 @@ from ...results.outputs import Outputs, Place
 from ..environment import with_temperature
 from ..program import Program
 from ..quantities import split_path
-from .accumulate import STEP, jump, summed, with_sum
+from .accumulate import jump, jumping, summed, with_sum
 from .attachments import Attachment, Rows, emit, stream_of
 from .catalogue import Catalogue, Request
 from .cells import lower_cell
@@ -29,7 +29,7 @@ from .compat import draws, first_reversal, layout_of, single, threshold_of
 from .native import Natives
 from .native_recordings import resolve_native
 from .population import CellKind, Kind, Placed
-from .recordings import Recording, resolve
+from .recordings import Recording, asked_for, resolve, selected
 from .roles import (
     DEFAULT_CELSIUS,
     SUMMED,
@@ -113,9 +113,9 @@ class _Lowering:
             self.projection(projection)
         for inputs in self.network.inputs:
             self.inputs(inputs)
-        found = [self.recording(q, where, saved) for q, where, saved in _quantities(self.outputs)]
+        found = [self.recording(q, where, saved) for q, where, saved in asked_for(self.outputs)]
         recordings = [recording for recording in found if recording is not None]
-        gids = {path: self.gid_of(path, where) for path, where in _selections(self.outputs)}
+        gids = {path: self.gid_of(path, where) for path, where in selected(self.outputs)}
         self.second_order = self.scheme()
         self.catalogue.stagger = None if self.settings.cvode else self.second_order / 4
         self.catalogue.compile()
@@ -188,7 +188,7 @@ class _Lowering:
     def watched(self, component: str) -> set[str]:
         """The LEMS paths that are recorded of an abstract cell."""
         found = set()
-        for quantity, _, _ in _quantities(self.outputs):
+        for quantity, _, _ in asked_for(self.outputs):
             try:
                 path = split_path(quantity, self.network)
             except ModelError:
@@ -305,9 +305,9 @@ class _Lowering:
                     continue
                 self.needs_current(post, synapse)
                 if self.adds_up(post):
-                    straight_in(self.senders, self.tables, self.jumping(projection, synapse, chosen), pre, post,
-                                self.kinds[pre.id], self.kinds[post.id], self.arrival(pre, delay[chosen]),
-                                self.report if self.settings.compat else None)  # fmt: skip
+                    events = jumping(projection, self.flat(self.component(synapse, projection)), chosen)
+                    straight_in(self.senders, self.tables, events, pre, post, self.kinds[pre.id], self.kinds[post.id],
+                                self.arrival(pre, delay[chosen]), None)  # fmt: skip
                     continue
                 self.attachment("synapse", synapse, self.kinds[post.id], False, projection).chunks.append(Rows(
                     gid, section, x, projection.post_segment[chosen], weight[chosen],
@@ -322,20 +322,9 @@ class _Lowering:
         self.tunnels(projection, pre, post, weight)
 
     def adds_up(self, post: Population) -> bool:
-        """Whether a cell sums what is attached to it by itself."""
+        """Whether a cell sums what is attached to it by itself (never in the compatibility scheme)."""
         request = self.kinds[post.id].request
         return request is not None and "attachedStep" in request.flat.parameters
-
-    def jumping(self, projection: Projection, synapse: str, chosen: npt.NDArray[np.int64]) -> Projection:
-        """Rows of a projection as events that add their weight to the sum."""
-        size = jump(self.flat(self.component(synapse, projection)))
-        assert size is not None
-        weight = np.ones(len(projection)) if projection.weight is None else projection.weight
-        return Projection(
-            projection.id, "chemical", projection.presynaptic, projection.postsynaptic, projection.pre[chosen],
-            projection.post[chosen], weight=weight[chosen] * (size / STEP), attributes={"targetPort": "in"},
-            file=projection.file, line=projection.line,
-        )  # fmt: skip
 
     def tunnels(
         self, projection: Projection, pre: Population, post: Population, weight: npt.NDArray[np.float64]
@@ -610,23 +599,3 @@ def _per_segment(flat: FlatComponent, name: str) -> FlatComponent:
 def _streams(id: str, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     """What random streams of a projection's or input list's rows are keyed by: its id (high word) and the row."""
     return (stream_of(id) & 0x7FFFFFFF) << 32 | rows.astype(np.int64)
-
-
-def _quantities(outputs: Outputs) -> list[tuple[str, Place, bool]]:
-    """(quantity, where it is asked for, whether it is saved rather than only drawn), each quantity once."""
-    found: dict[str, tuple[Place, bool]] = {}
-    for file in outputs.files:
-        for _, quantity in file.columns:
-            found.setdefault(quantity, (file.place, True))
-    for display in outputs.displays:
-        for line in display.lines:
-            found.setdefault(line.quantity, (Place(), False))
-    return [(quantity, *where) for quantity, where in found.items()]
-
-
-def _selections(outputs: Outputs) -> list[tuple[str, Place]]:
-    found: dict[str, Place] = {}
-    for file in outputs.event_files:
-        for _, path, _ in file.selections:
-            found.setdefault(path, file.place)
-    return list(found.items())

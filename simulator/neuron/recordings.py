@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from ...errors import UnsupportedError
 from ...graph import Network
-from ...results.outputs import Place
+from ...results.outputs import Outputs, Place
 from ..quantities import Attached, CellPath, attached, split_path, unit_symbol
 from .attachments import Attachment
 from .catalogue import Request
@@ -154,3 +154,24 @@ def _marked(quantity: str, request: Request, name: str, where: Callable[[], dict
         return {**where(), "variable": variable, "scale": scale}
 
     return Recording(quantity, unit_symbol(dimension), place)
+
+
+def asked_for(outputs: Outputs) -> list[tuple[str, Place, bool]]:
+    """(quantity, where it is asked for, whether it is saved rather than only drawn), each quantity once."""
+    found: dict[str, tuple[Place, bool]] = {}
+    for file in outputs.files:
+        for _, quantity in file.columns:
+            found.setdefault(quantity, (file.place, True))
+    for display in outputs.displays:
+        for line in display.lines:
+            found.setdefault(line.quantity, (Place(), False))
+    return [(quantity, *where) for quantity, where in found.items()]
+
+
+def selected(outputs: Outputs) -> list[tuple[str, Place]]:
+    """(path, where it is asked for) of each source of events, once."""
+    found: dict[str, Place] = {}
+    for file in outputs.event_files:
+        for _, path, _ in file.selections:
+            found.setdefault(path, file.place)
+    return list(found.items())
