@@ -74,7 +74,8 @@ def main() -> None:
                   f"back {back[0]:.2f} s CPU, {back[1]:.0f} MB")  # fmt: skip
     few, many = rows.values()
     names = ("time there", "memory there", "time back", "memory back")
-    print("; ".join(f"{n} x{m / max(f, 1e-9) / 10:.2f}" for n, f, m in zip(names, few, many, strict=True)) + " of proportional")
+    ratios = [f"{n} x{m / max(f, 1e-9) / 10:.2f}" for n, f, m in zip(names, few, many, strict=True)]
+    print("; ".join(ratios) + " of proportional")
 
 
 if __name__ == "__main__":

@@ -83,8 +83,7 @@ class Lowered:
 
 def lower(
     network: Network, model: Model, library: Library, settings: Settings, outputs: Outputs, report: Report,
-    dump: Dump | None = None,
-) -> Lowered:  # fmt: skip
+    dump: Dump | None = None) -> Lowered:  # fmt: skip
     """Turn a network into a Program for NEURON. Raises ModelError or UnsupportedError before anything is generated."""
     return _Lowering(network, model, library, settings, outputs, report, dump).run()
 
