@@ -16,7 +16,7 @@ from .equations import Array, Equations
 from .events import FIRST_FLAG, NEVER, PORT, Handling, classify, net_receive, scheduling, stepwise_statements
 from .fold import constants, prune
 from .kinetics import blocks as kinetic_blocks
-from .mechanism import Mechanism, Role
+from .mechanism import GATHERED, Mechanism, Role
 from .mod import Ion, Line, Mod, Rate, Set, Stmt, lifted, to_nmodl
 from .ode import derivative_block, derived_statements
 from .timing import BEFORE, Timing
@@ -32,6 +32,7 @@ SIZES = (  # of a state of this dimension, SI: a thousandth of it is what cvode'
     (Dimension(l=-3, n=1), 1e-4),
 )
 HOLD = 1e4  # 1/ms: rate at which a voltage that LEMS holds still is pulled back to its value
+SUM = "gathered__"  # of what is attached
 CLOCK = "idle__"  # a state that stands still
 
 
@@ -43,6 +44,7 @@ def build(eq: Equations, role: Role, name: str, comment: tuple[str, ...], stagge
     variable = stagger is None
     coherent = eq.factors.get("t") == 1e3
     eq, ions = bind(eq, role, coherent)
+    gather: list[Stmt] = []
     drives = role.kind == "cell" and "v" in eq.derivatives
     capacitance: Array | None = None
     current: Expr | None = None
@@ -57,9 +59,14 @@ def build(eq: Equations, role: Role, name: str, comment: tuple[str, ...], stagge
         eq = prune(eq, {"v"} | names(current) | acted)
     elif role.current is not None:
         current = _role_current(eq, role)
+    if role.gathers:
+        eq, gather = _gathered(eq)
+        ions = [*ions, Ion(GATHERED, read=(f"i{GATHERED}",), valence=1)]
     _refuse_unbound(eq)
     kinetic = [state for scheme in eq.kinetics for state in scheme.states]
     continuous = {"v"} | set(eq.derivatives) | set(kinetic) | {n for n, x in eq.externals.items() if x.kind == "peer"}
+    if gather:
+        continuous.add(SUM)
     artificial = role.kind == "source"
     density = KINDS.get(role.kind) == "SUFFIX"
     if variable and density:
@@ -99,6 +106,10 @@ def build(eq: Equations, role: Role, name: str, comment: tuple[str, ...], stagge
     schemes = kinetic_blocks(eq)
     derivative_body = derivative_block(eq, stagger is not None, halved=bool(schemes and stagger))
     late = stepwise_statements(eq, handling)
+    if derivative_body:
+        derivative_body = (*gather, *derivative_body)
+    else:
+        late = [*gather, *late]
     procedure: list[Stmt] = []
     if late and schemes and not derivative_body:
         # a SOLVE of a procedure beside one of a scheme is more than NEURON's translator can take
@@ -136,6 +147,9 @@ def build(eq: Equations, role: Role, name: str, comment: tuple[str, ...], stagge
     assigned = [*discrete, *recorded, *peers.values(), *sent]
     if held is not None:
         assigned.append("v_hold")
+    if gather:
+        assigned += [SUM, "area"]
+        initial.insert(0, Set(SUM, ZERO))
     if moved:
         assigned.append("t_last")
     if (handling.scheduled and not variable) or (timing is not None and receive):
@@ -151,7 +165,7 @@ def build(eq: Equations, role: Role, name: str, comment: tuple[str, ...], stagge
         kind=KINDS.get(role.kind, "POINT_PROCESS"),
         comment=comment,
         ions=tuple(ions),
-        current=currents if role.ion is None or role.kind != "density" else None,
+        current=currents if role.carrier is None else None,
         ranges=tuple(dict.fromkeys(n for n in ranges if n != pool_state)),
         parameters={n: float(a[0]) for n, a in varying.items()}
         | {r: float(eq.properties[p][0]) for p, r in instance.items()},
@@ -237,8 +251,8 @@ def bind(eq: Equations, role: Role, coherent: bool, literal: bool = False) -> tu
             mapping[name] = multiply(Num(1.0 / factor(eq.dimensions[name])), mapping[name])
         if voltage:
             mapping["v"] = multiply(Num(1e-3), Name("v"))
-    if role.kind == "density" and role.ion is not None:
-        merge(Ion(role.ion, (), (f"i{role.ion}",)))
+    if role.carrier is not None:
+        merge(Ion(role.carrier, (), (f"i{role.carrier}",), 1 if role.carrier == GATHERED else None))
     if role.kind == "pool" and role.ion is not None:
         merge(Ion(role.ion, (), (f"{role.ion}i",)))
     bound = eq.map(lambda expr: substitute(expr, mapping) if literal else simplify(substitute(expr, mapping)))
@@ -270,6 +284,29 @@ def _tolerance(eq: Equations, name: str) -> float:
     return next((size * factor for dimension, size in SIZES if eq.dimensions.get(name) == dimension), 1.0)
 
 
+def _gathered(eq: Equations) -> tuple[Equations, list[Stmt]]:
+    """The equations with the sum of what is attached as a variable, and the statement that fills it once a step.
+
+    mA/cm2 over an area in um2 are 1e-2 nA; an ion's current is outward. It may not be read in BREAKPOINT, where what is
+    attached may not have added its part yet.
+    """
+    attached = [n for n, x in eq.externals.items() if x.kind == "attachments"]
+    if len(attached) != 1:
+        raise UnsupportedError(
+            f"'{eq.id}' ({eq.type}) sums {len(attached)} lists of attached currents and uses them outside the "
+            "derivative of v; NEURON can keep one sum"
+        )
+    unit = eq.factors.get(attached[0], 1.0) / 1e9 if not eq.dimensions[attached[0]].dimensionless else 1.0
+    total = multiply(Num(-1e-2 * unit), multiply(Name(f"i{GATHERED}"), Name("area")))
+    kept = {n: x for n, x in eq.externals.items() if n not in attached}
+    eq = eq.map(lambda expr: substitute(expr, {attached[0]: Name(SUM)}))
+    derived = dict(eq.derived)
+    keep = set(eq.keep)
+    if attached[0] in keep:
+        derived = {attached[0]: Name(SUM), **derived}
+    return replace(eq, externals=kept, derived=derived, keep=keep), [Set(SUM, total)]
+
+
 def scale_of(eq: Equations, name: str, neuron: float) -> float:
     """What a value of ``name`` in the system of ``eq`` is multiplied with for NEURON's unit (SI times ``neuron``)."""
     dimension = eq.dimensions.get(name)
@@ -291,7 +328,7 @@ def _role_current(eq: Equations, role: Role) -> Expr:
         )
     if role.kind == "density":
         return simplify(multiply(Num(-DENSITY_TO_NEURON * scale_of(eq, name, 1e5)), inward))
-    sign = 1.0 if role.kind == "electrode" else -1.0
+    sign = 1.0 if role.kind == "electrode" and role.ion is None else -1.0
     return simplify(multiply(Num(sign * scale_of(eq, name, 1e9)), inward))
 
 
@@ -401,8 +438,10 @@ def _clockwork(eq: Equations) -> tuple[Equations, list[Stmt]]:
 
 
 def current_line(role: Role, ions: list[Ion]) -> tuple[str, str] | None:
+    if role.carrier is not None:
+        return "ION", f"i{role.carrier}"
     if role.kind == "density":
-        return ("NONSPECIFIC_CURRENT", "i_m") if role.ion is None else ("ION", f"i{role.ion}")
+        return "NONSPECIFIC_CURRENT", "i_m"
     if role.kind == "electrode":
         return "ELECTRODE_CURRENT", "i_m"
     if role.kind == "point" or role.kind == "cell":
@@ -428,7 +467,7 @@ def _breakpoint(
         body.append(Line("SOLVE look METHOD after_cvode" if variable else "SOLVE look"))
     needed = set(recorded)
     tail: list[Stmt] = []
-    target = "i_m" if role.ion is None or role.kind != "density" else f"i{role.ion}"
+    target = "i_m" if role.carrier is None else f"i{role.carrier}"
     if current is not None:
         split = linear(current, "v") if not isinstance(current, Piecewise) else None
         hidden = eq.depends({"v"}) - {"v"}
@@ -439,7 +478,7 @@ def _breakpoint(
             and role.kind in ("density", "point")
         ):
             # NEURON is told the conductance, so it need not compute the current twice
-            using = f" USEION {role.ion}" if role.ion is not None and role.kind == "density" else ""
+            using = f" USEION {role.carrier}" if role.carrier is not None else ""
             tail += [*lifted("g_m", simplify(split[0])), Line(f"CONDUCTANCE g_m{using}")]
             needed |= names(split[0]) | names(split[1])
             tail += lifted(target, simplify(_around(split[0], split[1], current)))

@@ -8,6 +8,8 @@ from ..lems.expression import Expr
 from .equations import Array
 from .mod import Ion, Mod
 
+GATHERED = "gathered"
+
 
 @dataclass(frozen=True)
 class Binding:
@@ -23,7 +25,9 @@ class Role:
 
     ``kind`` is density | pool | point | electrode | cell | source. ``current`` names the flat variable that is the
     current (iDensity of a density, i or I of a point), ``bindings`` the Requirements, ``ion`` the ion that a density's
-    current belongs to (None: unspecific), ``state`` the flat variable that is the concentration of a pool.
+    current belongs to (None: unspecific), ``state`` the flat variable that is the concentration of a pool. A cell that
+    ``gathers`` uses the sum of what is attached to it elsewhere than in dv/dt: what is attached is then a current of
+    the ion GATHERED, for which NEURON keeps the sum.
     """
 
     kind: str
@@ -31,6 +35,12 @@ class Role:
     bindings: dict[str, Binding] = field(default_factory=dict)
     ion: str | None = None
     state: str | None = None
+    gathers: bool = False
+
+    @property
+    def carrier(self) -> str | None:
+        """The ion that the current is of."""
+        return self.ion if self.kind in ("density", "point", "electrode") else None
 
 
 @dataclass(frozen=True)

@@ -82,6 +82,7 @@ class Catalogue:
             role = request.role
             context = [
                 f"role {role.kind} {role.ion} {names.index(role.current) if role.current in names else role.current}",
+                f"gathers {role.gathers}",
                 f"state {names.index(role.state) if role.state in names else role.state}",
                 *(f"bind {name} {binding}" for name, binding in role.bindings.items()),
                 f"record {sorted(names.index(name) for name in request.record)}",

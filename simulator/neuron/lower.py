@@ -12,7 +12,7 @@ import numpy.typing as npt
 from ...errors import ModelError, NetworkError, UnsupportedError
 from ...graph import InputList, Network, Population, Projection
 from ...lems import Component, Library, Model, flatten
-from ...lems.flat import FlatComponent, Property
+from ...lems.flat import FlatComponent
 from ...nmodl.compile import Dump
 from ...nmodl.mechanism import Role
 from ...report import Report
@@ -34,10 +34,12 @@ from .roles import (
     DEFAULT_CELSIUS,
     SUMMED,
     cell_role,
+    component_draws,
     density_role,
     ion_name,
     moving_paths,
     per_area,
+    per_segment,
     point_role,
     pool_role,
     valence,
@@ -171,7 +173,9 @@ class _Lowering:
 
     def abstract(self, component: Component) -> CellKind:
         flat = self.flat(component)
-        role = cell_role(flat)
+        role = cell_role(flat, self.watched(component.id))
+        if self.settings.compat:
+            role = replace(role, gathers=False)
         stepped = self.settings.compat and not draws(flat)
         if role.kind == "source" and (stepped or self.watched(component.id) & moving_paths(flat)):
             role = Role("cell")  # an artificial cell stands still between its events
@@ -180,7 +184,7 @@ class _Lowering:
             return CellKind(Kind.SOURCE, component.id, train=np.array(times) * 1e3)
         total = summed(flat) if role.kind == "cell" and not self.settings.compat else None
         if total is not None:
-            flat = with_sum(flat, total)
+            flat, role = with_sum(flat, total), replace(role, gathers=False)
         request = self.asked(("cell", component.id), component, lambda: (flat, role))
         return CellKind(Kind.POINT if role.kind == "cell" else Kind.SOURCE, component.id, request)
 
@@ -226,7 +230,7 @@ class _Lowering:
                     f"'{part.id}' ({part.type.name}) covers only a part of a section, or varies along the cell, but "
                     "has neither condDensity nor permeability to scale"
                 )
-            flat = _per_segment(flat, varied)
+            flat = per_segment(flat, varied)
         ion = ion_name(placement.ion)
         key = ("density", cell.id, number)
         request = self.asked(key, part, lambda: (flat, density_role(flat, ion, kind.pools, kind.currents)))
@@ -235,7 +239,7 @@ class _Lowering:
             values = placement.coverage * whole.parameters[varied].value
         elif values is not None:
             values = values * placement.coverage
-        return Placed(part.id, request, placement.sections, values, varied)
+        return Placed(part.id, request, placement.sections, values, varied, ion=ion)
 
     def pool(self, cell: Component, kind: CellKind, species: Any, number: int) -> None:
         part = species.component(self.model)
@@ -263,14 +267,16 @@ class _Lowering:
     ) -> Attachment:
         """Rows of one component go together, whatever projection or list they come from."""
         pools = frozenset(target.pools)
-        full = f"{key}:{component_id}:{'+'.join(sorted(pools))}"
+        gathered = target.request is not None and target.request.role.gathers
+        full = f"{key}:{component_id}:{'+'.join(sorted(pools))}{':gathered' if gathered else ''}"
         if full not in self.attachments:
             component = self.component(component_id, owner)
 
             def make() -> tuple[FlatComponent, Role]:
                 flat = self.flat(component)
                 spiky = bool(flat.events and any(e.actions for e in flat.events)) or component.is_a("baseSynapse")
-                return flat, point_role(flat, set(pools), electrode and not spiky and not component_draws(flat))
+                plain = electrode and not spiky and not component_draws(flat)
+                return flat, point_role(flat, set(pools), plain, gathered)
 
             request = self.asked((full,), component, make)
             self.attachments[full] = Attachment(full, component_id, request)
@@ -580,19 +586,6 @@ class _Lowering:
             if random:
                 entry["point_parameters"] = [{"point": 0, "parameters": {}, "random": random, "rng": "rng"}]
         return entry
-
-
-def component_draws(flat: FlatComponent) -> bool:
-    """Whether the component makes events by itself (a Poisson input is a synapse, not an electrode)."""
-    return any(action for condition in flat.conditions for action in condition.actions
-               if type(action).__name__ == "Emit")  # fmt: skip
-
-
-def _per_segment(flat: FlatComponent, name: str) -> FlatComponent:
-    parameter = flat.parameters[name]
-    parameters = {n: p for n, p in flat.parameters.items() if n != name}
-    properties = {**flat.properties, name: Property(parameter.value, parameter.dimension, name)}
-    return replace(flat, parameters=parameters, properties=properties)
 
 
 def _streams(id: str, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

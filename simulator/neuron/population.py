@@ -33,6 +33,8 @@ class Placed:
     values: npt.NDArray[np.float64] | None = None
     varied: str | None = None
     """the property that ``values`` sets, SI"""
+    ion: str | None = None
+    """the ion that the density says its current is of"""
     mechanism: Mechanism | None = None
 
     @property

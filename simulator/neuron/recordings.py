@@ -21,6 +21,7 @@ from ..quantities import Attached, CellPath, attached, split_path, unit_symbol
 from .attachments import Attachment
 from .catalogue import Request
 from .population import CellKind, Kind, Placed
+from .totals import AREAS, CURRENTS, attached_current, channel_current, size
 
 
 @dataclass
@@ -46,7 +47,7 @@ def resolve(
     if not path.rest:
         raise where.error(f"the quantity '{quantity}' names no variable; expected something like {quantity}/v")
     if kind.kind is Kind.CELL:
-        found = _of_cell(quantity, path, kind, gid)
+        found = _of_cell(quantity, path, kind, gid, attachments)
     else:
         found = _of_point(quantity, path, kind, gid)
     if found is None:
@@ -60,7 +61,9 @@ def resolve(
     return found
 
 
-def _of_cell(quantity: str, path: CellPath, kind: CellKind, gid: int) -> Recording | None:
+def _of_cell(
+    quantity: str, path: CellPath, kind: CellKind, gid: int, attachments: dict[str, Attachment]
+) -> Recording | None:
     section, x = kind.locate(path.segment, None)
     here = {"gid": gid, "section": section, "x": x}
     if path.rest == ("v",):
@@ -76,6 +79,16 @@ def _of_cell(quantity: str, path: CellPath, kind: CellKind, gid: int) -> Recordi
         threshold = float(kind.template.threshold[kind.template.compartment(section, x)]) * 1e-3
         return Recording(quantity, "", lambda: {**here, "variable": "v", "scale": 1e-3},
                          lambda v: (v > threshold).astype(float))  # fmt: skip
+    if len(path.rest) == 1 and kind.template is not None:
+        compartment = None if path.segment is None else kind.template.compartment(section, x)
+        if path.rest[0] in AREAS:
+            value = size(kind, path.rest[0], compartment)
+            unit = "m2" if path.rest[0] == "surfaceArea" else "F/m2"
+            return Recording(quantity, unit, lambda: {"constant": value})
+        if path.rest[0] in CURRENTS:
+            return Recording(quantity, "A", channel_current(kind, gid, CURRENTS[path.rest[0]], compartment))
+        if path.rest[0] == "iSyn":
+            return Recording(quantity, "A", attached_current(attachments, gid, path.segment))
     for depth in range(len(path.rest) - 1):
         for placed in kind.inside(path.rest[depth]):
             rest = "/".join(path.rest[depth + 1 :])

@@ -7,9 +7,9 @@ from dataclasses import replace
 
 from ...errors import UnsupportedError
 from ...lems.expression import Bin, Name, Num, names
-from ...lems.flat import Derived, FlatComponent, Parameter
+from ...lems.flat import Assign, Derived, FlatComponent, Parameter, Property
 from ...nmodl.algebra import multiply, negate
-from ...nmodl.mechanism import Binding, Role
+from ...nmodl.mechanism import GATHERED, Binding, Role
 from ...nmodl.mod import Ion
 from ...units import Dimension
 
@@ -96,24 +96,45 @@ def pool_role(flat: FlatComponent, ion: str, pools: set[str], currents: set[str]
     return Role("pool", bindings=bindings, ion=ion, state=name)
 
 
-def point_role(flat: FlatComponent, pools: set[str], electrode: bool) -> Role:
-    """A synapse or an input: a current into one place."""
+def point_role(flat: FlatComponent, pools: set[str], electrode: bool, gathered: bool = False) -> Role:
+    """A synapse or an input: a current into one place, which a cell may want to know the sum of (``gathered``)."""
     current = current_name(flat, "i", "I")
     if current is None:
         raise UnsupportedError(f"'{flat.id}' ({flat.type}) exposes no current i or I; it cannot be attached to a cell")
-    return Role("electrode" if electrode else "point", current=current, bindings=membrane_bindings(pools))
+    ion = GATHERED if gathered else None
+    return Role("electrode" if electrode else "point", current=current, bindings=membrane_bindings(pools), ion=ion)
 
 
-def cell_role(flat: FlatComponent) -> Role:
-    """An abstract cell, or an event source if nothing in it needs integrating."""
+def cell_role(flat: FlatComponent, recorded: set[str]) -> Role:
+    """An abstract cell, or an event source if nothing in it needs integrating; ``recorded`` are LEMS paths."""
     driven = any(item.kind == "attachments" for item in flat.externals.values())
     moving = {
         name: expr for name, expr in flat.derivatives.items()
         if not isinstance(expr, Num)
     }  # fmt: skip
     if driven or moving or "v" in flat.states or "v" in flat.externals or flat.kinetics:
-        return Role("cell")
+        return Role("cell", gathers=_gathers(flat, {flat.paths[path] for path in recorded if path in flat.paths}))
     return Role("source")
+
+
+def _gathers(flat: FlatComponent, recorded: set[str]) -> bool:
+    """Whether the sum of what is attached is used for anything else than dv/dt."""
+    sums = {name for name, item in flat.externals.items() if item.kind == "attachments"}
+    if not sums:
+        return False
+    for name, derived in flat.derived.items():  # dependencies come first
+        if names(derived.expr) & sums:
+            sums.add(name)
+    used = set(recorded)
+    for name, expr in flat.derivatives.items():
+        used |= names(expr) if name != "v" else set()
+    for scheme in flat.kinetics:
+        used |= {rate for step in scheme.transitions for rate in (step.forward, step.reverse) if rate}
+    for condition in flat.conditions:
+        used |= names(condition.test)
+    reactions = [group.actions for group in flat.conditions] + [group.actions for group in flat.events]
+    used |= {n for actions in reactions for a in actions if isinstance(a, Assign) for n in names(a.expr)}
+    return bool(used & sums)
 
 
 def per_area(flat: FlatComponent, area: float) -> FlatComponent:
@@ -137,3 +158,17 @@ def moving_paths(flat: FlatComponent) -> set[str]:
         if names(derived.expr) & moving:
             moving.add(name)
     return {path for path, name in flat.paths.items() if name in moving}
+
+
+def component_draws(flat: FlatComponent) -> bool:
+    """Whether the component makes events by itself (a Poisson input is a synapse, not an electrode)."""
+    return any(action for condition in flat.conditions for action in condition.actions
+               if type(action).__name__ == "Emit")  # fmt: skip
+
+
+def per_segment(flat: FlatComponent, name: str) -> FlatComponent:
+    """The component with a parameter made a property, so that it may differ from segment to segment."""
+    parameter = flat.parameters[name]
+    parameters = {n: p for n, p in flat.parameters.items() if n != name}
+    properties = {**flat.properties, name: Property(parameter.value, parameter.dimension, name)}
+    return replace(flat, parameters=parameters, properties=properties)

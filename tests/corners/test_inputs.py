@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import nmlbridge
+
 from . import models
 
 pytestmark = pytest.mark.neuron
@@ -68,6 +70,32 @@ def test_the_same_input_twice_in_one_place_counts_twice(tmp_path: Path) -> None:
     network = models.populations("c") + '<explicitInput target="p_c[0]" input="p"/>' * 2
     found = models.run(tmp_path, components, network, {"v": "p_c[0]/v"}, 200, 0.1)
     assert found["p_c[0]/v"][-1] + 65e-3 == pytest.approx(10e-12 / models.AREA, rel=1e-6)
+
+
+def test_variable_steps_miss_no_short_pulse(tmp_path: Path) -> None:
+    """Half a millisecond at 150 ms, in a cell that was quiet until then: CVODE's steps are long there."""
+    components = models.PAS + models.cell("c", models.LEAK) + BIG + "".join(
+        f'<pulseGenerator id="p{n}" delay="{at}ms" duration="0.5ms" amplitude="0.1nA"/>'
+        for n, at in enumerate((150, 180))
+    ) + '<compoundInput id="sum"><pulseGenerator id="a" delay="150ms" duration="0.5ms" amplitude="0.1nA"/></compoundInput>'  # noqa: E501
+    network = models.populations("c", "big") + (
+        '<explicitInput target="p_c[0]" input="p0"/><explicitInput target="p_c[0]" input="p1"/>'
+        '<explicitInput target="p_big[0]" input="sum"/>'
+    )
+    file = models.write(tmp_path, components, network, {"v": "p_c[0]/v", "b": "p_big[0]/v"}, 200, 0.1)
+    text = file.read_text().replace(
+        'target="net">', 'target="net"><Meta for="neuron" method="cvode" abs_tolerance="1e-6" rel_tolerance="1e-6"/>'
+    )
+    file.write_text(text)
+    found = nmlbridge.simulate(file)
+    v = found["p_c[0]/v"]
+    # 10 ms membrane: 0.1 nA for 0.5 ms
+    peak = 0.1e-9 / models.AREA * (1 - np.exp(-0.05))
+    for at in (150, 180):
+        near = (found.time > (at + 0.4) * 1e-3) & (found.time < (at + 0.7) * 1e-3)
+        left = peak * np.exp(-3.0) if at == 180 else 0.0
+        assert v[near].max() + 65e-3 == pytest.approx(peak + left, rel=0.02)
+    assert found["p_big[0]/v"][-1] + 60e-3 == pytest.approx(0.05e-3, rel=1e-3)  # 0.05 pC over 1 nF
 
 
 def test_an_impulse_that_lasts_one_step(tmp_path: Path) -> None:
