@@ -121,7 +121,7 @@ class Components:
                 element.attributes["type"] = str(value)
                 continue
             if known is not None:
-                self._known(known, word, (*path, word))
+                self._known(known, word, value, (*path, word))
             if isinstance(value, Mapping):
                 element.children.append(self._child(known, word, value, (*path, word)))
             elif isinstance(value, list):
@@ -148,13 +148,15 @@ class Components:
             kind = word
         return self.element(None, word, value, path, kind or word)
 
-    def _known(self, type: Any, word: str, path: Path_) -> None:
+    def _known(self, type: Any, word: str, value: Any, path: Path_) -> None:
         slots = {*type.child, *type.children, *type.references, *type.links, *type.texts, *type.parameters, *type.paths,
                  *type.attachments}  # fmt: skip
         if word in slots or word in _FREE or word == "id":
             return
         children = [t for t in (*type.children.values(), *type.child.values()) if self.library.has_type(t)]
-        if self.library.has_type(word) and any(self.library.type(word).is_a(t) for t in children):
+        first = value[0] if isinstance(value, list) and value else value
+        kind = str(first.get("type", word)) if isinstance(first, Mapping) else word
+        if self.library.has_type(kind) and any(self.library.type(kind).is_a(t) for t in children):
             return
         hint = nearest(word, slots) or f"; there are {', '.join(sorted(slots))}"
         raise self.context.error(f"a {type.name} has no '{word}'{hint}", *path)

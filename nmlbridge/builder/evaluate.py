@@ -10,7 +10,7 @@ in the coherent system.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -99,13 +99,13 @@ class Evaluator:
         if isinstance(expr, Name):
             return self.named(expr.id)
         if isinstance(expr, Neg):
-            inner = self._value(expr.arg)
+            inner = self.number(expr.arg)
             return Column(-inner.values, inner.dimension)
         if isinstance(expr, Logic):
             left, right = truth(self._value(expr.left)), truth(self._value(expr.right))
             return Column(left & right if expr.op == "and" else left | right)
         if isinstance(expr, (Bin, Cmp)):
-            return self.binary(expr, self._value(expr.left), self._value(expr.right))
+            return self.binary(expr, self.number(expr.left), self.number(expr.right))
         if isinstance(expr, Call):
             return self.call(expr)
         if isinstance(expr, Apply):
@@ -139,8 +139,13 @@ class Evaluator:
         power = float(right.values) if right.values.ndim == 0 else 0.5
         return Column(values, a ** int(power) if power == int(power) else MIXED)
 
+    def number(self, expr: Expr) -> Column:
+        """The column of a formula to reckon with: true is 1, false 0."""
+        found = self._value(expr)
+        return replace(found, values=found.values.astype(float)) if found.values.dtype == bool else found
+
     def call(self, expr: Call) -> Column:
-        inner = self._value(expr.arg)
+        inner = self.number(expr.arg)
         if expr.function == "random":
             return Column(inner.values * self.uniform(), inner.dimension)
         return Column(lems._FUNCTIONS[expr.function](inner.values), inner.dimension if expr.function == "abs" else NONE)
@@ -148,7 +153,7 @@ class Evaluator:
     def apply(self, expr: Apply) -> Column:
         if expr.function == "not":
             return Column(~truth(self._value(expr.args[0])))
-        arguments = [self._value(arg) for arg in expr.args]
+        arguments = [self.number(arg) for arg in expr.args]
         values = [argument.values for argument in arguments]
         dimension = _common(expr.function, arguments[1:] if expr.function == "if" else arguments)
         if expr.function in DISTRIBUTIONS:

@@ -1,0 +1,57 @@
+"""The declared examples do what their first lines say, and stop doing it when the cause is taken away."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import nmlbridge
+from nmlbridge.results import Results
+
+pytestmark = pytest.mark.neuron
+
+
+def peak(results: Results, population: str, start: float, stop: float) -> float:
+    """Frequency (Hz) at which a population's activity has most power, from 3 to 40 Hz."""
+    counts, _ = np.histogram(results.spikes.of(population), np.arange(start, stop, 0.002))
+    power = np.abs(np.fft.rfft(counts - counts.mean(), 8192)) ** 2
+    frequency = np.fft.rfftfreq(8192, 2e-3)
+    band = (frequency > 3) & (frequency < 40)
+    return float(frequency[band][power[band].argmax()])
+
+
+def test_a_thalamocortical_loop_has_spindles_of_its_own(repository: Path) -> None:
+    model = repository / "examples" / "11_thalamocortical" / "loop.yaml"
+    results = nmlbridge.simulate(model)
+    for population in ("TC", "RE", "CX"):
+        assert 8 < peak(results, population, 0.1, 1.0) < 13, population
+        assert (results.spikes.of(population) > 0.9).any(), population  # half a second and more after the volley
+    free = nmlbridge.simulate(model, changes={"reticular": 0})
+    assert (free.spikes.time > 0.3).sum() == 0
+
+
+def test_a_volley_climbs_through_the_column(repository: Path) -> None:
+    model = repository / "examples" / "12_cortical_column" / "column.yaml"
+    whole, cut = (nmlbridge.simulate(model, changes=changes) for changes in ({}, {"upward": 0}))
+
+    def after(results: Results, population: str) -> int:
+        times = results.spikes.of(population)
+        return int(((times >= 0.15) & (times < 0.195)).sum())
+
+    assert after(whole, "E23") > 3 * after(cut, "E23")
+    assert after(whole, "E5") > 1.5 * after(cut, "E5")
+    assert after(whole, "E4") == pytest.approx(after(cut, "E4"), rel=0.15)
+    first = [np.median(times[(times > 0.15) & (times < 0.2)])
+             for times in (whole.spikes.of(layer) for layer in ("E4", "E23", "E5"))]  # fmt: skip
+    assert first == sorted(first)
+
+
+def test_the_septum_paces_the_hippocampus(repository: Path) -> None:
+    model = repository / "examples" / "13_hippocampus" / "ca1.yaml"
+    results = nmlbridge.simulate(model)
+    phase = np.exp(2j * np.pi * results.spikes.of("PC") / 0.125)  # of theta
+    assert len(phase) > 50
+    assert abs(phase.mean()) > 0.6
+    assert len(nmlbridge.simulate(model, changes={"septum": 0}).spikes.of("PC")) < 0.2 * len(phase)
