@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .catalogue import Request
-from .tables import Tables
+from .tables import Tables, distinct
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -89,10 +89,8 @@ def emit(attachment: Attachment, tables: Tables, seed: int) -> dict[str, list[di
     gid, section, x = (attachment.column(name) for name in ("gid", "section", "x"))
     weight = attachment.column("weight")
     if mechanism.shareable:
-        places = np.stack([gid.astype(float), section.astype(float), x])
-        unique, inverse = np.unique(places, axis=1, return_inverse=True)
-        index = inverse.reshape(-1).astype(np.int64)
-        gid, section, x = unique[0].astype(np.int64), unique[1].astype(np.int64), unique[2]
+        first, index = distinct(gid, section, x)
+        gid, section, x = gid[first], section[first], x[first]
     else:
         index = np.arange(len(gid), dtype=np.int64)
     attachment.index = index

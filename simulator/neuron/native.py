@@ -19,7 +19,7 @@ from ...graph import InputList, Network, Population, Projection
 from ...graph.native import Along, NativeCell, NativeProcess
 from .attachments import Floats, Ints, stream_of
 from .population import CellKind, Kind
-from .tables import Tables
+from .tables import Tables, distinct
 
 LINEAR = frozenset({"ExpSyn", "Exp2Syn"})
 """synapses whose events add up, so that one instance serves all connections to one place"""
@@ -179,12 +179,11 @@ class Natives:
             columns[name] = np.concatenate(parts)
         index = np.arange(len(gid), dtype=np.int64)
         if process.mechanism in LINEAR and not group.recorded:
-            places = np.stack([gid.astype(float), section.astype(float), x, *columns.values()])
-            _, first, inverse = np.unique(places, axis=1, return_index=True, return_inverse=True)
+            first, combination = distinct(gid, section, x, *columns.values())
             order = np.argsort(first)  # the points in the order of their first use
             rank = np.empty(len(order), np.int64)
             rank[order] = np.arange(len(order))
-            index, keep = rank[inverse.reshape(-1)], first[order]
+            index, keep = rank[combination], first[order]
             gid, section, x = gid[keep], section[keep], x[keep]
             columns = {name: column[keep] for name, column in columns.items()}
         group.index = index

@@ -11,7 +11,7 @@ from ...errors import NetworkError
 from ...graph import Population, Projection
 from ...report import Report
 from .population import CellKind
-from .tables import Tables
+from .tables import Tables, distinct
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -42,16 +42,15 @@ class Senders:
         if chosen is not None:
             segments, fractions = segments[chosen], fractions[chosen]
         segments = np.where((segments == 0) & (0 not in template.morphology.row_by_id), template.root_segment, segments)
-        places = np.stack([segments.astype(float), fractions])
-        different, inverse = np.unique(places, axis=1, return_inverse=True)
-        if different.shape[1] == 1 and tuple(different[:, 0]) == (template.root_segment, 0.5):
+        first, place = distinct(segments, fractions)
+        if len(first) == 1 and (segments[first[0]], fractions[first[0]]) == (template.root_segment, 0.5):
             return gids
-        sections, xs = kind.locate_all(different[0].astype(np.int64), different[1])
+        sections, xs = kind.locate_all(segments[first], fractions[first])
         home = template.compartment(*kind.locate(None, 0.5))
         for number, (section, x) in enumerate(zip(sections.tolist(), xs.tolist(), strict=True)):
             compartment = template.compartment(section, x)
             if compartment != home:
-                here = inverse.reshape(-1) == number
+                here = place == number
                 gids[here] += self.base(pre, kind, section, x, compartment) - pre.offset
         return gids
 
