@@ -22,7 +22,7 @@ from .space import AXES, Cells, Space
 from .vocabulary import Connection
 
 Floats = npt.NDArray[np.float64]
-PIECE = 2_000_000  # edges (or candidates) that are looked at together
+PIECE = 500_000  # edges (or candidates) that are looked at together
 _BOX = 50  # cells before, in one box of space
 _MOST_BOXES = 512
 GEOMETRY = tuple(f"{side}_{name}" for side in ("pre", "post")

@@ -55,3 +55,11 @@ def test_the_septum_paces_the_hippocampus(repository: Path) -> None:
     assert len(phase) > 50
     assert abs(phase.mean()) > 0.6
     assert len(nmlbridge.simulate(model, changes={"septum": 0}).spikes.of("PC")) < 0.2 * len(phase)
+
+
+@pytest.mark.parametrize("name", ["10_ping/ping", "11_thalamocortical/loop", "12_cortical_column/column",
+                                  "13_hippocampus/ca1"])  # fmt: skip
+def test_they_are_valid_as_neuroml(name: str, repository: Path, tmp_path: Path) -> None:
+    network = nmlbridge.build(repository / "examples" / f"{name}.yaml").network
+    nmlbridge.write(network, tmp_path / "net.nml")
+    assert nmlbridge.validate(tmp_path / "net.nml") == []
