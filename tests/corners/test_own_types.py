@@ -25,9 +25,8 @@ CONSTANTS = (
 
 
 def type_of(name: str, base: str, dynamics: str, more: str = "") -> str:
-    return (
-        f'<ComponentType name="{name}" extends="{base}">{CONSTANTS}{more}<Dynamics>{dynamics}</Dynamics></ComponentType>'
-    )
+    inside = f"{CONSTANTS}{more}<Dynamics>{dynamics}</Dynamics>"
+    return f'<ComponentType name="{name}" extends="{base}">{inside}</ComponentType>'
 
 
 TYPES = (
@@ -311,7 +310,8 @@ def test_a_population_of_rates(tmp_path: Path) -> None:
     unit = (
         '<ComponentType name="rateUnit" extends="baseCell"><Parameter name="tau" dimension="time"/><Parameter '
         'name="bias" dimension="none"/><Attachments name="inputs" type="rateLink"/>'
-        '<Exposure name="r" dimension="none"/><Dynamics><StateVariable name="r" exposure="r" dimension="none"/><DerivedVariable name="sum" dimension="none" '
+        '<Exposure name="r" dimension="none"/><Dynamics><StateVariable name="r" exposure="r" dimension="none"/>'
+        '<DerivedVariable name="sum" dimension="none" '
         'select="inputs[*]/I" reduce="add"/><TimeDerivative variable="r" value="(-r + bias + sum) / tau"/></Dynamics>'
         '</ComponentType><ComponentType name="rateLink" extends="baseGradedSynapse"><Property name="weight" '
         'dimension="none" defaultValue="1"/><Exposure name="I" dimension="none"/><InstanceRequirement name="peer" '
