@@ -9,11 +9,17 @@ from ..registry import backends, formats
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """This verb has no options of its own."""
+    """Add this verb's options."""
+    parser.add_argument("--types", action="store_true", help="which ComponentTypes of NeuroML run on which backend")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the table of formats and backends."""
+    if arguments.types:
+        from ..simulator.coverage import markdown
+
+        print(markdown(), end="")
+        return 0
     rows = [
         {
             "name": record.name,

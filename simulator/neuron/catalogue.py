@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
+from ...errors import UnsupportedError
 from ...lems import check_dimensions
 from ...lems.flat import FlatComponent
 from ...nmodl.compat import Layout
@@ -101,8 +102,14 @@ class Catalogue:
         for key, group in groups.items():
             first = group[0]
             members = [request.flat for request in group]
-            mechanism = compile_group(members, first.role, coherent=coherent[key], stagger=self.stagger,
-                                      record=frozenset(first.record), layout=first.layout, dump=self.dump)  # fmt: skip
+            try:
+                mechanism = compile_group(
+                    members, first.role, coherent=coherent[key], stagger=self.stagger, record=frozenset(first.record),
+                    layout=first.layout, dump=self.dump,
+                )  # fmt: skip
+            except UnsupportedError as error:
+                place = f"{first.flat.file}:{first.flat.line}: " if first.flat.file else ""
+                raise UnsupportedError(f"{place}component {error}") from None
             self.mods[f"{mechanism.name}.mod"] = mechanism.text
             for row, request in enumerate(group):
                 request.mechanism, request.member = mechanism, row

@@ -10,6 +10,7 @@ from ...errors import ModelError, NetworkError, UnsupportedError
 from ...graph import InputList, Network, Population, Projection
 from ...lems import Component, Library, Model, flatten
 from ...lems.flat import FlatComponent
+from ..coverage import refuse
 from ..environment import with_temperature
 from ..quantities import attached, split_path
 from .system import Floats, Group, Ints, System
@@ -115,6 +116,7 @@ class _Network:
                 raise NetworkError(error.message, **owner.place()) from None
             if component.is_a("cell"):
                 _one_segment(component)
+            refuse(component, "reference")
             flat = flatten(component, self.library)
             if self.network.temperature is not None:
                 flat = with_temperature(flat, self.network.temperature)

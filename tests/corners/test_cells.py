@@ -165,5 +165,5 @@ def test_what_no_event_can_catch_is_refused_before_anything_is_made(tmp_path: Pa
     odd = HIDDEN.replace("</Dynamics>", sends)
     odd = odd.replace('extends="baseCell"', 'extends="baseSpikingCell"')
     file = models.write(tmp_path, odd, models.populations("h"), {"y": "p_h[0]/y"}, 10)
-    with pytest.raises(nmlbridge.errors.UnsupportedError, match="OnCondition"):
+    with pytest.raises(nmlbridge.errors.UnsupportedError, match=r"LEMS_Corner.xml:\d+: component 'h'.*OnCondition"):
         nmlbridge.simulate(file)
