@@ -258,7 +258,7 @@ _BACKENDS = (
         name="coreneuron",
         title="CoreNEURON: NEURON builds the network and hands it over; fixed steps, no C code in mechanisms",
         simulate="nmlbridge.simulator.run:simulate_coreneuron",
-        features=frozenset({"mpi", "gap junctions", "abstract cells", "custom component types"}),
+        features=frozenset({"gap junctions", "custom component types"}),
     ),
     Backend(
         name="reference",
