@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import signal
 import threading
 import time
@@ -63,7 +64,7 @@ def test_ranks_killed_at_random_moments(tmp_path: Path) -> None:
     chance = random.Random(os.environ.get("NMLBRIDGE_KILL_SEED", "7"))
     whole = nmlbridge.simulate(EXAMPLE, output=tmp_path / "whole", **SHARED)
     expected = (tmp_path / "whole" / "two_populations.dat").read_bytes()
-    out, kills, finished = tmp_path / "out", 0, 0
+    out, kills, named, finished = tmp_path / "out", 0, 0, 0
     while kills < KILLS or not finished:
         killer = Killer(out, chance)
         if kills < KILLS:
@@ -73,8 +74,8 @@ def test_ranks_killed_at_random_moments(tmp_path: Path) -> None:
         except SimulatorError as fault:
             assert killer.at is not None, fault
             assert time.monotonic() - killer.at < LONGEST
-            assert "rank 0 was ended" in str(fault) or "rank 1 was ended" in str(fault), fault
-            kills += 1
+            assert re.match(r"(rank [01]|a rank) was ended by SIGKILL", str(fault)), fault
+            kills, named = kills + 1, named + str(fault).startswith("rank ")
             assert wait_for(lambda: not workers(out), 5), "a process outlived the run"
             _readable(out, expected)
             continue
@@ -86,3 +87,4 @@ def test_ranks_killed_at_random_moments(tmp_path: Path) -> None:
         assert not list(out.glob("*.part")) and not list(out.glob("*.checkpoint"))
         finished += 1
     assert finished >= 1
+    assert named >= 0.7 * KILLS  # Open MPI does not always know
