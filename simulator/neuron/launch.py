@@ -232,8 +232,8 @@ def _message(text: str, said: deque[str], code: int) -> str:
     if lost := _LOST.search(" ".join(lines)):
         rank, number = (next(filter(None, (lost[key + n] for n in ("", "2", "3")))) for key in ("rank", "signal"))
         return f"rank {rank} was ended by {_signal(number)}; the others were stopped"
-    if code > 128 and any("PMIX ERROR" in line for line in lines):  # Open MPI now and then loses its own helper first
-        return f"a rank was ended by {_signal(code - 128)}, and the launcher could not say which; the others were stopped"
+    if code > 128 and any("PMIX ERROR" in line for line in lines):  # Open MPI lost its own helper first
+        return f"a rank was ended by {_signal(code - 128)}; the launcher could not say which; the others were stopped"
     if code < 0:
         return f"the simulator was ended by {_signal(-code)}" + "".join(f" | {line}" for line in lines[-3:])
     return f"the simulator ended with code {code}: {' | '.join((lines or list(said))[-3:])}"
