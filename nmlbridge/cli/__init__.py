@@ -30,6 +30,7 @@ VERBS = {
     "osb": "write and check repositories for Open Source Brain",
     "omv": "run and write the validation tests of Open Source Brain",
     "results": "convert, show and compare files of results",
+    "plot": "draw results or a model",
     "doctor": "say what is missing on this machine, and the cure",
 }
 

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..errors import UsageError
 from .options import changes_of, milliseconds, say_notes, tolerance, whole, write_json
 from .progress import ProgressBar
 
@@ -41,6 +42,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--checkpoint", type=milliseconds, metavar="EVERY", help="keep the state after each EVERY ms")
     parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint of a run that ended")
     parser.add_argument("--plot", action="store_true", help="draw each Display and a raster of spikes as PNG into DIR")
+    parser.add_argument("--figure", action="append", default=[], metavar="KIND", dest="kinds",
+                        help="draw this too, as nmlbridge plot does: raster, rates, spectrum ... (may be repeated)")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", dest="changes",
                         help="another value in a file of rules: gain=2, connections.EE.weight=0.5 (may be repeated)")
     parser.add_argument("--report", type=Path, metavar="FILE", help="write seconds and memory of each phase as JSON")
@@ -50,10 +53,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Simulate, save, and say what there is."""
     began = time.perf_counter()
-    if arguments.plot:
-        from ..plot import require_matplotlib
+    if arguments.plot or arguments.kinds:
+        from ..plot import kind_named, require_matplotlib
 
         require_matplotlib()  # before minutes of simulation, not after
+        for kind in arguments.kinds:
+            if kind_named(kind).source == "network":
+                raise UsageError(f"the figure '{kind}' is made from a model: nmlbridge plot {kind} {arguments.file}")
     from .. import simulate
 
     with ProgressBar() as progress:
@@ -75,7 +81,7 @@ def run(arguments: argparse.Namespace) -> int:
             checkpoint=arguments.checkpoint,
             resume=arguments.resume,
         )
-        figures = _draw(results, arguments) if arguments.plot else []
+        figures = _draw(results, arguments) if arguments.plot or arguments.kinds else []
     answer = results.summary() | {"figures": [str(path) for path in figures]}
     answer["seconds"] = round(time.perf_counter() - began, 3)
     if arguments.report:
@@ -89,9 +95,11 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _draw(results: Results, arguments: argparse.Namespace) -> list[Path]:
-    from ..plot import draw
+    from ..plot import draw, figure, save
 
-    return draw(results, arguments.output, arguments.file.name.partition(".")[0])
+    stem = arguments.file.name.partition(".")[0]
+    drawn = draw(results, arguments.output, stem) if arguments.plot else []
+    return drawn + [save(figure(kind, results), arguments.output / f"{stem}.{kind}.png") for kind in arguments.kinds]
 
 
 def _say(results: Results, answer: dict[str, Any]) -> None:

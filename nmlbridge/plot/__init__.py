@@ -1,5 +1,18 @@
-"""Figures as PNG. The only part of the package that imports matplotlib, and only when a figure is drawn."""
+"""Figures. The only part of the package that imports matplotlib, and only when a figure is drawn.
 
-from .figures import draw, draw_display, draw_raster, require_matplotlib
+Each function takes axes or makes them, and returns them; ``save`` writes a figure as PNG, PDF, SVG or, if the name ends
+in .html, as an interactive page. ``kinds`` lists what the command line can draw.
+"""
 
-__all__ = ["draw", "draw_display", "draw_raster", "require_matplotlib"]
+from .figures import draw, draw_display, draw_raster
+from .kinds import KINDS, Options, figure, kind_named
+from .networks import connectivity, layout, movie
+from .signals import coherence, phase_plane, spectrogram, spectrum, traces
+from .spikes import intervals, raster, raster_with_rate, rate, rate_bars, rate_distribution
+from .style import require_matplotlib, save
+
+__all__ = [
+    "KINDS", "Options", "coherence", "connectivity", "draw", "draw_display", "draw_raster", "figure", "intervals",
+    "kind_named", "layout", "movie", "phase_plane", "raster", "raster_with_rate", "rate", "rate_bars",
+    "rate_distribution", "require_matplotlib", "save", "spectrogram", "spectrum", "traces",
+]  # fmt: skip

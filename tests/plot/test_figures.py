@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from nmlbridge.plot import draw, draw_display, draw_raster
-from nmlbridge.plot.figures import _envelope
+from nmlbridge.plot.signals import envelope
 from nmlbridge.results import Display, Line, Outputs, Results, SpikeTrains, Traces
 
 pytest.importorskip("matplotlib", reason="figures need the extra 'plot'")
@@ -44,7 +44,7 @@ def test_a_raster_has_a_row_for_each_spiking_population(results: Results) -> Non
 
 
 def test_thinning_keeps_the_extremes() -> None:
-    x, y = _envelope(TIME, VOLTAGE)
+    x, y = envelope(TIME, VOLTAGE)
     assert len(x) <= 25_000
     assert y.max() == 0.03
     assert x[y.argmax()] == TIME[777]

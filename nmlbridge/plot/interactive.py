@@ -1,0 +1,190 @@
+"""Any of our figures as a page that can be zoomed, read off and turned: matplotlib's artists given to plotly.
+
+A line becomes a line, steps steps, points points, an image a heat map; axes keep their place, labels and limits. So
+every function that draws is interactive with the same call.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..extras import require
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_DASH = {"-": "solid", "--": "dash", ":": "dot", "-.": "dashdot"}
+
+
+def page_of(figure: Figure) -> str:
+    """A whole HTML page that needs no network. Raises UsageError if plotly is not installed."""
+    page: str = plotly_of(figure).to_html(include_plotlyjs=True, full_html=True)
+    return page
+
+
+def plotly_of(figure: Figure) -> Any:
+    """The figure as a ``plotly.graph_objects.Figure``."""
+    graph = require("plotly.graph_objects", "interactive", "interactive figures")
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    FigureCanvasAgg(figure).draw()  # places the axes
+    wide, high = figure.get_size_inches() * 96
+    result = graph.Figure(layout={"width": int(wide * 1.1), "height": int(high * 1.1), "template": "simple_white"})
+    bars = {id(axes) for axes in figure.axes if axes.get_label() == "<colorbar>"}
+    number = 0
+    for axes in figure.axes:
+        if id(axes) in bars:
+            continue
+        number += 1
+        if axes.name == "3d":
+            _solid(graph, result, axes, number)
+        else:
+            _flat(graph, result, axes, number)
+    return result
+
+
+def _flat(graph: Any, result: Any, axes: Any, number: int) -> None:
+    mark = "" if number == 1 else str(number)
+    where = {"xaxis": f"x{mark}", "yaxis": f"y{mark}"}
+    place = axes.get_position()
+    for name, low, high, limits, label, scale, other in (
+        ("xaxis", place.x0, place.x1, axes.get_xlim(), axes.get_xlabel(), axes.get_xscale(), f"y{mark}"),
+        ("yaxis", place.y0, place.y1, axes.get_ylim(), axes.get_ylabel(), axes.get_yscale(), f"x{mark}"),
+    ):
+        options = {"domain": [max(low, 0), min(high, 1)], "anchor": other, "title": {"text": label}, "type": scale}
+        options["range"] = list(np.log10(limits)) if scale == "log" else list(limits)
+        ticks = _names(axes, name)
+        if ticks:
+            options |= {"tickvals": ticks[0], "ticktext": ticks[1]}
+        result.update_layout({f"{name}{mark}": options})
+    if axes.get_title().strip():
+        result.add_annotation(text=axes.get_title(), x=(place.x0 + place.x1) / 2, y=place.y1, xref="paper",
+                              yref="paper", yanchor="bottom", showarrow=False)  # fmt: skip
+    for text in axes.texts:
+        if text.get_transform() is axes.transAxes:
+            result.add_annotation(text=text.get_text(), x=(place.x0 + place.x1) / 2, y=(place.y0 + place.y1) / 2,
+                                  xref="paper", yref="paper", showarrow=False)  # fmt: skip
+    for image in axes.images:
+        _image(graph, result, image, where)
+    for part in axes.collections:
+        _collection(graph, result, part, where)
+    for line in axes.lines:
+        x, y = np.asarray(line.get_xdata(), float), np.asarray(line.get_ydata(), float)
+        lines = line.get_linestyle() in _DASH
+        name = _label(line)
+        style: dict[str, Any] = {"color": _hex(line.get_color())}
+        if lines:
+            style |= {"width": line.get_linewidth(), "dash": _DASH[line.get_linestyle()]}
+            result.add_trace(graph.Scattergl(x=x, y=y, mode="lines", line=style, name=name, showlegend=bool(name),
+                                             **where))  # fmt: skip
+        else:
+            symbol = "line-ns-open" if line.get_marker() == "|" else "circle"
+            style |= {"symbol": symbol, "size": line.get_markersize()}
+            result.add_trace(graph.Scattergl(x=x, y=y, mode="markers", marker=style, name=name, showlegend=bool(name),
+                                             **where))  # fmt: skip
+    for patch in axes.patches:
+        _patch(graph, result, patch, where)
+
+
+def _names(axes: Any, which: str) -> tuple[list[float], list[str]] | None:
+    """Ticks with words, such as names of populations."""
+    axis = getattr(axes, which)
+    texts = [tick.get_text() for tick in axis.get_ticklabels()]
+    if not any(any(letter.isalpha() for letter in text.replace("\\mathdefault", "")) for text in texts):
+        return None
+    return [float(value) for value in axis.get_ticklocs()], texts
+
+
+def _image(graph: Any, result: Any, image: Any, where: dict[str, str]) -> None:
+    values = np.asarray(image.get_array())
+    left, right, bottom, top = image.get_extent()
+    first, last = (top, bottom) if image.origin == "upper" else (bottom, top)
+    colored = values.ndim == 3
+    if colored:  # colours: shown by how opaque they are
+        values = np.where(values[..., 3] > 0, values[..., 3], np.nan)
+    x = left + (np.arange(values.shape[1]) + 0.5) * (right - left) / values.shape[1]
+    y = first + (np.arange(values.shape[0]) + 0.5) * (last - first) / values.shape[0]
+    result.add_trace(graph.Heatmap(x=x, y=y, z=np.ma.filled(values.astype(float), np.nan), colorscale="Viridis",
+                                   showscale=not colored, **where))  # fmt: skip
+
+
+def _collection(graph: Any, result: Any, part: Any, where: dict[str, str]) -> None:
+    kind = type(part).__name__
+    name = _label(part)
+    if kind == "QuadMesh":
+        corners = part.get_coordinates()
+        x = (corners[0, 1:, 0] + corners[0, :-1, 0]) / 2
+        y = (corners[1:, 0, 1] + corners[:-1, 0, 1]) / 2
+        z = np.asarray(part.get_array(), float).reshape(len(y), len(x))
+        result.add_trace(graph.Heatmap(x=x, y=y, z=z, colorscale="Viridis", **where))
+    elif kind == "PathCollection":
+        points = np.asarray(part.get_offsets(), float)
+        size = float(np.sqrt(part.get_sizes()[0])) if len(part.get_sizes()) else 6.0
+        paint = [_hex(color) for color in part.get_facecolors()]
+        marker = {"color": paint if len(paint) == len(points) else (paint[0] if paint else "black"), "size": size}
+        result.add_trace(graph.Scattergl(x=points[:, 0], y=points[:, 1], mode="markers", marker=marker, name=name,
+                                         showlegend=bool(name), **where))  # fmt: skip
+    elif kind == "LineCollection":
+        _segments(graph, result, part, where)
+
+
+def _segments(graph: Any, result: Any, part: Any, where: dict[str, str]) -> None:
+    """Lines of a few colours: one trace for each colour, with gaps between the lines."""
+    lines = part.get_segments()
+    paint = [_hex(color) for color in part.get_colors()] or ["#000000"]
+    by_color: dict[str, list[Any]] = {}
+    for number, line in enumerate(lines):
+        by_color.setdefault(paint[number % len(paint)], []).append(np.vstack([line, [[np.nan] * 2]]))
+    wide = float(np.mean(part.get_linewidths()))
+    for color, pieces in by_color.items():
+        points = np.concatenate(pieces)
+        result.add_trace(graph.Scattergl(x=points[:, 0], y=points[:, 1], mode="lines", showlegend=False,
+                                         line={"color": color, "width": wide}, **where))  # fmt: skip
+
+
+def _patch(graph: Any, result: Any, patch: Any, where: dict[str, str]) -> None:
+    name = _label(patch)
+    kind = type(patch).__name__
+    if kind == "StepPatch":
+        values, edges, _ = patch.get_data()
+        result.add_trace(graph.Scatter(x=edges, y=np.append(values, values[-1]), mode="lines", name=name,
+                                       line={"shape": "hv", "color": _hex(patch.get_edgecolor())},
+                                       showlegend=bool(name), **where))  # fmt: skip
+    elif kind == "Rectangle":
+        result.add_trace(graph.Bar(x=[patch.get_x() + patch.get_width() / 2], y=[patch.get_height()],
+                                   width=[patch.get_width()], marker={"color": _hex(patch.get_facecolor())},
+                                   showlegend=False, **where))  # fmt: skip
+
+
+def _solid(graph: Any, result: Any, axes: Any, number: int) -> None:
+    mark = "" if number == 1 else str(number)
+    scene = f"scene{mark}"
+    titles = {f"{letter}axis": {"title": {"text": getattr(axes, f"get_{letter}label")()}} for letter in "xyz"}
+    result.update_layout({scene: titles | {"aspectmode": "data"}})
+    for part in axes.collections:
+        if hasattr(part, "_offsets3d"):
+            x, y, z = part._offsets3d
+            name = _label(part)
+            paint = _hex(part.get_facecolors()[0]) if len(part.get_facecolors()) else "black"
+            result.add_trace(graph.Scatter3d(x=np.asarray(x), y=np.asarray(y), z=np.asarray(z), mode="markers",
+                                             marker={"size": 3, "color": paint}, name=name, showlegend=bool(name),
+                                             scene=scene))  # fmt: skip
+        elif hasattr(part, "_segments3d"):
+            rows = [np.vstack([line, [[np.nan] * 3]]) for line in np.asarray(part._segments3d)]
+            points = np.concatenate(rows) if rows else np.empty((0, 3))
+            result.add_trace(graph.Scatter3d(x=points[:, 0], y=points[:, 1], z=points[:, 2], mode="lines",
+                                             line={"color": "#999999", "width": 1}, showlegend=False,
+                                             scene=scene))  # fmt: skip
+
+
+def _label(artist: Any) -> str:
+    text = str(artist.get_label() or "")
+    return "" if text.startswith("_") else text
+
+
+def _hex(color: Any) -> str:
+    from matplotlib.colors import to_hex
+
+    return str(to_hex(color))
