@@ -133,6 +133,9 @@ _NETWORK = frozenset({
     "gap junctions", "continuous projections", "inputs", "temperature",
 })  # fmt: skip
 _NEUROML = _NETWORK | {"components", "component types", "morphologies", "biophysics", "several networks", "annotations"}
+_SCRIPT = frozenset({
+    "components", "networks", "positions", "connections", "weights", "delays", "inputs", "simulation",
+})  # fmt: skip
 
 _FORMATS = (
     Format(
@@ -218,6 +221,15 @@ _FORMATS = (
         sniff=lambda head: _NETPYNE.match(head) is not None or _NPJSON.match(head) is not None,
         features=_NETPYNE_HOLDS,
         in_folder=("index.npjson",),
+    ),
+    Format(
+        name="pynn",
+        title="PyNN script, standard cells",
+        extensions=(".pynn",),
+        specification="https://neuralensemble.org/docs/PyNN/",
+        writer="nmlbridge.converters.pynn.write:write",
+        features=_SCRIPT,
+        writes_folder=True,
     ),
     Format(
         name="vtk",
