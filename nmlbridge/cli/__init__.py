@@ -31,6 +31,7 @@ VERBS = {
     "omv": "run and write the validation tests of Open Source Brain",
     "results": "convert, show and compare files of results",
     "plot": "draw results or a model",
+    "report": "write one HTML page about a run",
     "doctor": "say what is missing on this machine, and the cure",
 }
 

@@ -7,12 +7,13 @@ in .html, as an interactive page. ``kinds`` lists what the command line can draw
 from .figures import draw, draw_display, draw_raster
 from .kinds import KINDS, Options, figure, kind_named
 from .networks import connectivity, layout, movie
+from .page import page, statistics
 from .signals import coherence, phase_plane, spectrogram, spectrum, traces
 from .spikes import intervals, raster, raster_with_rate, rate, rate_bars, rate_distribution
 from .style import require_matplotlib, save
 
 __all__ = [
     "KINDS", "Options", "coherence", "connectivity", "draw", "draw_display", "draw_raster", "figure", "intervals",
-    "kind_named", "layout", "movie", "phase_plane", "raster", "raster_with_rate", "rate", "rate_bars",
-    "rate_distribution", "require_matplotlib", "save", "spectrogram", "spectrum", "traces",
+    "kind_named", "layout", "movie", "page", "phase_plane", "raster", "raster_with_rate", "rate", "rate_bars",
+    "rate_distribution", "require_matplotlib", "save", "spectrogram", "spectrum", "statistics", "traces",
 ]  # fmt: skip
