@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.nmlbridge-installed
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: help setup demo test lint check bench clean
+.PHONY: help setup demo test lint check fuzz bench clean
 
 help:
 	@echo "make setup   virtual environment in $(VENV) with nmlbridge, plots, MPI and the developers' tools"
@@ -14,6 +14,7 @@ help:
 	@echo "make test    the whole test suite"
 	@echo "make lint    ruff, mypy and the import layers"
 	@echo "make check   lint, then the tests that take seconds"
+	@echo "make fuzz    the fuzz tests with a hundred times as many cases (tens of minutes)"
 	@echo "make bench   the benchmarks (minutes)"
 	@echo "make clean   remove what the goals above made, the virtual environment included"
 
@@ -41,6 +42,9 @@ lint: $(STAMP)
 
 check: lint
 	$(PYTEST) -m "not slow"
+
+fuzz: $(STAMP)
+	NMLBRIDGE_FUZZ=100 $(PYTEST) tests/fuzz
 
 bench: $(STAMP)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[bench]'

@@ -35,6 +35,7 @@ own) and relative."""
 
 BACKENDS = ("neuron", "coreneuron", "reference")
 
+MAX_STEPS = 1e12  # a thousand years of computing
 COMPAT_DIGITS = 7  # of the numbers that jNeuroML's generated code writes
 
 
@@ -120,6 +121,8 @@ def simulate(
         target = _target(document, components, simulation)
     step = _time(dt, simulation.parameters["step"], "dt")
     length = _time(duration, simulation.parameters["length"], "duration")
+    if length / step > MAX_STEPS:
+        raise UsageError(f"{length:g} ms in steps of {step:g} ms are more than {MAX_STEPS:g} steps; take a longer dt")
     number = seed if seed is not None else _seed(simulation)
     if backend is None:
         backend = _choose(target, method, report)

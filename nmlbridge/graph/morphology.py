@@ -18,6 +18,8 @@ from ..element import Element
 from ..errors import NetworkError
 from .columns import Floats, Ints, frozen
 
+MAX_DEPTH = 200
+MAX_DIVISIONS = 32767  # what NEURON can divide a section into
 CABLE = "sao864921383"  # neuroLexId of an unbranched, non-overlapping group: one section
 
 
@@ -50,8 +52,7 @@ class SegmentGroup:
     @property
     def divisions(self) -> int:
         """Into how many compartments the cable is to be divided (property numberInternalDivisions), 1 if not said."""
-        text = self.properties.get("numberInternalDivisions", "")
-        return max(1, int(float(text))) if text.replace(".", "", 1).isdigit() else 1
+        return divisions_of(self.properties.get("numberInternalDivisions", "1"))
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,6 +123,20 @@ class Morphology:
             f"<Morphology {self.id}: {len(self.ids)} segments, {len(self.groups)} groups, "
             f"{self.area.sum():.4g} um2, {self.length.sum():.4g} um>"
         )
+
+
+def divisions_of(text: str) -> int:
+    """The number of compartments that a numberInternalDivisions states; 1 if it states none.
+
+    Raises ValueError if it is more than NEURON can divide a section into.
+    """
+    try:
+        value = float(text)
+    except ValueError:
+        return 1
+    if value > MAX_DIVISIONS:
+        raise ValueError
+    return int(value) if value >= 1 else 1
 
 
 def _refuse(element: Element, message: str) -> Any:
@@ -249,6 +264,8 @@ def _groups(element: Element, row_of: dict[int, int], parent: Ints) -> dict[str,
             _refuse(by, f"segmentGroup='{id}' is not there")
         if id in open_:
             _refuse(sources[id], f"the segment group '{id}' includes itself")
+        if len(open_) > MAX_DEPTH:
+            _refuse(sources[id], f"more than {MAX_DEPTH} segment groups include each other in a row")
         found: set[int] = set()
         for part in sources[id].children:
             if part.tag == "member":
@@ -304,7 +321,13 @@ def _subtree(part: Element, row: Any, parent: Ints) -> set[int]:
 
 def _properties(source: Element) -> dict[str, str]:
     places = [source, *source.findall("annotation")]
-    return {e.get("tag") or "": e.get("value") or "" for place in places for e in place.iter() if e.tag == "property"}
+    found = {e.get("tag") or "": e.get("value") or "" for place in places for e in place.iter() if e.tag == "property"}
+    divisions = found.get("numberInternalDivisions", "1")
+    try:
+        divisions_of(divisions)
+    except ValueError:
+        _refuse(source, f"numberInternalDivisions is '{divisions[:40]}'; it must not be more than {MAX_DIVISIONS}")
+    return found
 
 
 def _inhomogeneous(element: Element) -> InhomogeneousParameter:

@@ -40,7 +40,10 @@ def flatten(component: Component, library: Library) -> FlatComponent:
     of the component, where a name or a path means nothing, a parameter that is needed is not given, or derived
     variables depend on each other in a circle; UnsupportedError where a component sends an event at the start.
     """
-    return _Flattener(component, library).run()
+    try:
+        return _Flattener(component, library).run()
+    except RecursionError:
+        raise component.error("its formulas are nested too deeply") from None
 
 
 class _Flattener:

@@ -18,6 +18,9 @@ from .library import Library
 from .model import Component
 
 MAX_DEPTH = 30
+MAX_CHAIN = 100
+MAX_NODES = 200_000
+MAX_PATHS = 100_000_000  # characters of all paths: a few lines can ask for a tree that fills any memory
 
 
 class Names:
@@ -114,11 +117,18 @@ def grow(component: Component) -> Node:
     Raises LemsError where a reference is dangling or components contain each other.
     """
     root = Node(component, None, "", [component.id], "")
-    _grow(root, 0)
+    _grow(root, 0, [0, 0])
     return root
 
 
-def _grow(node: Node, depth: int) -> None:
+def _grow(node: Node, depth: int, spent: list[int]) -> None:
+    spent[0] += 1
+    spent[1] += sum(map(len, node.paths))
+    if spent[0] > MAX_NODES or spent[1] > MAX_PATHS:
+        raise node.component.error(
+            f"there are more than {MAX_NODES} components in one (or their paths are too long); do they contain each "
+            "other many times?"
+        )
     if depth > MAX_DEPTH:
         raise node.component.error(
             f"nested deeper than {MAX_DEPTH} components; do some refer to each other in a circle?"
@@ -151,7 +161,7 @@ def _grow(node: Node, depth: int) -> None:
         flat_key = flat_key.replace("[", "_").replace("]", "")
         below = Node(child, node, slot, list(dict.fromkeys(keys)), flat_key)
         node.children.append(below)
-        _grow(below, depth + 1)
+        _grow(below, depth + 1, spent)
 
 
 def _instances(node: Node) -> list[str]:
@@ -280,6 +290,8 @@ class Scope:
             return self._number_above(node, name)
         if (id(node), name) in self._busy:
             raise node.component.error(f"the DerivedParameter '{name}' of '{type_.name}' depends on itself")
+        if len(self._busy) > MAX_CHAIN:
+            raise node.component.error(f"more than {MAX_CHAIN} DerivedParameters depend on each other in a row")
         self._busy.append((id(node), name))
         try:
             return self._derived(node, name)

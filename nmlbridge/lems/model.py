@@ -288,8 +288,10 @@ class _Resolver:
         """The element and its prototypes, the furthest first."""
         chain = [element]
         while (before := self.prototype(chain[-1])) is not None:
-            if before in chain:
+            if any(before is one for one in chain):
                 raise self.error(element, "components extend each other in a circle")
+            if len(chain) > MAX_DEPTH:
+                raise self.error(element, f"more than {MAX_DEPTH} components extend each other in a row")
             chain.append(before)
         return chain[::-1]
 

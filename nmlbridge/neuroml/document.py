@@ -16,6 +16,7 @@ from .networks import build_network
 from .xml_read import Rows, read_tree
 
 ROOTS = {"Lems": "lems", "LEMS": "lems", "neuroml": "neuroml"}
+MAX_INCLUDES = 200
 HDF5_SUFFIXES = (".h5", ".hdf5")
 
 
@@ -113,6 +114,9 @@ def _load(
     """Read a file after all that it includes, each once."""
     if path in files or path in open_:
         return
+    if len(open_) > MAX_INCLUDES:
+        place = {} if by is None else {"file": by.file, "line": by.line}
+        raise DocumentError(f"more than {MAX_INCLUDES} files include each other in a row", **place)  # type: ignore[arg-type]
     open_.append(path)
     if path.suffix.lower() in HDF5_SUFFIXES:
         from .hdf5_read import read_hdf5
@@ -137,6 +141,7 @@ def _load(
             if error.file == _shown(found, home) and not _looks_like_xml(found):
                 raise _no_model(name, element) from None
             raise
+    open_.pop()
     files[path] = source
 
 

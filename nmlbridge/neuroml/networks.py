@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,6 +18,7 @@ from ..units import Unit, parse_quantity
 from .columns import Reader
 from .xml_read import Rows
 
+BYTES_A_CELL = 64  # of tables, before anything runs; a number in a document costs its writer nothing
 _SINGLES = ("synapticConnection", "synapticConnectionWD", "explicitConnection")
 
 
@@ -34,6 +36,8 @@ class _Builder:
         self.projections: list[Projection] = []
         self.inputs: list[InputList] = []
         self.extra: list[Element] = []
+        self.sized = 0
+        """cells of which nothing but the number is stated"""
 
     def run(self) -> Network:
         element = self.element
@@ -119,12 +123,10 @@ class _Builder:
                 raise ValueError
         except (ValueError, OverflowError):
             self.refuse(element, f"size='{text[:40]}' is not a whole number")
-        if size > 1 << 40:
-            self.refuse(element, f"size='{text[:40]}' is more than any machine can hold")
-        try:
-            self.populations[id] = Population.sized(id, component, size, **common)
-        except MemoryError:
+        self.sized += size
+        if self.sized * BYTES_A_CELL > os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"):
             self.refuse(element, f"size='{text[:40]}' is more than this machine can hold")
+        self.populations[id] = Population.sized(id, component, size, **common)
 
     def find(self, element: Element, id: str, role: str) -> Population:
         found = self.populations.get(id)

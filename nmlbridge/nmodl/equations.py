@@ -7,18 +7,20 @@ from). Expressions are shared; ``values`` holds each number as an array with one
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from ..errors import UnsupportedError
 from ..lems.expression import Bin, Expr, Name, names, operands, substitute, to_text
 from ..lems.flat import Action, Assign, Condition, Emit, Event, External, FlatComponent, Kinetics, Transition
 from ..units import Dimension
 
 Array = npt.NDArray[np.float64]
+MAX_NODES = 20_000  # of a formula; what hangs together makes some hundreds in published models
 
 
 @dataclass
@@ -105,13 +107,34 @@ class Equations:
         return reached
 
     def expand(self, expr: Expr, on: set[str]) -> Expr:
-        """Inline the derived variables that depend on any of the names ``on``."""
+        """Inline the derived variables that depend on any of the names ``on``.
+
+        Raises UnsupportedError where the outcome would be huge: each variable that is used twice doubles it.
+        """
         reached = self.depends(on)
         mapping: dict[str, Expr] = {}
+        sizes: dict[str, int] = {}
         for name, value in self.derived.items():
             if name in reached and name not in on:
-                mapping[name] = substitute(value, mapping)
+                sizes[name] = _size(value, sizes)
+                if sizes[name] <= MAX_NODES:
+                    mapping[name] = substitute(value, mapping)
+        if _size(expr, sizes) > MAX_NODES:
+            raise UnsupportedError(
+                f"'{self.id}' ({self.type}): its derived variables, each put into the next, make a formula of "
+                f"more than {MAX_NODES} parts"
+            )
         return substitute(expr, mapping)
+
+
+def _size(expr: Expr, sizes: Mapping[str, int]) -> int:
+    """How many nodes an expression has once the names in ``sizes`` are replaced by something of that size."""
+    total, stack = 0, [expr]
+    while stack:
+        node = stack.pop()
+        total += sizes.get(node.id, 1) if isinstance(node, Name) else 1
+        stack += operands(node)
+    return total
 
 
 def from_flat(members: Sequence[FlatComponent]) -> Equations:

@@ -56,6 +56,11 @@ def flat_names(flat: FlatComponent) -> list[str]:
     return [*flat.parameters, *flat.properties, *flat.externals, *flat.states, *flat.derived]
 
 
+def _place(request: Request) -> str:
+    flat = request.flat
+    return f"{flat.file}:{flat.line}: " if flat.file else ""
+
+
 class Catalogue:
     """The components that a program needs as mechanisms."""
 
@@ -108,8 +113,12 @@ class Catalogue:
                     layout=first.layout, dump=self.dump,
                 )  # fmt: skip
             except UnsupportedError as error:
-                place = f"{first.flat.file}:{first.flat.line}: " if first.flat.file else ""
-                raise UnsupportedError(f"{place}component {error}") from None
+                raise UnsupportedError(f"{_place(first)}component {error}") from None
+            except RecursionError:
+                raise UnsupportedError(
+                    f"{_place(first)}component '{first.flat.id}': its formulas, each put into the next, are nested too "
+                    "deeply"
+                ) from None
             self.mods[f"{mechanism.name}.mod"] = mechanism.text
             for row, request in enumerate(group):
                 request.mechanism, request.member = mechanism, row
