@@ -50,6 +50,10 @@ The keys of the specification::
                    {generators: id, index, variable}            of a generator
                    {constant: number}
                    {terms: [{place, scale}, ...]}               the sum of raw * scale of each
+                   {field: index}                               a row of what ``electrodes`` gives
+    electrodes   {positions: "T:" (n,3) um, conductivity S/m, method (LFPykit's), radius um | null, samples, normals,
+                  dipole: bool, split: bool (each population on its own too), first_column, columns,
+                  populations: [{id, first_gid, size, positions: "T:" um that NEURON does not know of}]}
     spikes       [gids] | "all" | "T:" gids
     run          {dt, duration (ms), celsius, seed, second_order: 0|1|2, v_init: null | mV, record_every: 1,
                   cvode: null | {atol, rtol, maxstep (ms, may be missing),

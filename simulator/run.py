@@ -17,6 +17,7 @@ from ..registry import Format, format_to_read, resolve_name
 from ..report import Report
 from ..results import Outputs, Results, Simulation, SpikeTrains, Traces, output_paths, requested
 from .backend import Block, Progress, Runner
+from .electrodes import Electrodes, with_electrodes
 from .program import Shape
 from .saving import Saving, open_files
 
@@ -60,6 +61,7 @@ def simulate(
     resume: bool = False,
     changes: Mapping[str, Any] | None = None,
     runner: Runner | None = None,
+    electrodes: Electrodes | None = None,
 ) -> Results:
     """Run the Simulation of a LEMS document, or of a model in another format, and return its Results (all SI).
 
@@ -78,7 +80,8 @@ def simulate(
     document asks for), "sonata" (spikes.h5 and a report for each variable) or "both". With ``checkpoint`` (ms) the
     state is kept in the output folder every so often; a run that has ended early goes on there with ``resume`` and
     otherwise the same arguments, and gives the same results as if it had not been interrupted. ``runner`` is called
-    with the finished Program in place of ``neuron.launch.run_program``.
+    with the finished Program in place of ``neuron.launch.run_program``. ``electrodes`` record extracellular potentials
+    and dipole moments: quantities "lfp[0]" (V), "dipole/x" (A m).
 
     Raises ModelError if the model is wrong, UnsupportedError if NEURON cannot carry it, SimulatorError if the run
     fails.
@@ -102,6 +105,7 @@ def simulate(
             network, replace(settings_of, **{k: v for k, v in given.items() if v is not None}), output=output,
             ranks=ranks, report=report, progress=progress, model=model, backend=backend or "neuron",
             record_format=record_format, checkpoint=checkpoint, resume=resume, runner=runner,
+            electrodes=electrodes,
         )  # fmt: skip
     if changes:
         raise UsageError("values can be changed by name in files of rules only")
@@ -134,6 +138,7 @@ def simulate(
     tolerances = _tolerances(simulation, method, backend, abs_tolerance, rel_tolerance)
     if tolerances is not None and (checkpoint is not None or resume):
         raise UsageError("cvode keeps no checkpoints; leave out --checkpoint and --resume, or take another --method")
+    _whole_fields(electrodes, backend, checkpoint, resume)
     if backend == "reference":
         from .reference.run import integrate
 
@@ -166,6 +171,8 @@ def simulate(
         )
         dump = _dumper(Path(dump_passes)) if dump_passes is not None else None
         lowered = lower(target, components, library, settings, outputs, report, dump)
+        if electrodes is not None:
+            lowered, outputs = with_electrodes(lowered, target, electrodes, outputs)
     return _run(
         lowered, ranks, progress, phases, outputs, report,
         _provenance(document.path, backend, step, length, number, ranks), saving,
@@ -194,17 +201,19 @@ def simulate_network(
     checkpoint: float | None = None,
     resume: bool = False,
     runner: Runner | None = None,
+    electrodes: Electrodes | None = None,
 ) -> Results:
     """Run a Network as a Simulation says, in NEURON, and return its Results (all SI).
 
     ``output`` is the folder that the files of ``simulation.outputs`` are written below; None writes nothing. ``model``
-    is where the network came from, for the provenance. ``record_format``, ``checkpoint``, ``resume`` and ``runner``
-    are as in ``simulate``. Raises ModelError if the network is wrong, UnsupportedError if NEURON cannot carry it,
-    SimulatorError if the run fails.
+    is where the network came from, for the provenance. ``record_format``, ``checkpoint``, ``resume``, ``runner``
+    and ``electrodes`` are as in ``simulate``. Raises ModelError if the network is wrong, UnsupportedError if
+    NEURON cannot carry it, SimulatorError if the run fails.
     """
     report = report if report is not None else Report()
     if simulation.method is not None and simulation.method not in METHODS:
         raise UsageError(f"there is no method '{simulation.method}'; there are {', '.join(METHODS)}")
+    _whole_fields(electrodes, backend, checkpoint, resume)
     phases: dict[str, dict[str, float]] = {}
     if output is not None:
         output_paths(simulation.outputs, output)
@@ -228,11 +237,13 @@ def simulate_network(
             v_init=simulation.v_init,
             record_every=simulation.record_every,
         )
-        lowered = lower(network, components, library, settings, simulation.outputs, report)
+        lowered, outputs = lower(network, components, library, settings, simulation.outputs, report), simulation.outputs
+        if electrodes is not None:
+            lowered, outputs = with_electrodes(lowered, network, electrodes, outputs)
     provenance = _provenance(model or network.file or network.id or "", backend, simulation.dt, simulation.duration,
                              simulation.seed, ranks)  # fmt: skip
     digits = COMPAT_DIGITS if settings.compat else None
-    return _run(lowered, ranks, progress, phases, simulation.outputs, report, provenance, saving, digits, runner)
+    return _run(lowered, ranks, progress, phases, outputs, report, provenance, saving, digits, runner)
 
 
 def _run(
@@ -342,6 +353,14 @@ def _methods(backend: str) -> tuple[str, ...]:
     from .reference.run import METHODS as integrators
 
     return integrators
+
+
+def _whole_fields(electrodes: Electrodes | None, backend: str, checkpoint: float | None, resume: bool) -> None:
+    """Electrodes go with NEURON, and without checkpoints."""
+    if electrodes is not None and backend != "neuron":
+        raise UsageError(f"the backend {backend} records no transmembrane currents; electrodes need NEURON")
+    if electrodes is not None and (checkpoint is not None or resume):
+        raise UsageError("a run with electrodes keeps no checkpoints; leave out --checkpoint and --resume")
 
 
 def _serial(ranks: int, dump_passes: object) -> None:

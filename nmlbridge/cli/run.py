@@ -44,6 +44,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--plot", action="store_true", help="draw each Display and a raster of spikes as PNG into DIR")
     parser.add_argument("--figure", action="append", default=[], metavar="KIND", dest="kinds",
                         help="draw this too, as nmlbridge plot does: raster, rates, spectrum ... (may be repeated)")
+    parser.add_argument("--electrodes", type=Path, metavar="FILE",
+                        help="record extracellular potentials and dipoles: positions and more, as YAML or JSON")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", dest="changes",
                         help="another value in a file of rules: gain=2, connections.EE.weight=0.5 (may be repeated)")
     parser.add_argument("--report", type=Path, metavar="FILE", help="write seconds and memory of each phase as JSON")
@@ -62,6 +64,11 @@ def run(arguments: argparse.Namespace) -> int:
                 raise UsageError(f"the figure '{kind}' is made from a model: nmlbridge plot {kind} {arguments.file}")
     from .. import simulate
 
+    electrodes = None
+    if arguments.electrodes is not None:
+        from ..simulator.electrodes import Electrodes
+
+        electrodes = Electrodes.read(arguments.electrodes)
     with ProgressBar() as progress:
         results = simulate(
             arguments.file,
@@ -80,6 +87,7 @@ def run(arguments: argparse.Namespace) -> int:
             record_format=arguments.record_format,
             checkpoint=arguments.checkpoint,
             resume=arguments.resume,
+            electrodes=electrodes,
         )
         figures = _draw(results, arguments) if arguments.plot or arguments.kinds else []
     answer = results.summary() | {"figures": [str(path) for path in figures]}

@@ -65,9 +65,11 @@ class Run:
             self.network.build()
             cvode = self.run.get("cvode")
             times = np.asarray((np.arange(self.samples) * self.every + _AFTER) * self.dt, dtype=np.float64)
+            self.field = self._field()
+            plain = [place for place in self.program.spec.get("recordings", ()) if "field" not in place]
             self.recorder = Recorder(
                 self.network,
-                self.program.spec.get("recordings", ()),
+                plain,
                 1 if cvode else self.every,
                 times if cvode else None,
             )
@@ -103,6 +105,14 @@ class Run:
             for state, scale in run["cvode"].get("scales", {}).items():
                 self.cvode.atolscale(state, scale)
 
+    def _field(self) -> Any:
+        """What electrodes see, if there are any."""
+        if "electrodes" not in self.program.spec:
+            return None
+        from .lfp import Field
+
+        return Field(self.network, self.program.spec["electrodes"], self.every)
+
     def _open(self) -> None:
         """Make the output files, or take those of the run that is resumed; every rank writes its own columns."""
         fresh = self.rank == 0 and self.resumed is None
@@ -121,6 +131,8 @@ class Run:
                 self.h.finitialize()
             else:
                 self.h.finitialize(self.run["v_init"])
+            if self.field is not None:
+                self.field.keep()
             # the number of all columns, so that chunks are the same on all ranks
             chunk = max(1, min(-(-self.steps // BLOCKS), LONGEST, int(_MEMORY / 8 / max(self.columns, 1))))
             if self.run.get("coreneuron"):  # the network is handed over and back for each chunk
@@ -157,6 +169,8 @@ class Run:
     def _block(self) -> None:
         """Write what was recorded; when all ranks have, say so."""
         self.recorder.take(self.output)
+        if self.field is not None:
+            self.field.take(self.output)
         self.spikes.take()
         self.pc.barrier()
         if self.talk and self.rank == 0:
