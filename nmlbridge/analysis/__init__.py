@@ -4,12 +4,14 @@
 - ``spectral``: power spectra, spectrograms, coherence, locking of spikes to the phase of a field
 - ``information``: mutual information, transfer entropy, Granger causality
 - ``connectivity``: matrices of populations and cells, degrees, motifs, paths
+- ``fields``: current source density; EEG and MEG of dipole moments (LFPykit)
 - ``cells``: features of single cells (eFEL) and f-I curves
 
 Sources of the definitions stand in each function. Times are in s, rates and frequencies in Hz.
 """
 
 from .connectivity import connectivity_matrix, degrees, motifs, path_lengths
+from .fields import current_source_density, eeg, meg
 from .information import granger, granger_spectrum, mutual_information, transfer_entropy
 from .spectral import coherence, phase_locking, power_spectrum, spectrogram
 from .spikes import (
@@ -25,7 +27,8 @@ from .spikes import (
 )
 
 __all__ = [
-    "coherence", "connectivity_matrix", "correlogram", "cv", "degrees", "fano", "granger", "granger_spectrum",
-    "histogram", "intervals", "local_variation", "motifs", "mutual_information", "path_lengths", "phase_locking",
-    "population_rate", "power_spectrum", "rates", "spectrogram", "synchrony", "transfer_entropy",
+    "coherence", "connectivity_matrix", "correlogram", "current_source_density", "cv", "degrees", "eeg", "fano",
+    "granger", "granger_spectrum", "histogram", "intervals", "local_variation", "meg", "motifs", "mutual_information",
+    "path_lengths", "phase_locking", "population_rate", "power_spectrum", "rates", "spectrogram", "synchrony",
+    "transfer_entropy",
 ]  # fmt: skip
