@@ -76,7 +76,7 @@ def build(
     cells = Cells.of(placed)
     select = Selections(context, space, cells)
     of_population = {name: components.cells[population.cell] for name, population in model.populations.items()}
-    parts = CellParts(context, components.by_id, of_population)
+    parts = CellParts(context, components.by_id, of_population, components.native)
     mine = None
     if posts is not None:
         mine = np.concatenate([np.asarray(posts(name, len(where)), bool) for name, where in placed.items()])
@@ -98,7 +98,7 @@ def build(
                           properties={tag: str(value) for tag, value in model.populations[name].tags.items()},
                           file=source.file, line=source.line(("populations", name)))
          for name, where in placed.items()},
-        projections, inputs, temperature=temperature, components=components.elements,
+        projections, inputs, temperature=temperature, components=components.elements, native=components.native,
         file=source.file, line=1 if source.file else None,
     )  # fmt: skip
     return Built(network, settings(context, network, cells, select, parts), specification)

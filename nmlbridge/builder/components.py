@@ -10,6 +10,7 @@ import numpy as np
 
 from ..element import Element
 from ..errors import LemsError, ModelError
+from ..graph.native import Native, NativeProcess
 from ..lems import Library, load_core
 from ..lems.library import same
 from ..report import Report
@@ -19,7 +20,7 @@ from .context import Context, Path_
 from .evaluate import Column, Evaluator, coherent
 from .language import names, parse
 from .listed import file_of
-from .vocabulary import Component, FileCell, SectionCell, SwcCell
+from .vocabulary import Component, Exp2Syn, ExpSyn, FileCell, SectionCell, SwcCell
 
 _FREE = frozenset({"notes", "neuroLexId", "metaid", "description"})
 
@@ -33,6 +34,7 @@ class Components:
         self.elements: list[Element] = []
         self.by_id: dict[str, Element] = {}
         self.cells: dict[str, str] = {}
+        self.native: dict[str, Native] = {}
         self._files: dict[Path, Any] = {}
         model = context.spec.model
         for number, name in enumerate(model.include):
@@ -50,7 +52,9 @@ class Components:
         for kind in ("components", "synapses", "cells"):
             for name, item in getattr(model, kind).items():
                 path: Path_ = (kind, name)
-                if isinstance(item, Component):
+                if isinstance(item, (ExpSyn, Exp2Syn)):
+                    self._native(name, item, path)
+                elif isinstance(item, Component):
                     self.add(self.element(name, item.type, item.model_extra or {}, path), path)
                 elif not isinstance(item, FileCell):
                     self.add(cell_element(context, name, item, path), path)
@@ -74,6 +78,8 @@ class Components:
     def add(self, element: Element, path: Path_) -> None:
         """One more component. Raises NetworkError if its id is that of another one."""
         id = element.get("id") or element.get("name")
+        if id in self.native:
+            raise self.context.error(f"a synapse is called '{id}' too; rename one", *path)
         before = self.by_id.get(id) if id else None
         if before is not None:
             if same(before, element):
@@ -83,6 +89,19 @@ class Components:
         if id and element.get("id"):
             self.by_id[id] = element
         self.elements.append(element)
+
+    def _native(self, name: str, item: ExpSyn | Exp2Syn, path: Path_) -> None:
+        """A synapse of NEURON's own."""
+        if name in self.by_id:
+            raise self.context.error(f"another component is called '{name}'; rename one", *path)
+        source = self.context.spec.source
+        numbers = {word: self.context.number(getattr(item, word), "mV" if word == "e" else "ms", *path, word)
+                   for word in type(item).model_fields if word != "neuron"}  # fmt: skip
+        for word, number in numbers.items():
+            if word != "e" and not number > 0:
+                raise self.context.error(f"it is {number:g} ms; it must be more than zero", *path, word)
+        self.native[name] = NativeProcess(name, item.neuron, "synapse", numbers, file=source.file,
+                                          line=source.line(path))  # fmt: skip
 
     def check_channels(self) -> None:
         """Cells that are written out have channels that there are."""

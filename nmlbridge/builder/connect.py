@@ -324,6 +324,8 @@ class Rule:
         if not synapses:
             raise self.context.error("it names no synapse", *self.path)
         for number, synapse in enumerate(synapses):
+            if synapse in parts.native and rule.kind == "chemical":
+                continue
             parts.need(synapse, *self.path, "synapse", *((number,) if isinstance(rule.synapse, list) else ()))
         weights = rule.weight if isinstance(rule.weight, list) else [rule.weight] * len(synapses)
         groups: dict[tuple[int, int], list[dict[str, Any]]] = {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -67,15 +67,20 @@ def segment_sets(shape: Morphology) -> tuple[str, ...]:
 class CellParts:
     """The components of the model, and the segments of the cells of each population."""
 
-    def __init__(self, context: Context, components: Mapping[str, Element], cells: Mapping[str, str]) -> None:
-        self.context, self.components, self.cells = context, components, cells
+    def __init__(self, context: Context, components: Mapping[str, Element], cells: Mapping[str, str],
+                 native: Collection[str] = ()) -> None:  # fmt: skip
+        self.context, self.components, self.cells, self.native = context, components, cells, native
         self._morphologies: dict[str, Morphology | None] = {}
         self._weights: dict[tuple[str, str], tuple[npt.NDArray[np.int64], Floats, Floats, Floats]] = {}
 
     def need(self, component: str, *path: str | int) -> Element:
         """The component with this id. Raises NetworkError at ``path``."""
+        if component in self.native:
+            raise self.context.error(f"'{component}' is NEURON's own, which serves rules of kind chemical only; "
+                                     "expected a LEMS component, such as expTwoSynapse", *path)  # fmt: skip
         if component not in self.components:
-            hint = nearest(component, self.components) or f"; there are {', '.join(sorted(self.components)) or 'none'}"
+            known = sorted({*self.components, *self.native})
+            hint = nearest(component, known) or f"; there are {', '.join(known) or 'none'}"
             raise self.context.error(f"there is no component '{component}'{hint}", *path)
         return self.components[component]
 

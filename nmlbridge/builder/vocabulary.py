@@ -80,6 +80,40 @@ class Component(Item):
     type: str = Field(description="name of a ComponentType: izhikevich2007Cell, expTwoSynapse, ionChannelHH ...")
 
 
+def _synapse_of_neuron(value: Any) -> Any:
+    if value not in ("ExpSyn", "Exp2Syn"):
+        raise ValueError(f"'{str(value)[:40]}' is none of NEURON's synapses ExpSyn, Exp2Syn")
+    return value
+
+
+class ExpSyn(Item):
+    """NEURON's ExpSyn: a conductance that jumps and decays. Weights of its connections are in uS."""
+
+    neuron: Literal["ExpSyn"]
+    tau: Value = Field(default=0.1, description="ms")
+    e: Value = Field(default=0.0, description="mV")
+
+
+class Exp2Syn(Item):
+    """NEURON's Exp2Syn: a conductance with a rise and a decay. Weights of its connections are in uS."""
+
+    neuron: Annotated[Literal["Exp2Syn"], BeforeValidator(_synapse_of_neuron)]
+    tau1: Value = Field(default=0.1, description="ms")
+    tau2: Value = Field(default=10.0, description="ms")
+    e: Value = Field(default=0.0, description="mV")
+
+
+def _kind_of_synapse(data: Any) -> str:
+    name = data.get("neuron") if isinstance(data, dict) else getattr(data, "neuron", None)
+    return "component" if name is None else "ExpSyn" if name == "ExpSyn" else "Exp2Syn"
+
+
+Synapse = Annotated[
+    Annotated[Component, Tag("component")] | Annotated[ExpSyn, Tag("ExpSyn")] | Annotated[Exp2Syn, Tag("Exp2Syn")],
+    Discriminator(_kind_of_synapse),
+]
+
+
 class FileCell(Item):
     """A cell of a NeuroML or LEMS file; the file's other components come along."""
 
@@ -383,7 +417,7 @@ class Model(Item):
     regions: dict[Id, Region] = {}
     include: list[str] = Field(default=[], description="NeuroML and LEMS files whose components may be used")
     cells: dict[Id, Cell] = {}
-    synapses: dict[Id, Component] = {}
+    synapses: dict[Id, Synapse] = {}
     components: dict[Id, Component] = Field(default={}, description="channels, inputs and other LEMS components")
     populations: dict[Id, Population]
     connections: dict[Id, Connection] = {}

@@ -11,6 +11,7 @@ import pytest
 
 import nmlbridge
 from nmlbridge.builder import build
+from nmlbridge.errors import ModelError
 from nmlbridge.graph import Network
 from nmlbridge.results import Results
 from nmlbridge.simulator.neuron import mpi
@@ -98,6 +99,42 @@ def test_any_component_is_an_input() -> None:
     for row, weight in enumerate((1, 2)):
         # half a step of delay at the most: slope / LEAK * 0.025 ms is 0.2 uV
         assert results.traces.values[row] == pytest.approx(REST + weight * exact, abs=weight * 3e-7)
+
+
+@pytest.mark.parametrize(("native", "lems"), [
+    ({"neuron": "ExpSyn", "tau": "3 ms", "e": -10}, {"type": "expOneSynapse", "tauDecay": "3 ms"}),
+    ({"neuron": "Exp2Syn", "tau1": 1, "tau2": 3, "e": "-10 mV"},
+     {"type": "expTwoSynapse", "tauRise": "1 ms", "tauDecay": "3 ms"}),
+])  # fmt: skip
+def test_synapses_of_neuron(native: dict[str, Any], lems: dict[str, Any]) -> None:
+    """NEURON's synapse, with its weight in uS, does what the LEMS synapse of the same equations does."""
+    found = []
+    for synapse, unit in ((native, 1e-3), (lems | {"gbase": "1 nS", "erev": "-10 mV"}, 1)):
+        data = copy.deepcopy(BALL)
+        data["cells"]["clock"] = {"type": "spikeGenerator", "period": "20 ms"}
+        data["populations"]["C"] = {"cell": "clock", "number": 1}
+        data |= {"synapses": {"syn": synapse}, "run": {"duration": 100, "dt": 0.025}}
+        data["connections"] = {"r": {"from": "C", "to": "A", "pattern": "all_to_all", "synapse": "syn",
+                                     "weight": f"{unit} * (1 + post_index)", "delay": 2}}  # fmt: skip
+        found.append(run(data).traces.values)
+    one, two = found
+    assert two[0].max() - REST > 1e-4 and two[1].max() > two[0].max()
+    # both decay exactly over a step; what is left is rounding, and the place of an event within a step
+    assert np.abs(one - two).max() < 0.005 * (two.max() - REST)
+
+
+@pytest.mark.parametrize(
+    ("synapse", "more", "said"),
+    [
+        ({"neuron": "Exp3Syn"}, {}, "none of NEURON's synapses ExpSyn, Exp2Syn"),
+        ({"neuron": "Exp2Syn", "tau": 3}, {}, "did you mean 'tau[12]'"),
+        ({"neuron": "ExpSyn", "tau": -3}, {}, "more than zero"),
+        ({"neuron": "ExpSyn"}, {"p": {"type": "poisson", "to": "A", "rate": 5, "synapse": "syn"}}, "NEURON's own"),
+    ],
+)
+def test_bad_synapses_of_neuron(synapse: dict[str, Any], more: dict[str, Any], said: str) -> None:
+    with pytest.raises(ModelError, match=said):
+        build(copy.deepcopy(BALL) | {"synapses": {"syn": synapse}, "stimuli": more})
 
 
 MORE: dict[str, dict[str, Any]] = {
