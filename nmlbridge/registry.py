@@ -250,6 +250,15 @@ _FORMATS = (
         writes_folder=True,
     ),
     Format(
+        name="sbml",
+        title="SBML",
+        extensions=(".sbml",),
+        specification="https://sbml.org",
+        reader="nmlbridge.converters.sbml:read",
+        sniff=lambda head: _root_tag(head) == b"sbml",
+        features=frozenset({"components", "component types", "simulation"}),
+    ),
+    Format(
         name="vtk",
         title="VTK PolyData, geometry",
         extensions=(".vtp",),

@@ -85,7 +85,7 @@ def test_eden_gives_the_trace_of_the_reference(tmp_path: Path) -> None:
     theirs = np.loadtxt(out / "v.dat")
     ours = simulate_reference(tmp_path / "LEMS_net.xml").traces
     until = theirs[:, 0] < 0.02  # before the first spike, whose place on the grid is each one's own
-    at = np.interp(theirs[until, 0], ours.time, ours.values[:, 0])
+    at = np.interp(theirs[until, 0], ours.time, ours.values[0])
     assert np.abs(theirs[until, 1] - at).max() < 1e-4 and np.ptp(at) > 1e-3
 
 
