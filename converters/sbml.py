@@ -276,10 +276,12 @@ class _Model:
             return Bin("^", parts[1], Bin("/", Num(1.0), parts[0]))
         if kind == s.AST_FUNCTION_LOG and len(parts) == 2:
             return Bin("/", Call("ln", parts[1]), Call("ln", parts[0]))
-        calls = {s.AST_FUNCTION_EXP: "exp", s.AST_FUNCTION_LN: "ln", s.AST_FUNCTION_ABS: "abs",
-                 s.AST_FUNCTION_SIN: "sin", s.AST_FUNCTION_COS: "cos", s.AST_FUNCTION_TAN: "tan",
-                 s.AST_FUNCTION_SINH: "sinh", s.AST_FUNCTION_COSH: "cosh", s.AST_FUNCTION_TANH: "tanh", s.AST_FUNCTION_CEILING: "ceil",
-                 s.AST_FUNCTION_FLOOR: "floor", s.AST_FUNCTION_ROOT: "sqrt"}  # fmt: skip
+        calls = {
+            s.AST_FUNCTION_EXP: "exp", s.AST_FUNCTION_LN: "ln", s.AST_FUNCTION_ABS: "abs", s.AST_FUNCTION_SIN: "sin",
+            s.AST_FUNCTION_COS: "cos", s.AST_FUNCTION_TAN: "tan", s.AST_FUNCTION_SINH: "sinh",
+            s.AST_FUNCTION_COSH: "cosh", s.AST_FUNCTION_TANH: "tanh", s.AST_FUNCTION_CEILING: "ceil",
+            s.AST_FUNCTION_FLOOR: "floor", s.AST_FUNCTION_ROOT: "sqrt",
+        }  # fmt: skip
         if kind in calls and len(parts) == 1:
             return Call(calls[kind], parts[0])
         return self.refuse(f"'{self.sbml.formulaToL3String(node)[:60]}' has no counterpart in LEMS")
