@@ -85,9 +85,7 @@ def population_rate(
     return edges + width / 2, counts / (width * max(cells, 1))
 
 
-def fano(
-    spikes: SpikeTrains, width: float, stop: float, start: float = 0.0, population: str | None = None
-) -> Floats:
+def fano(spikes: SpikeTrains, width: float, stop: float, start: float = 0.0, population: str | None = None) -> Floats:
     """Fano factor of each cell (cells,): variance over mean of its counts in bins of ``width`` s; NaN if silent."""
     row, time, cells = _window(spikes, start, stop, population)
     bins = _bins(width, start, stop)

@@ -1,4 +1,4 @@
-"""Connections that are listed: pairs in the specification, or a CSV file."""
+"""Connections that are listed: pairs in the specification, or a CSV or HDF5 file."""
 
 from __future__ import annotations
 
@@ -57,6 +57,10 @@ def _read(path: Path) -> dict[str, Floats]:
     def wrong(line: int, message: str) -> NetworkError | DocumentError:
         return DocumentError(message, file=str(path), line=line)
 
+    if path.suffix in (".h5", ".hdf5"):
+        from ..neuroml.hdf5_columns import read_columns
+
+        return read_columns(path, ("pre", "post"), _COLUMNS)
     with path.open(newline="", encoding="utf-8") as stream:
         reader = csv.reader(stream)
         header = [word.strip() for word in next(reader, [])]

@@ -271,7 +271,7 @@ class Connection(Item):
     divergence: Value | None = Field(default=None, description="how many outputs each cell gives, to distinct cells")
     pattern: Literal["all_to_all", "one_to_one"] | None = None
     pairs: list[tuple[int, int]] | None = Field(default=None, description="places in from and in to")
-    file: str | None = Field(default=None, description="CSV: pre, post and, if need be, weight, delay")
+    file: str | None = Field(default=None, description="CSV or HDF5: pre, post and, if need be, weight, delay")
     small_world: SmallWorld | None = None
     degrees: Degrees | None = None
     synapse: str | list[str] | None = None

@@ -37,17 +37,37 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--backend", choices=("neuron", "coreneuron", "reference"),
                         help="what integrates (default: neuron)")  # fmt: skip
     parser.add_argument("-n", "--ranks", type=whole(1, 65536), default=1, metavar="N", help="MPI processes (default 1)")
-    parser.add_argument("--record-format", choices=("lems", "sonata", "both"), default="lems",
-                        help="lems: the document's own files (default); sonata: spikes.h5, one report a variable")
+    parser.add_argument(
+        "--record-format",
+        choices=("lems", "sonata", "both"),
+        default="lems",
+        help="lems: the document's own files (default); sonata: spikes.h5, one report a variable",
+    )
     parser.add_argument("--checkpoint", type=milliseconds, metavar="EVERY", help="keep the state after each EVERY ms")
     parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint of a run that ended")
     parser.add_argument("--plot", action="store_true", help="draw each Display and a raster of spikes as PNG into DIR")
-    parser.add_argument("--figure", action="append", default=[], metavar="KIND", dest="kinds",
-                        help="draw this too, as nmlbridge plot does: raster, rates, spectrum ... (may be repeated)")
-    parser.add_argument("--electrodes", type=Path, metavar="FILE",
-                        help="record extracellular potentials and dipoles: positions and more, as YAML or JSON")
-    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", dest="changes",
-                        help="another value in a file of rules: gain=2, connections.EE.weight=0.5 (may be repeated)")
+    parser.add_argument(
+        "--figure",
+        action="append",
+        default=[],
+        metavar="KIND",
+        dest="kinds",
+        help="draw this too, as nmlbridge plot does: raster, rates, spectrum ... (may be repeated)",
+    )
+    parser.add_argument(
+        "--electrodes",
+        type=Path,
+        metavar="FILE",
+        help="record extracellular potentials and dipoles: positions and more, as YAML or JSON",
+    )
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        dest="changes",
+        help="another value in a file of rules: gain=2, connections.EE.weight=0.5 (may be repeated)",
+    )
     parser.add_argument("--report", type=Path, metavar="FILE", help="write seconds and memory of each phase as JSON")
     parser.add_argument("--dump-passes", type=Path, metavar="DIR", help="write what each pass of the compiler made")
 

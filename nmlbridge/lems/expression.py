@@ -14,9 +14,7 @@ from typing import NoReturn
 
 from ..errors import LemsError
 
-FUNCTIONS = frozenset(
-    "sin cos tan sinh cosh tanh exp sqrt ceil floor ln log log10 random factorial abs H".split()
-)
+FUNCTIONS = frozenset("sin cos tan sinh cosh tanh exp sqrt ceil floor ln log log10 random factorial abs H".split())
 MAX_DEPTH = 150
 MAX_TOKENS = 20_000
 _MAX_CALLS = 620  # of the parser inside itself: enough for MAX_DEPTH fully bracketed levels, well below Python's limit

@@ -185,9 +185,7 @@ def _write_network(stream: IO[str], network: Network, rows: bool = True) -> None
 
 def _write_population(stream: IO[str], population: Population, rows: bool) -> None:
     attributes = {"id": population.id, "component": population.component}
-    listed = population.positions is not None or not np.array_equal(
-        population.instance_ids, np.arange(population.size)
-    )
+    listed = population.positions is not None or not np.array_equal(population.instance_ids, np.arange(population.size))
     if listed:
         attributes["type"] = population.type or "populationList"
     elif population.type is not None and population.type != "populationList":

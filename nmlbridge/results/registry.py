@@ -119,7 +119,7 @@ _FORMATS = (
         specification="https://www.rfc-editor.org/rfc/rfc4180",
         reader=f"{_HERE}.csv:read",
         writer=f"{_HERE}.csv:write",
-        sniff=lambda path, head: head.lstrip(b"\xef\xbb\xbf\"").lower().startswith((b"time", b"population,")),
+        sniff=lambda path, head: head.lstrip(b'\xef\xbb\xbf"').lower().startswith((b"time", b"population,")),
         features=frozenset({"traces", "spikes", "units"}),
     ),
     ResultsFormat(

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 
 from nmlbridge.builder import Specification, build
+from nmlbridge.errors import ModelError
 
 from .rules import built, columns, spec
 
@@ -170,3 +173,25 @@ def test_one_rule_over_several_populations() -> None:
     assert {p.id for p in network.projections} == {"rule_A_A", "rule_A_B", "rule_B_A", "rule_B_B"}
     total = sum(np.bincount(p.post, minlength=150) for p in network.projections if p.postsynaptic == "B")
     assert (total == 20).all()
+
+
+def test_a_file_of_hdf5(tmp_path: Path) -> None:
+    path = tmp_path / "edges.h5"
+    wanted = {"pre": [3, 7, 199], "post": [0, 5, 5], "weight": [0.5, 2, 1], "delay": [1, 1.5, 2]}
+    with h5py.File(path, "w") as file:
+        for name, column in wanted.items():
+            file[name] = column
+    (projection,) = build(Specification.of(spec({"file": "edges.h5"}), tmp_path)).network.projections
+    for name, column in wanted.items():
+        assert np.array_equal(getattr(projection, name), column)
+    for change, said in (("weigth", "datasets are"), ("weight", "different lengths")):
+        with h5py.File(path, "a") as file:
+            file.pop(change, None)
+            file[change] = [1.0, 2.0]
+        with pytest.raises(ModelError, match=said):
+            build(Specification.of(spec({"file": "edges.h5"}), tmp_path))
+        with h5py.File(path, "a") as file:
+            del file[change]
+    path.write_bytes(b"no such thing")
+    with pytest.raises(ModelError, match="HDF5"):
+        build(Specification.of(spec({"file": "edges.h5"}), tmp_path))

@@ -66,9 +66,7 @@ def _text(value: Any) -> str:
     return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
 
 
-def _read_spikes(
-    content: Any, file: Path, report: Report
-) -> Iterator[tuple[str, tuple[np.ndarray, np.ndarray]]]:
+def _read_spikes(content: Any, file: Path, report: Report) -> Iterator[tuple[str, tuple[np.ndarray, np.ndarray]]]:
     if "spikes" not in content:
         return
     root = content["spikes"]
@@ -143,9 +141,7 @@ def _times(mapping: Any, length: int, report: Report, file: Path) -> np.ndarray:
     return np.asarray((start + step * np.arange(length)) * factor)
 
 
-def _quantities(
-    population: str, node: int, elements: np.ndarray, places: np.ndarray, variable: str
-) -> Iterator[str]:
+def _quantities(population: str, node: int, elements: np.ndarray, places: np.ndarray, variable: str) -> Iterator[str]:
     several = Counter(elements.tolist())
     for element, place in zip(elements.tolist(), places.tolist(), strict=True):
         # an element that is there once is named by its id alone
