@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
@@ -42,6 +43,6 @@ def find_include(element: Element, name: str, folders: list[Path]) -> Path:
         raise DocumentError(f"the include '{name[:80]}' is an absolute path; use a path relative to this file", **place)
     for folder in folders:
         path = folder / name
-        if path.is_file():
+        if os.path.isfile(path):  # false, not an error, for a name that no file system takes
             return path.resolve()
     raise DocumentError(f"the include '{name[:80]}' is not there; it was looked for beside this file", **place)
