@@ -240,9 +240,10 @@ class _Model:
     # expressions ----------------------------------------------------------------------------------------------------
 
     def math(self, node: Any) -> Expr:
-        s, kind = self.sbml, node.getType() if node is not None else None
+        s = self.sbml
         if node is None:
             self.refuse("a formula is missing")
+        kind = s.ASTNode.getType(node)  # node.getType() is libSEDML's once that is loaded, and no number
         if node.isNumber():
             return Num(float(node.getValue())) if node.getValue() >= 0 else Neg(Num(-float(node.getValue())))
         constants = {s.AST_CONSTANT_E: math.e, s.AST_CONSTANT_PI: math.pi, s.AST_NAME_AVOGADRO: 6.02214179e23}

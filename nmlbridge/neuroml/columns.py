@@ -143,14 +143,18 @@ class Reader:
 
     def reference(self, text: str, line: int | None) -> tuple[str | None, int]:
         """(population or None, instance id) of one reference to a cell."""
-        if _NUMBER.match(text):
-            return None, int(text)
         match = _REFERENCE.match(text)
-        if match is None:
+        if _NUMBER.match(text):
+            population, number = None, text.strip()
+        elif match is not None:
+            population, number = match["pop"], match["bracket"] or match["slash"]
+        else:
             raise self.error(
                 f"'{text[:60]}' is no reference to a cell; expected ../population/0/component or ../population[0]", line
             )
-        return match["pop"], int(match["bracket"] or match["slash"])
+        if len(number) > 18:  # it would not fit in 64 bits
+            raise self.error(f"'{text[:60]}' names the instance {number[:20]}, more than any population has", line)
+        return population, int(number)
 
     def texts(self, name: str) -> tuple[tuple[str, ...], npt.NDArray[np.int32]]:
         """The distinct values of an attribute and per row an index into them; "" where it is missing."""

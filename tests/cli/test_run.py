@@ -66,6 +66,7 @@ def test_options_reach_the_simulation(calls: list[dict[str, Any]], tmp_path: Pat
         "rel_tolerance": None,
         "dump_passes": None,
         "changes": {},
+        "electrodes": None,
     }
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -61,6 +63,19 @@ def test_trajectories_are_the_equations(tmp_path: Path) -> None:
     x = (0.6 + 0.5) * np.exp(-time) + (np.sin(time) - np.cos(time)) / 2
     assert np.allclose(column["x"], x, atol=1e-6)
     assert np.array_equal(column["y"][away], np.where(column["A"] > 1.5, 1.0, column["x"])[away])
+
+
+def test_libsedml_in_the_same_process_changes_nothing(tmp_path: Path) -> None:
+    """Loaded after libSBML it takes over the class of formulas, whose kinds are then no numbers."""
+    pytest.importorskip("libsedml")
+    reading = "import sys, pathlib; from nmlbridge.converters.sbml import read; print(read(pathlib.Path(sys.argv[1])))"
+    path = written(tmp_path)
+
+    def printed(script: str) -> str:
+        done = subprocess.run([sys.executable, "-c", script, path], capture_output=True, text=True, check=True)
+        return done.stdout
+
+    assert printed("import libsbml, libsedml; " + reading) == printed(reading)
 
 
 def test_roadrunner_agrees(tmp_path: Path) -> None:
