@@ -10,8 +10,8 @@ from ..errors import UnsupportedError
 from ..graph import Network
 from ..report import Report
 from ..results import elements_of, saved
+from ..results.lems import new_folder
 from .scripts import DEFAULT_RUN, components_of
-from .sonata.write import new_folder
 
 MODEL = "LEMS_model.xml"
 _RUN = f'''"""Run: python run.py [THREADS]; needs `pip install eden-simulator` and a C compiler."""

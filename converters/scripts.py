@@ -12,10 +12,10 @@ import numpy as np
 from ..graph import InputList, Network, Population, Projection
 from ..lems import Component, Library, load_core, resolve
 from ..report import Report
+from ..results.lems import new_folder
 from ..results.outputs import OutputFile
 from ..results.paths import place_of
 from ..results.simulation import Simulation, settings_in
-from .sonata.write import new_folder
 from .swc import safe_id
 
 ARRAYS = "network.npz"

@@ -223,6 +223,18 @@ _FORMATS = (
         in_folder=("index.npjson",),
     ),
     Format(
+        name="neuron",
+        title="NEURON project: mod files, Python, data",
+        extensions=(".neuron",),
+        specification="https://nrn.readthedocs.io",
+        writer="nmlbridge.simulator.neuron.project:write",
+        features=(_SCRIPT - {"positions"}) | {
+            "component types", "native mechanisms", "morphologies", "biophysics", "places on cells", "gap junctions",
+            "continuous projections", "temperature",
+        },
+        writes_folder=True,
+    ),
+    Format(
         name="pynn",
         title="PyNN script, standard cells",
         extensions=(".pynn",),

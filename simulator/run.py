@@ -24,7 +24,7 @@ from .saving import Saving, open_files
 if TYPE_CHECKING:
     from ..lems import Component, Model
     from ..neuroml import Document
-    from .neuron.lower import Lowered
+    from .neuron.lower import Lowered, Settings
 
 METHODS = {"best": None, "implicit": 0, "crank-nicolson": 2, "compat": 0, "cvode": 0}
 """Fixed-step schemes: the best that the model allows, NEURON's implicit Euler, NEURON's staggered Crank-Nicolson, and
@@ -221,22 +221,11 @@ def simulate_network(
     saving = Saving(None if output is None else Path(output), record_format, checkpoint, resume, name)
     with _phase(phases, "lower", progress):
         from ..lems import load_core, resolve
-        from .neuron.lower import Settings, lower
+        from .neuron.lower import lower
 
         library = load_core().extended(network.components, report)
         components = resolve(network.components, library, report)
-        cvode = simulation.cvode
-        settings = Settings(
-            dt=simulation.dt,
-            duration=simulation.duration,
-            seed=simulation.seed,
-            second_order=METHODS[simulation.method or "best"],
-            cvode=None if cvode is None else {"atol": cvode[0], "rtol": cvode[1]},
-            compat=simulation.method == "compat",
-            coreneuron=backend == "coreneuron",
-            v_init=simulation.v_init,
-            record_every=simulation.record_every,
-        )
+        settings = settings_of(simulation, backend)
         lowered, outputs = lower(network, components, library, settings, simulation.outputs, report), simulation.outputs
         if electrodes is not None:
             lowered, outputs = with_electrodes(lowered, network, electrodes, outputs)
@@ -244,6 +233,36 @@ def simulate_network(
                              simulation.seed, ranks)  # fmt: skip
     digits = COMPAT_DIGITS if settings.compat else None
     return _run(lowered, ranks, progress, phases, outputs, report, provenance, saving, digits, runner)
+
+
+def settings_of(simulation: Simulation, backend: str = "neuron") -> Settings:
+    """What lowering needs to know of a Simulation."""
+    from .neuron.lower import Settings
+
+    cvode = simulation.cvode
+    return Settings(
+        dt=simulation.dt,
+        duration=simulation.duration,
+        seed=simulation.seed,
+        second_order=METHODS[simulation.method or "best"],
+        cvode=None if cvode is None else {"atol": cvode[0], "rtol": cvode[1]},
+        compat=simulation.method == "compat",
+        coreneuron=backend == "coreneuron",
+        v_init=simulation.v_init,
+        record_every=simulation.record_every,
+    )
+
+
+def stated(simulation: Component) -> Simulation:
+    """What a Simulation component of LEMS says, as ``simulate`` takes it for NEURON."""
+    tolerances = _tolerances(simulation, None, "neuron", None, None)
+    return Simulation(
+        _time(None, simulation.parameters["length"], "duration"),
+        _time(None, simulation.parameters["step"], "dt"),
+        seed=_seed(simulation),
+        cvode=None if tolerances is None else (tolerances["atol"], tolerances["rtol"]),
+        outputs=requested(simulation),
+    )
 
 
 def _run(

@@ -32,7 +32,7 @@ def read_simulation(
     network = instance.network(report)
     members = _members(instance, network)
     simulation = simulation_of(config, network, members, report, str(path))
-    network.simulation = elements_of(simulation, str(network.id))
+    network.simulation, network.settings = elements_of(simulation, str(network.id)), simulation
     return network, simulation
 
 

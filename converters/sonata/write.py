@@ -5,10 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +15,7 @@ from ...graph import Network, Population
 from ...graph.morphology import Morphology
 from ...lems import load_core
 from ...report import Report
+from ...results.lems import new_folder
 from ...units import parse_quantity
 from ..swc import swc_text
 from .models import PYNN, intfire1, nest_cell, number
@@ -34,21 +32,6 @@ _DIRS = {
     "point_neuron_models_dir": "point_neuron_models", "synaptic_models_dir": "synaptic_models",
     "mechanisms_dir": "mechanisms",
 }  # fmt: skip
-
-
-@contextmanager
-def new_folder(path: Path) -> Iterator[Path]:
-    """A folder that becomes ``path`` when all in it is written."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    temporary.mkdir()
-    try:
-        yield temporary
-        os.replace(temporary, path)
-    except BaseException:
-        with suppress(OSError):
-            shutil.rmtree(temporary)
-        raise
 
 
 def write(network: Network, path: Path, report: Report | None = None) -> None:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from ..graph import Network, Population
 from ..report import Report
-from ..results.simulation import Simulation
+from ..results.simulation import Simulation, elements_of
 from ..units import nearest
 from .components import Components
 from .connect import Rule
@@ -118,8 +118,12 @@ def _names_differ(context: Context) -> None:
 
 
 def read(path: str | Path, report: Report | None = None) -> Network:
-    """The network of a specification file."""
-    return build(path, report=report).network
+    """The network of a specification file; with how it is run, if the file says so."""
+    built = build(path, report=report)
+    if built.simulation is not None:
+        built.network.settings = built.simulation
+        built.network.simulation = elements_of(built.simulation, str(built.network.id))
+    return built.network
 
 
 def read_simulation(

@@ -44,6 +44,8 @@ class Network:
     """further networks of the same document"""
     simulation: list[Element] = field(default_factory=list)
     """how it is run: the <Simulation> and <Target> of LEMS"""
+    settings: Any = None
+    """how it is run as a ``results.Simulation``, where the format says more of it than LEMS can"""
     native: dict[str, Native] = field(default_factory=dict)
     mods: dict[str, str] = field(default_factory=dict)
     file: str | None = None

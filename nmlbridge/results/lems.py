@@ -9,6 +9,7 @@ The files can be written block by block while a run goes on (``stream`` says wha
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -69,6 +70,21 @@ def atomic(path: Path) -> Iterator[IO[bytes]]:
     """A binary stream whose content becomes ``path`` when all is written; missing folders are made."""
     with atomic_path(path) as temporary, temporary.open("xb") as stream:
         yield stream
+
+
+@contextmanager
+def new_folder(path: Path) -> Iterator[Path]:
+    """A folder that becomes ``path`` when all in it is written."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    temporary.mkdir()
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    except BaseException:
+        with suppress(OSError):
+            shutil.rmtree(temporary)
+        raise
 
 
 def write_lems(
