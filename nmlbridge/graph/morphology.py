@@ -143,6 +143,9 @@ def _refuse(element: Element, message: str) -> Any:
     raise NetworkError(message, file=element.file, line=element.line, component=element.get("id") or element.tag)
 
 
+_LARGEST = 1e9  # um, a kilometre; squares and sums of such numbers are still numbers
+
+
 def _number(element: Element, name: str, default: float | None = None) -> float:
     text = element.get(name)
     if text is None and default is not None:
@@ -153,6 +156,8 @@ def _number(element: Element, name: str, default: float | None = None) -> float:
         _refuse(element, f"{name}='{(text or '')[:40]}' of <{element.tag}> is not a number")
     if not np.isfinite(value):
         _refuse(element, f"{name}='{text}' of <{element.tag}> is not finite")
+    if abs(value) > _LARGEST:
+        _refuse(element, f"{name}='{text}' of <{element.tag}> is beyond {_LARGEST:g}, larger than any cell")
     return value
 
 

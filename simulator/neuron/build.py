@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from ...errors import SimulatorError
 from ..program import Program, is_table
-from .ranks import local, owner
+from .mirrors import Mirrors
+from .ranks import Placement
 from .template import Cell, Template
 
 _BLOCK = 8192  # rows of a table that are Python numbers at one time
@@ -39,6 +40,7 @@ class Network:
     def __init__(self, h: Any, pc: Any, program: Program, tick: Tick = lambda count: None) -> None:
         self.h, self.pc, self.program, self.tick = h, pc, program, tick
         self.rank, self.ranks = int(pc.id()), int(pc.nhost())
+        self.placement = Placement(program, self.ranks)
         self.dt = float(program.spec["run"]["dt"])
         self.cells: dict[int, Cell] = {}
         self.groups: dict[str, Group] = {}
@@ -62,7 +64,7 @@ class Network:
         for population in spec.get("populations", ()):
             if "template" in population:
                 template = templates[population["template"]]
-                for gid in local(population["first_gid"], population["size"], self.rank, self.ranks):
+                for gid in self.local(population["first_gid"], population["size"]):
                     template.start(self.cells[gid])
         for group in spec.get("points", ()):
             self._points(group)
@@ -71,12 +73,16 @@ class Network:
         self.spiking = _spiking(spec)
         for source in spec.get("sources", ()):
             self._source(source)
+        self.mirrors = Mirrors(self.h, self.pc, spec)
         for group in spec.get("netcons", ()):
             self._netcons(group)
+        self.mirrors.show(self.cells)
         if spec.get("transfers") and spec["run"].get("pointers"):
             self._pointers(spec["transfers"])
         elif spec.get("transfers"):
             self._transfers(spec["transfers"])
+        if self.mirrors.numbers or (spec.get("transfers") and not spec["run"].get("pointers")):
+            self.pc.setup_transfer()
 
     # cells
 
@@ -90,7 +96,7 @@ class Network:
         ]
         positions = self.program.column(population["positions"]) if population.get("positions") else None
         origins = self.program.column(population["origins"]) if "origins" in population else None
-        for gid in local(first, size, self.rank, self.ranks):
+        for gid in self.local(first, size):
             origin = None if origins is None else origins[gid - first].tolist()
             cell = self._try(partial(template.make, origin=origin), f"{name}[{gid - first}]",
                              place=f"population '{name}'")  # fmt: skip
@@ -136,7 +142,7 @@ class Network:
         group = Group(name, population["artificial"], np.arange(first, first + size))
         make = getattr(self.h, group.mechanism)
         parameters = list(population.get("parameters", {}).items())
-        for gid in local(first, size, self.rank, self.ranks):
+        for gid in self.local(first, size):
             cell = group.members[gid - first] = make()
             self._set(cell, parameters, gid - first, name)
             self._random(cell, population, gid - first)
@@ -173,7 +179,7 @@ class Network:
         """Another place on the cells of a population that sends events when v passes a threshold there."""
         first, cells = spec["first_gid"], spec["cells"]
         self.spiking = np.append(self.spiking, np.arange(first, first + spec["size"]))
-        for cell in local(cells, spec["size"], self.rank, self.ranks):
+        for cell in self.local(cells, spec["size"]):
             section = self.section(cell, spec["section"], "sources")
             netcon = self.h.NetCon(section(spec["x"])._ref_v, None, sec=section)
             netcon.threshold = spec["threshold"]
@@ -218,10 +224,26 @@ class Network:
         silent = np.setdiff1d(sources, self.spiking)
         if len(silent):
             raise SimulatorError(f"connections start from cell {silent[0]}, which sends no events")
-        rows = self._mine(targets.gids[self._integers(spec["index"])])
+        homes = targets.gids[self._integers(spec["index"])]
+        rows = self._mine(homes)
         cells = self._integers(spec["source_cell"]) if "source_cell" in spec else sources
-        elsewhere = owner(cells, self.ranks) != self.rank
+        elsewhere = self.placement.of(cells) != self.placement.of(homes)
+        if self.ranks > 1 and not self.program.spec["run"].get("coreneuron"):
+            rows = self._mirrored(spec, rows, sources, elsewhere)
         self._connect(spec, rows, sources[rows], self.pc.gid_connect, elsewhere)
+
+    def _mirrored(
+        self, spec: Mapping[str, Any], rows: NDArray[np.int64], sources: NDArray[np.int64], elsewhere: NDArray[np.bool_]
+    ) -> NDArray[np.int64]:
+        """Connect those of ``rows`` between ranks whose delay is below the step, where that can be; the others."""
+        soon = elsewhere & (self.program.column(spec["delay"]) < self.dt - 1e-9)
+        soon[soon] = self.mirrors.possible(sources[soon])
+        if self.program.spec["run"].get("cvode") or not soon.any():
+            return rows
+        self.mirrors.need(sources[soon])
+        seen = rows[soon[rows]]
+        self._connect(spec, seen, sources[seen], self.mirrors.connect)
+        return rows[~soon[rows]]
 
     def _connect(
         self,
@@ -271,7 +293,7 @@ class Network:
 
     def _transfers(self, groups: Sequence[Mapping[str, Any]]) -> None:
         """Give every source a number that all ranks agree on, then pair sources and targets."""
-        base = 0
+        base = self.mirrors.next
         for spec in groups:
             variable = spec["source_variable"]
             if isinstance(variable, str):
@@ -281,7 +303,7 @@ class Network:
                 )
                 distinct, number = np.unique(places, axis=0, return_inverse=True)
                 for sid, (gid, index, x) in enumerate(distinct.tolist(), base):
-                    if owner(int(gid), self.ranks) == self.rank:
+                    if self.placement.of(int(gid)) == self.rank:
                         section = self.section(int(gid), int(index), "transfers")
                         self.pc.source_var(self._pointer(section(x), variable), sid, sec=section)
             else:
@@ -298,7 +320,6 @@ class Network:
                 if row in targets:
                     self.pc.target_var(targets[row], self._pointer(targets[row], spec["variable"]), sid)
             base += len(distinct)
-        self.pc.setup_transfer()
 
     def _pointers(self, groups: Sequence[Mapping[str, Any]]) -> None:
         """Couple by pointers, which see a variable as it is, on one rank only."""
@@ -320,6 +341,10 @@ class Network:
 
     # help
 
+    def local(self, first: int, size: int) -> list[int]:
+        """The gids from ``first`` on, ``size`` of them, that are on this rank."""
+        return self.placement.local(first, size, self.rank)
+
     def section(self, gid: int, index: int, who: str) -> Any:
         """Section ``index`` of a cell of this rank."""
         try:
@@ -333,7 +358,7 @@ class Network:
 
     def _mine(self, gids: NDArray[np.int64]) -> NDArray[np.int64]:
         """The rows whose cell is on this rank."""
-        return np.flatnonzero(owner(gids, self.ranks) == self.rank)
+        return self.placement.rows(gids, self.rank)
 
     def _target(self, id: str) -> Group:
         try:

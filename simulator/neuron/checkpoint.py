@@ -4,7 +4,7 @@ NEURON's SaveState keeps voltages, states, the variables of mechanisms that rece
 connections, and the queue of events (savstate.cpp of NEURON 9). Of what the mechanisms here have, it lacks
 
 - the position of each RANDOM stream: read and set by ``get_seq`` and ``set_seq``;
-- what gap junctions and continuous synapses were last told of the other side, which the next step uses;
+- what gap junctions, continuous synapses and mirrors were last told of the other side, which the next step uses;
 - whether a WATCH is above or below its threshold. That is the outcome of the last test, which looked at the state one
   step before the checkpoint. So the checkpoint holds that state too: a resumed process takes it, makes one step, which
   tests every WATCH as the first process did, throws the step away and takes the state of the checkpoint itself.
@@ -27,7 +27,6 @@ import numpy as np
 from ...errors import SimulatorError
 from ..saving import POINTER, random_variables
 from .build import Network
-from .ranks import local
 from .record import Recorder, Spikes
 
 
@@ -150,7 +149,7 @@ def _streams(network: Network) -> Iterator[Any]:
     names = {"NetStim": ["ranvar"]} | dict(random_variables(text) for text in network.program.mods.values())
     for population in spec.get("populations", ()):
         group, first = network.groups[population["id"]], population["first_gid"]
-        for gid in local(first, population["size"], network.rank, network.ranks):
+        for gid in network.local(first, population["size"]):
             if "artificial" in population:
                 points = [(population["artificial"], group.members[gid - first])]
             else:
@@ -170,3 +169,4 @@ def _peers(network: Network) -> Iterator[tuple[Any, str]]:
     for spec in network.program.spec.get("transfers", ()):
         for member in network.groups[spec["points"]].members.values():
             yield member, spec["variable"]
+    yield from network.mirrors.copied()

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from ...errors import SimulatorError
 from ...extras import require
 from .build import Network
-from .ranks import local
 from .record import ColumnFile
 from .template import Cell
 
@@ -58,7 +57,7 @@ class Field:
         for number, population in enumerate(spec["populations"]):
             places = network.program.column(population["positions"]) if "positions" in population else None
             first = population["first_gid"]
-            for gid in local(first, population["size"], network.rank, network.ranks):
+            for gid in network.local(first, population["size"]):
                 cell = network.cells[gid]
                 if not unshaped and any(not network.h.n3d(sec=section) for section in cell.sections):
                     network.h.define_shape()

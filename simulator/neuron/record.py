@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 
 from ...errors import SimulatorError
 from .build import Network
-from .ranks import owner
 
 
 class Recorder:
@@ -57,11 +56,11 @@ class Recorder:
     def _home(self, place: Mapping[str, Any]) -> int:
         """The rank that has the variable."""
         if "gid" in place:
-            return owner(int(place["gid"]), self.network.ranks)
+            return self.network.placement.of(int(place["gid"]))
         key = "points" if "points" in place else "generators"
         groups = self.network.groups if key == "points" else self.network.generators
         try:
-            return int(owner(groups[place[key]].gids, self.network.ranks)[place["index"]])
+            return self.network.placement.of(int(groups[place[key]].gids[place["index"]]))
         except (KeyError, IndexError):
             raise SimulatorError(f"a recording refers to {_said(place)}, which is not there") from None
 

@@ -97,7 +97,8 @@ class Run:
         if run.get("cvode"):
             h.secondorder = 0
             self.cvode.active(1)
-            self.cvode.condition_order(2)  # thresholds are crossed between steps
+            # 2: thresholds are crossed between steps; NEURON 9 has that on one rank alone (netcvode.cpp)
+            self.cvode.condition_order(2 if self.ranks == 1 else 1)
             self.cvode.atol(run["cvode"].get("atol", 1e-3))
             self.cvode.rtol(run["cvode"].get("rtol", 0.0))
             if "maxstep" in run["cvode"]:

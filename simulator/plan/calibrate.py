@@ -25,7 +25,7 @@ from ..neuron.launch import run_program
 from ..neuron.mpi import find_launcher, find_library
 from ..neuron.toolchain import find_toolchain
 from ..program import BLOCKS, Program
-from .count import work
+from ..work import work
 
 VERSION = 5
 _RUNS = 19

@@ -14,8 +14,9 @@ import numpy as np
 from ...errors import UsageError
 from ..neuron.compile import compiled, processors
 from ..program import BLOCKS, LONGEST, Program, Shape
+from ..work import work, work_of
 from .calibrate import Costs, costs
-from .count import Counts, Load, load, shortest_delay, work, work_of
+from .count import Counts, Load, load, shortest_delay
 
 RATE = 10.0  # Hz of each source of events, where nobody says better
 _START = 0.6  # s from the start of the process to the first section: the interpreter and NEURON itself

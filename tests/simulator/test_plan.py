@@ -17,8 +17,9 @@ from nmlbridge.errors import UsageError
 from nmlbridge.simulator.neuron.launch import run_program
 from nmlbridge.simulator.plan import SCHEDULERS, batch_script
 from nmlbridge.simulator.plan.calibrate import Costs, costs
-from nmlbridge.simulator.plan.count import load, shortest_delay, work
+from nmlbridge.simulator.plan.count import load, shortest_delay
 from nmlbridge.simulator.plan.predict import foresee, prepared
+from nmlbridge.simulator.work import work
 
 from . import programs
 

@@ -1,0 +1,112 @@
+"""Events that arrive sooner than ranks can send them: the receiving rank watches a copy of the sender's variable.
+
+NEURON tests thresholds when a step begins, after the ranks have exchanged what the last step found, so an event comes
+to another rank one step late at the earliest. A variable, though, is copied between ranks within each step (the
+ParallelContext's transfer, as for gap junctions). So for a connection whose delay is below the step, the rank of
+the target has a mirror of the voltage that the source watches, and a NetCon of its own that watches the mirror. It sees
+the same numbers at the same time as the source's own test does, and the delay stays what the model says.
+
+What sends events otherwise than by a variable that passes a threshold (an artificial cell) has no such mirror.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .template import Cell
+
+_VARIABLE = "amp"  # of an IClamp that never starts: a number that a transfer can set and a NetCon can watch
+
+
+@dataclass(frozen=True)
+class _Watched:
+    """Sources ``first`` to ``first + size`` (gids), one on each cell from ``cells`` on, and what they watch."""
+
+    first: int
+    size: int
+    cells: int
+    threshold: float
+    place: Mapping[str, Any]
+
+    def pointer(self, cell: Cell) -> tuple[Any, Any]:
+        """What is watched on a cell, and its section."""
+        if "variable" in self.place:
+            point = cell.points[self.place["point"]]
+            return getattr(point, f"_ref_{self.place['variable']}"), point.get_segment().sec
+        section = cell.sections[self.place["section"]]
+        return section(self.place["x"])._ref_v, section
+
+
+class Mirrors:
+    """The mirrors of one rank. ``next`` is the number of the next transfer; ranks agree on the numbers."""
+
+    def __init__(self, h: Any, pc: Any, spec: Mapping[str, Any]) -> None:
+        self.h, self.pc, self.next = h, pc, 0
+        self.watched = sorted(_watched(spec), key=lambda each: each.first)
+        self.firsts = np.array([each.first for each in self.watched], np.int64)
+        self.numbers: dict[int, int] = {}  # of the transfers, by the gid of the source
+        self.members: dict[int, Any] = {}  # by the gid of the source
+        self.home: Any = None  # the section that the mirrors are on
+
+    def possible(self, gids: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Which of these sources watch a variable."""
+        if not self.watched:
+            return np.zeros(len(gids), bool)
+        sizes = np.array([each.size for each in self.watched])
+        place = np.searchsorted(self.firsts, gids, side="right") - 1
+        return np.asarray((place >= 0) & (gids < self.firsts[place] + sizes[place]))
+
+    def need(self, gids: NDArray[np.int64]) -> None:
+        """Some rank needs mirrors of these sources; to be said on every rank, in the same order."""
+        for gid in np.unique(gids).tolist():
+            if gid not in self.numbers:
+                self.numbers[gid] = self.next
+                self.next += 1
+
+    def show(self, cells: Mapping[int, Cell]) -> None:
+        """Offer those variables that are on cells of this rank."""
+        for gid, number in self.numbers.items():
+            watched = self._of(gid)
+            cell = cells.get(watched.cells + gid - watched.first)
+            if cell is not None:
+                pointer, section = watched.pointer(cell)
+                self.pc.source_var(pointer, number, sec=section)
+
+    def connect(self, gid: int, target: Any) -> Any:
+        """A NetCon that watches the mirror of a source that is on another rank."""
+        if self.home is None:
+            self.home = self.h.Section(name="mirrors")
+        mirror = self.members.get(gid)
+        if mirror is None:
+            mirror = self.members[gid] = self.h.IClamp(self.home(0.5))
+            setattr(mirror, "del", 1e9)
+            mirror.dur = 0.0
+            self.pc.target_var(mirror, getattr(mirror, f"_ref_{_VARIABLE}"), self.numbers[gid])
+        netcon = self.h.NetCon(getattr(mirror, f"_ref_{_VARIABLE}"), target, sec=self.home)
+        netcon.threshold = self._of(gid).threshold
+        return netcon
+
+    def copied(self) -> list[tuple[Any, str]]:
+        """The mirrors and the variable of each that is copied from elsewhere, in the order of their making."""
+        return [(mirror, _VARIABLE) for mirror in self.members.values()]
+
+    def _of(self, gid: int) -> _Watched:
+        return self.watched[int(np.searchsorted(self.firsts, gid, side="right")) - 1]
+
+
+def _watched(spec: Mapping[str, Any]) -> list[_Watched]:
+    """All sources that watch a variable, of cells and of further places on them."""
+    found = []
+    for population in spec.get("populations", ()):
+        source = None if "artificial" in population else spec["templates"][population["template"]].get("source")
+        if source is not None and (source["kind"] == "voltage" or "variable" in source):
+            first = population["first_gid"]
+            found.append(_Watched(first, population["size"], first, source["threshold"], source))
+    for each in spec.get("sources", ()):
+        found.append(_Watched(each["first_gid"], each["size"], each["cells"], each["threshold"], each))
+    return found
