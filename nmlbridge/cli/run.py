@@ -73,7 +73,21 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Simulate, save, and say what there is."""
+    """Simulate, save, and say what there is; as one of several ranks that MPI has started, take part in that."""
+    from ..simulator.neuron.job import check, current, leading
+
+    job = current()
+    if job is None:
+        return _run(arguments)
+    if job.rank > 0:
+        return job.follow()
+    with leading(job):
+        check(job, arguments.ranks)
+        arguments.ranks = job.size
+        return _run(arguments)
+
+
+def _run(arguments: argparse.Namespace) -> int:
     began = time.perf_counter()
     if arguments.plot or arguments.kinds:
         from ..plot import kind_named, require_matplotlib

@@ -26,6 +26,7 @@ from ..program import Program, Shape
 from .checkpoint import latest
 from .compile import compile_mods
 from .follow import Follower, on_disk
+from .job import Job, current
 from .lifeline import die_with_parent
 from .mpi import launch_command
 
@@ -48,7 +49,8 @@ def run_program(
     The arrays of the results are read from their files when they are used; the files have no names any more, and go
     with the arrays. ``progress(phase, done, total)`` is called as the run goes on, ``follow`` with block after block of
     what it records. ``keep`` names a folder (made if needed) in which the Program and the raw output stay.
-    With ``checkpointing`` its folder stays, so that another call can resume the run.
+    With ``checkpointing`` its folder stays, so that another call can resume the run. If MPI itself has started this
+    process as one of ``ranks``, it starts none (see ``job``).
 
     Raises UsageError if MPI is asked for and missing, or if there is nothing to resume; SimulatorError if compiling or
     running fails. Then, and if the user interrupts, no process is left, ``follow`` has had every block that all ranks
@@ -56,7 +58,13 @@ def run_program(
     """
     if ranks < 1:
         raise UsageError(f"the number of ranks is {ranks}; it must be at least 1")
-    starter, extra = launch_command(ranks) if ranks > 1 else ([], {})
+    job = current() if ranks > 1 else None
+    starter: list[str] = []
+    extra: dict[str, str] = {}
+    if job is not None:
+        extra = job.environment()
+    elif ranks > 1:
+        starter, extra = launch_command(ranks)
     report = progress or (lambda phase, done, total: None)
     start = time.perf_counter()
     built = False
@@ -72,7 +80,7 @@ def run_program(
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e6
     compiled = {"seconds": time.perf_counter() - start, "peak_mb": peak if built else 0.0}
     options = ["--progress", "--ranks", str(ranks), *(["--library", str(library)] if library is not None else [])]
-    with _folder(keep, checkpointing) as folder:
+    with _folder(keep, checkpointing, job) as folder:
         out = folder / "out"
         steps = 0 if checkpointing is None else checkpointing.steps
         facts = latest(out) if checkpointing is not None and checkpointing.resume else None
@@ -90,6 +98,8 @@ def run_program(
         follower = Follower(out, ranks, shape, follow)
         command = [*starter, sys.executable, "-P", "-m", "nmlbridge.simulator.neuron.worker"]
         command += [str(folder / "program"), str(out), *options]
+        if job is not None:
+            job.say(command, folder, extra)
         try:
             _work(command, folder, extra, report, follower)
         except BaseException:
@@ -103,7 +113,7 @@ def run_program(
 
 
 @contextmanager
-def _folder(keep: str | Path | None, checkpointing: Checkpointing | None) -> Iterator[Path]:
+def _folder(keep: str | Path | None, checkpointing: Checkpointing | None, job: Job | None) -> Iterator[Path]:
     """Where a run has its files: a folder that goes at the end, or one that was chosen and stays."""
     if checkpointing is not None:
         folder = checkpointing.folder.absolute()
@@ -123,7 +133,7 @@ def _folder(keep: str | Path | None, checkpointing: Checkpointing | None) -> Ite
         folder.mkdir(parents=True, exist_ok=True)
         yield folder
     else:
-        folder = Path(tempfile.mkdtemp(prefix="nmlbridge-"))
+        folder = Path(tempfile.mkdtemp(prefix="nmlbridge-", dir=None if job is None else job.folder))
         try:
             yield folder
         finally:
