@@ -76,7 +76,7 @@ def build(
     cells = Cells.of(placed)
     select = Selections(context, space, cells)
     of_population = {name: components.cells[population.cell] for name, population in model.populations.items()}
-    parts = CellParts(context, components.by_id, of_population, components.native)
+    parts = CellParts(context, components.by_id, of_population, components.native, components.shapes)
     mine = None
     if posts is not None:
         mine = np.concatenate([np.asarray(posts(name, len(where)), bool) for name, where in placed.items()])

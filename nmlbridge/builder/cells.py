@@ -20,7 +20,7 @@ from .context import Context, Path_, used_names
 from .listed import file_of
 from .segments import segment_column, segment_sets
 from .select import select_segments
-from .vocabulary import Biophysics, Section, SectionCell, SwcCell
+from .vocabulary import Biophysics, Mechanism, Section, SectionCell, SwcCell
 
 Floats = npt.NDArray[np.float64]
 _FREQUENCY = 100.0  # Hz, at which d_lambda is meant
@@ -31,10 +31,14 @@ _MOST_COMPARTMENTS = 32767
 
 def cell_element(context: Context, name: str, item: SectionCell | SwcCell, path: Path_) -> Element:
     """The NeuroML <cell>. Raises NetworkError for a topology, a geometry or a number that cannot be."""
-    return _Cell(context, name, item.biophysics, path).element(item)
+    return WrittenCell(context, name, item.biophysics, path).element(item)
 
 
-class _Cell:
+class WrittenCell:
+    """A cell while it is made of sections or a reconstruction. With ``native`` each compartment is a segment."""
+
+    native = False
+
     def __init__(self, context: Context, name: str, biophysics: Biophysics, path: Path_) -> None:
         self.context, self.name, self.biophysics, self.path = context, name, biophysics, path
         source = context.spec.source
@@ -45,6 +49,16 @@ class _Cell:
         return Element(tag, attributes, children, **self.place)
 
     def element(self, item: SectionCell | SwcCell) -> Element:
+        """The cell with its membrane."""
+        cell, shape = self.shaped(item)
+        cell.children.append(self._membrane(shape))
+        found = cell.find("morphology")
+        assert found is not None
+        found.children += self.groups
+        return cell
+
+    def shaped(self, item: SectionCell | SwcCell) -> tuple[Element, Morphology]:
+        """The cell without its membrane, and its segments."""
         if isinstance(item, SwcCell):
             cell = self._reconstructed(item)
         else:
@@ -61,9 +75,7 @@ class _Cell:
                 raise self.context.error(f"'{group}' is already a group or section of the cell", *where)
             found.children.append(self._group(group, shape, self.select(shape, text, where)))
             shape = Morphology.from_element(found)
-        cell.children.append(self._membrane(shape))
-        found.children += self.groups
-        return cell
+        return cell, shape
 
     def select(self, shape: Morphology, text: str, path: Path_) -> npt.NDArray[np.int64]:
         return select_segments(self.context, text, len(shape.ids), lambda n: segment_column(shape, n),
@@ -169,10 +181,10 @@ class _Cell:
         return np.column_stack([places, np.full(pieces + 1, size[1])]), count
 
     def _varies(self) -> bool:
-        return any(
+        return self.native or any(
             used_names(mechanism.density) - set(self.context.parameters)
-            for mechanism in self.biophysics.mechanisms.values()
-        )
+            for mechanism in self.biophysics.mechanisms.values() if isinstance(mechanism, Mechanism)
+        )  # fmt: skip
 
     def _order(self, sections: dict[str, Section]) -> Iterator[str]:
         """Parents before their children. Raises NetworkError for a circle, or not exactly one root."""
@@ -206,6 +218,7 @@ class _Cell:
         biophysics, path = self.biophysics, (*self.path, "biophysics")
         densities = []
         for name, mechanism in biophysics.mechanisms.items():
+            assert isinstance(mechanism, Mechanism)  # others make a native cell
             where = (*path, "mechanisms", name)
             rows = self.select(shape, mechanism.where, (*where, "where"))
             values = self._values(mechanism.density, "S_per_cm2", shape, (*where, "density"))[rows]

@@ -20,7 +20,9 @@ from .context import Context, Path_
 from .evaluate import Column, Evaluator, coherent
 from .language import names, parse
 from .listed import file_of
-from .vocabulary import Component, Exp2Syn, ExpSyn, FileCell, SectionCell, SwcCell
+from .native_cells import is_native, native_cell
+from .segments import NativeShape
+from .vocabulary import Component, Exp2Syn, ExpSyn, FileCell, Mechanism, SectionCell, SwcCell
 
 _FREE = frozenset({"notes", "neuroLexId", "metaid", "description"})
 
@@ -35,6 +37,7 @@ class Components:
         self.by_id: dict[str, Element] = {}
         self.cells: dict[str, str] = {}
         self.native: dict[str, Native] = {}
+        self.shapes: dict[str, NativeShape] = {}
         self._files: dict[Path, Any] = {}
         model = context.spec.model
         for number, name in enumerate(model.include):
@@ -54,6 +57,9 @@ class Components:
                 path: Path_ = (kind, name)
                 if isinstance(item, (ExpSyn, Exp2Syn)):
                     self._native(name, item, path)
+                elif isinstance(item, (SectionCell, SwcCell)) and is_native(item):
+                    self._only(name, path)
+                    self.native[name], self.shapes[name] = native_cell(context, name, item, path, {})
                 elif isinstance(item, Component):
                     self.add(self.element(name, item.type, item.model_extra or {}, path), path)
                 elif not isinstance(item, FileCell):
@@ -90,10 +96,13 @@ class Components:
             self.by_id[id] = element
         self.elements.append(element)
 
+    def _only(self, name: str, path: Path_) -> None:
+        if name in self.by_id or name in self.native:
+            raise self.context.error(f"another component is called '{name}'; rename one", *path)
+
     def _native(self, name: str, item: ExpSyn | Exp2Syn, path: Path_) -> None:
         """A synapse of NEURON's own."""
-        if name in self.by_id:
-            raise self.context.error(f"another component is called '{name}'; rename one", *path)
+        self._only(name, path)
         source = self.context.spec.source
         numbers = {word: self.context.number(getattr(item, word), "mV" if word == "e" else "ms", *path, word)
                    for word in type(item).model_fields if word != "neuron"}  # fmt: skip
@@ -106,9 +115,10 @@ class Components:
     def check_channels(self) -> None:
         """Cells that are written out have channels that there are."""
         for name, cell in self.context.spec.model.cells.items():
-            if not isinstance(cell, (SectionCell, SwcCell)):
+            if not isinstance(cell, (SectionCell, SwcCell)) or name in self.native:
                 continue
             for label, mechanism in cell.biophysics.mechanisms.items():
+                assert isinstance(mechanism, Mechanism)
                 if mechanism.channel not in self.by_id:
                     hint = nearest(mechanism.channel, self.by_id) or f"; there are {', '.join(sorted(self.by_id))}"
                     raise self.context.error(f"there is no component '{mechanism.channel}'{hint}", "cells", name,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from ..graph import Network
 from ..results.outputs import EventOutputFile, OutputFile, Outputs, Place
 from ..results.simulation import Simulation
@@ -30,7 +32,12 @@ def settings(context: Context, network: Network, cells: Cells, select: Selection
                                         "it takes the first", *path, "at")  # fmt: skip
                 shape = parts.morphology(population)
                 assert shape is not None
-                where = f"{population}/{index}/{parts.cells[population]}/{shape.ids[chosen[0]]}"
+                native = parts.shapes.get(parts.cells[population])
+                if native is not None:
+                    section, x = native.place(chosen, np.full(1, 0.5))
+                    where = f"{population}[{index}]/{native.names[section[0]]}({float(x[0])!r})"
+                else:
+                    where = f"{population}/{index}/{parts.cells[population]}/{shape.ids[chosen[0]]}"
             columns.append((f"{population}_{index}", f"{where}/{record.variable}"))
         place = Place(source.file, source.line(path), f"record.{name}")
         tables.append(OutputFile(name, f"{model.name}.{name}.dat", tuple(columns), place))

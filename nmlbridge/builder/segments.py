@@ -44,10 +44,10 @@ def segment_column(shape: Morphology, name: str) -> Column | None:
     if name in shape.names:
         mask[[row for row, other in enumerate(shape.names) if other == name]] = True
         return Column(mask)
-    return _number_at(shape, np.arange(len(shape.ids)), np.full(len(shape.ids), 0.5), name)
+    return number_at(shape, np.arange(len(shape.ids)), np.full(len(shape.ids), 0.5), name)
 
 
-def _number_at(shape: Morphology, rows: npt.NDArray[np.int64], fraction: Floats, name: str) -> Column | None:
+def number_at(shape: Morphology, rows: npt.NDArray[np.int64], fraction: Floats, name: str) -> Column | None:
     """A coordinate of places on segments: x, y, z, depth, diam, path_dist (um)."""
     places = ("x", "y", "z", "diam")
     name = "y" if name == "depth" else name
@@ -64,12 +64,28 @@ def segment_sets(shape: Morphology) -> tuple[str, ...]:
     return (*shape.groups, *dict.fromkeys(shape.names))
 
 
+@dataclass(frozen=True)
+class NativeShape:
+    """The segments of a native cell, and where on its sections each of them lies."""
+
+    shape: Morphology
+    names: tuple[str, ...]
+    section: npt.NDArray[np.int64]
+    begin: Floats
+    width: Floats
+
+    def place(self, rows: npt.NDArray[Any], fraction: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+        """Sections, and places along them (NEURON's x), of fractions of segments."""
+        return self.section[rows], np.clip(self.begin[rows] + self.width[rows] * fraction, 0.0, 1.0)
+
+
 class CellParts:
     """The components of the model, and the segments of the cells of each population."""
 
     def __init__(self, context: Context, components: Mapping[str, Element], cells: Mapping[str, str],
-                 native: Collection[str] = ()) -> None:  # fmt: skip
+                 native: Collection[str] = (), shapes: Mapping[str, NativeShape] | None = None) -> None:  # fmt: skip
         self.context, self.components, self.cells, self.native = context, components, cells, native
+        self.shapes = shapes or {}
         self._morphologies: dict[str, Morphology | None] = {}
         self._weights: dict[tuple[str, str], tuple[npt.NDArray[np.int64], Floats, Floats, Floats]] = {}
 
@@ -87,6 +103,8 @@ class CellParts:
     def morphology(self, population: str) -> Morphology | None:
         """The segments of a population's cells; None for point cells."""
         id = self.cells[population]
+        if id in self.shapes:
+            return self.shapes[id].shape
         if id not in self._morphologies:
             element = self.components[id].find("morphology")
             named = self.components[id].get("morphology")
@@ -107,6 +125,10 @@ class CellParts:
     def sites(self, population: str, place: str | Placement | None, draw: Draw, path: Path_) -> Sites:
         """Places for synapses: at the root, or drawn along the selected membrane."""
         shape = self.morphology(population)
+        native = self.shapes.get(self.cells[population])
+        if place is None and native is not None:
+            middle = native.shape.length[native.section == native.section[0]].sum() / 2
+            return Sites(native.section[0], np.asarray(0.5), np.asarray(middle))
         if place is None:
             root = 0 if shape is None else shape.root
             return Sites(np.asarray(root), np.asarray(0.5), np.asarray(0.0 if shape is None else shape.length[0] / 2))
@@ -125,7 +147,10 @@ class CellParts:
             fraction = np.where(shape.length[chosen] > 0, begin[piece] + width[piece] * draw(2), 0.5)
         else:
             fraction = np.full(len(chosen), place.fraction)
-        return Sites(shape.ids[chosen], fraction, shape.start[chosen] + shape.length[chosen] * fraction)
+        path_dist = shape.start[chosen] + shape.length[chosen] * fraction
+        if native is not None:
+            return Sites(*native.place(chosen, fraction), path_dist)
+        return Sites(shape.ids[chosen], fraction, path_dist)
 
     def _pieces(self, population: str, place: Placement, path: Path_) -> tuple[Any, Any, Any, Any]:
         """Pieces of the selected segments (row, where it begins, how long, in fractions), and their running weight."""
@@ -141,7 +166,7 @@ class CellParts:
         middle = np.full(len(rows), place.fraction) if place.fraction is not None else begin + width / 2
 
         def column(name: str) -> Column | None:
-            found = _number_at(shape, rows, middle, name)
+            found = number_at(shape, rows, middle, name)
             if found is None and (sets := segment_column(shape, name)) is not None:
                 found = Column(sets.values[rows], sets.dimension)
             return found

@@ -152,6 +152,37 @@ class Mechanism(Item):
     where: Selection = Field(default="all", description="which sections")
 
 
+class NeuronMechanism(Item):
+    """A density mechanism of NEURON, inserted in whole sections: ``{neuron: hh, gnabar: 0.12, where: soma}``.
+
+    Its parameters stand beside, in NEURON's units; each may vary along the cell. A cell that has one has no LEMS
+    channels, and is simulated by NEURON's own equations.
+    """
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+    __pydantic_extra__: dict[str, Value]
+    neuron: str = Field(description="hh, pas, or a mechanism of 'mods'")
+    where: Selection = Field(default="all", description="which sections")
+
+
+def _kind_of_mechanism(data: Any) -> str:
+    return "neuron" if (("neuron" in data) if isinstance(data, dict) else hasattr(data, "neuron")) else "channel"
+
+
+AnyMechanism = Annotated[
+    Annotated[Mechanism, Tag("channel")] | Annotated[NeuronMechanism, Tag("neuron")], Discriminator(_kind_of_mechanism)
+]
+
+
+class Ion(Item):
+    """What an ion starts with on some sections, beside NEURON's own mechanisms."""
+
+    e: Value | None = Field(default=None, description="mV: its reversal potential")
+    i: Value | None = Field(default=None, description="mM inside")
+    o: Value | None = Field(default=None, description="mM outside")
+    where: Selection = "all"
+
+
 class Varying(Item):
     """A value on some sections."""
 
@@ -166,7 +197,8 @@ class Biophysics(Item):
     resistivity: Value = Field(default=100.0, description="ohm_cm")
     v_init: Value = Field(default=-65.0, description="mV")
     threshold: Value = Field(default=0.0, description="mV: a spike is a crossing from below")
-    mechanisms: dict[Id, Mechanism] = {}
+    mechanisms: dict[Id, AnyMechanism] = {}
+    ions: dict[Id, Ion | list[Ion]] = Field(default={}, description="beside NEURON's own mechanisms")
 
 
 class SectionCell(Item):
