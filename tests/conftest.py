@@ -25,7 +25,7 @@ def repository() -> Path:
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """The folder of shared material (NMLBRIDGE_SHARED names another place); skips where it is absent."""
-    folder = Path(os.environ.get("NMLBRIDGE_SHARED", REPOSITORY.parent / "shared"))
+    folder = Path(os.environ.get("NMLBRIDGE_SHARED", REPOSITORY.parent / "shared")).resolve()
     if not folder.is_dir():
         pytest.skip(f"no folder {folder} with public models (NMLBRIDGE_SHARED names another place)")
     return folder

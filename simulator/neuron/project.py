@@ -24,8 +24,9 @@ from ..run import settings_of, stated
 from .lower import Lowered, lower
 
 RUNTIME = "runtime"
-_COPIED = ("errors.py", "simulator/program.py", "simulator/neuron/ranks.py", "simulator/neuron/template.py",
-           "simulator/neuron/build.py", "simulator/neuron/record.py", "simulator/neuron/standalone.py")  # fmt: skip
+_COPIED = ("errors.py", "simulator/program.py", "simulator/work.py", "simulator/neuron/ranks.py",
+           "simulator/neuron/template.py", "simulator/neuron/mirrors.py", "simulator/neuron/build.py",
+           "simulator/neuron/record.py", "simulator/neuron/standalone.py")  # fmt: skip
 _SCRIPT = f'''"""Run: python run.py [-o FOLDER] [--duration MS]; under MPI: mpiexec -n 4 python run.py --mpi"""
 
 import sys

