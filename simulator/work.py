@@ -67,15 +67,15 @@ def _arithmetic(body: str) -> tuple[int, int]:
     """Operations and calls of functions; equal expressions in parentheses count once, as a compiler computes them."""
     body = re.sub(r"(?<=[\d.])e[-+](?=\d)", "e", body)
     body = _SIGN.sub(r"\1\2", body)
-    known: set[tuple[str, str]] = set()
+    known: dict[tuple[str, str], int] = {}  # numbered as they come: every rank must count the same
     operations = calls = 0
     while found := _INNERMOST.search(body):
         name, inside = found.groups()
         if (name, inside.strip()) not in known:
-            known.add((name, inside.strip()))
+            known[name, inside.strip()] = len(known)
             operations += len(_OPERATION.findall(inside)) * (name != "if") + (name == "if")
             calls += name in _CALLS or name.startswith("random_")
-        body = f"{body[: found.start()]}[{hash((name, inside.strip())) & 0xFFFFFFFF:x}]{body[found.end() :]}"
+        body = f"{body[: found.start()]}[{known[name, inside.strip()]}]{body[found.end() :]}"
     powers = body.count("^")
     return operations + len(_OPERATION.findall(body)), calls + powers
 
