@@ -7,9 +7,10 @@ https://nrn.readthedocs.io
 
 from __future__ import annotations
 
+import ast
 import json
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -24,9 +25,7 @@ from ..run import settings_of, stated
 from .lower import Lowered, lower
 
 RUNTIME = "runtime"
-_COPIED = ("errors.py", "simulator/program.py", "simulator/work.py", "simulator/neuron/ranks.py",
-           "simulator/neuron/template.py", "simulator/neuron/mirrors.py", "simulator/neuron/build.py",
-           "simulator/neuron/record.py", "simulator/neuron/standalone.py")  # fmt: skip
+_RUNNER = "simulator/neuron/standalone.py"
 _SCRIPT = f'''"""Run: python run.py [-o FOLDER] [--duration MS]; under MPI: mpiexec -n 4 python run.py --mpi"""
 
 import sys
@@ -90,10 +89,10 @@ def write(network: Network, path: Path, report: Report | None = None) -> None:
         document["spec"] = spec
         (folder / "model" / "program.json").write_text(json.dumps(document, indent=1, default=_plain))
         (folder / "model" / "files.json").write_text(json.dumps(_files(run.outputs, lowered), indent=1))
-        for name in _COPIED:
+        for name, text in _sources(_RUNNER).items():
             target = folder / RUNTIME / name
             target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_text(_source(name), encoding="utf-8")
+            target.write_text(text, encoding="utf-8")
             (target.parent / "__init__.py").touch()
         (folder / "run.py").write_text(_SCRIPT, encoding="utf-8")
         (folder / "README.md").write_text(_readme(network, run, lowered), encoding="utf-8")
@@ -151,6 +150,22 @@ def _files(outputs: Outputs, lowered: Lowered) -> dict[str, Any]:
                     "ids": [[id, int(lowered.gids[p])] for id, p, _ in f.selections]}
                    for f in outputs.event_files],
     }  # fmt: skip
+
+
+def _sources(name: str) -> dict[str, str]:
+    """One of our own modules and all that it imports of ours, by name; the names are as in ``_source``."""
+    found: dict[str, str] = {}
+    waiting = [name]
+    while waiting:
+        name = waiting.pop()
+        if name in found:
+            continue
+        found[name] = _source(name)
+        for node in ast.walk(ast.parse(found[name])):
+            if isinstance(node, ast.ImportFrom) and node.level and node.module:
+                folder = PurePosixPath(name).parents[node.level - 1]
+                waiting.append(f"{folder / node.module.replace('.', '/')}.py")
+    return found
 
 
 def _source(name: str) -> str:

@@ -1,6 +1,6 @@
 """Runs a Program in this process and writes its text files: the runner of a project that needs NEURON alone.
 
-``project`` copies this file and the four that it needs beside a model; nothing else of nmlbridge is there then.
+``project`` copies this file, and those that it imports, beside a model; nothing else of nmlbridge is there then.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from ...errors import SimulatorError
 from ..program import Program, Shape
 from .build import Network
 from .record import SPIKE, ColumnFile, Recorder, Spikes
+from .scheme import Scheme
 
 DIGITS = 10  # significant, of the numbers in tables
 _CHUNK = 1000  # steps between two looks at what was recorded
@@ -91,57 +92,30 @@ class _Run:
         library = _library(project, bool(program.mods))
         if library is not None and not h.nrn_load_dll(str(library)):
             raise SimulatorError(f"NEURON does not load {library}")
-        self.settings()
-
-    def settings(self) -> None:
-        """Temperature, step and scheme."""
-        h, run = self.h, self.program.spec["run"]
-        h.celsius, h.secondorder, h.dt = float(run["celsius"]), int(run.get("second_order", 0)), self.shape.dt
-        tolerances = run.get("cvode")
-        if tolerances:
-            h.secondorder = 0
-            cvode = self.cvode = h.CVode()
-            cvode.active(1)
-            cvode.condition_order(2 if int(h.ParallelContext().nhost()) == 1 else 1)  # NEURON 9: 2 on one rank only
-            cvode.atol(tolerances.get("atol", 1e-3))
-            cvode.rtol(tolerances.get("rtol", 0.0))
-            if "maxstep" in tolerances:
-                cvode.maxstep(tolerances["maxstep"])
-            for state, scale in tolerances.get("scales", {}).items():
-                cvode.atolscale(state, scale)
+        self.scheme = Scheme(h, self.pc, program.spec["run"], self.shape)
 
     def run(self) -> None:
         """Build, advance, write."""
-        h, pc, shape, run = self.h, self.pc, self.shape, self.program.spec["run"]
-        rank, cvode = int(pc.id()), bool(run.get("cvode"))
+        h, pc, shape = self.h, self.pc, self.shape
+        rank = int(pc.id())
         work = self.out / ".work"
         work.mkdir(parents=True, exist_ok=True)
         network = Network(h, pc, self.program)
         network.build()
-        times = (np.arange(shape.samples) * shape.every + 1e-6) * shape.dt  # beside events, where cvode may step
-        recorder = Recorder(
-            network,
-            self.program.spec.get("recordings", ()),
-            1 if cvode else shape.every,
-            np.asarray(times, dtype=np.float64) if cvode else None,
-        )
+        recorder = Recorder(network, self.program.spec.get("recordings", ()), *self.scheme.sampling())
         spikes = Spikes(network, self.program.spec.get("spikes"), work / f"spikes-{rank}.bin")
         columns = ColumnFile(work / "columns.npy", shape.columns, shape.samples, create=rank == 0)
         pc.barrier()
         columns.open()
         spikes.open()
         recorder.fill_constants(columns)
-        pc.set_maxstep(max(10.0, 2 * shape.dt))
-        if run.get("v_init") is None:
-            h.finitialize()
-        else:
-            h.finitialize(run["v_init"])
+        self.scheme.initialise()
         done = 0
         recorder.take(columns)
         while done < shape.steps:
             count = min(_CHUNK, shape.steps - done)
+            self.scheme.advance(done, count)
             done += count
-            pc.psolve((done + 0.25) * shape.dt if cvode else h.t + (count + 0.5) * shape.dt)
             recorder.take(columns)
             spikes.take()
         columns.close()

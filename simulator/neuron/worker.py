@@ -23,8 +23,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from ...errors import SimulatorError
 from ..program import BLOCKS, LONGEST, Program, Shape
 from .build import Network
@@ -32,9 +30,9 @@ from .checkpoint import Checkpoints, latest
 from .coreneuron import hand_over
 from .lifeline import die_with_parent
 from .record import ColumnFile, Recorder, Spikes
+from .scheme import Scheme
 
 MARK = "@nmlbridge "
-_AFTER = 1e-6  # of a step: how late samples are under cvode; NEURON 9 fails where only rounding parts them from events
 _MEMORY = 64e6  # bytes of recorded values that wait in NEURON's Vectors
 
 
@@ -60,19 +58,16 @@ class Run:
                 raise SimulatorError(f"MPI started {self.ranks} ranks, expected {ranks}")
             self.program = Program.load(folder)
             self.run = self.program.spec["run"]
-            self._settings()
+            self.shape = shape = Shape.of(self.program)
+            self.dt, self.every, self.steps, self.columns = shape.dt, shape.every, shape.steps, shape.columns
+            self.scheme = Scheme(h, self.pc, self.run, shape)
+            if self.run.get("coreneuron"):
+                hand_over(self.library)
             self.network = Network(h, self.pc, self.program, self._ticks())
             self.network.build()
-            cvode = self.run.get("cvode")
-            times = np.asarray((np.arange(self.samples) * self.every + _AFTER) * self.dt, dtype=np.float64)
             self.field = self._field()
             plain = [place for place in self.program.spec.get("recordings", ()) if "field" not in place]
-            self.recorder = Recorder(
-                self.network,
-                plain,
-                1 if cvode else self.every,
-                times if cvode else None,
-            )
+            self.recorder = Recorder(self.network, plain, *self.scheme.sampling())
             self.spikes = Spikes(self.network, self.program.spec.get("spikes"), out / f"spikes-{self.rank}.bin")
             self.checkpoints = Checkpoints(self.network, out, self.recorder, self.spikes, every)
             self.resumed = latest(out) if resume else None
@@ -82,29 +77,6 @@ class Run:
                     f"{lengthened} connections between ranks have a delay below the step; it was raised to {self.dt} ms"
                 )
             self._open()
-
-    def _settings(self) -> None:
-        run, h = self.run, self.h
-        shape = Shape.of(self.program)
-        self.dt, self.duration, self.every = shape.dt, shape.duration, shape.every
-        self.steps, self.samples, self.columns = shape.steps, shape.samples, shape.columns
-        h.celsius = float(run.get("celsius", 6.3))
-        h.secondorder = int(run.get("second_order", 0))
-        h.dt = self.dt
-        self.cvode = h.CVode()
-        if run.get("coreneuron"):
-            hand_over(self.library)
-        if run.get("cvode"):
-            h.secondorder = 0
-            self.cvode.active(1)
-            # 2: thresholds are crossed between steps; NEURON 9 has that on one rank alone (netcvode.cpp)
-            self.cvode.condition_order(2 if self.ranks == 1 else 1)
-            self.cvode.atol(run["cvode"].get("atol", 1e-3))
-            self.cvode.rtol(run["cvode"].get("rtol", 0.0))
-            if "maxstep" in run["cvode"]:
-                self.cvode.maxstep(run["cvode"]["maxstep"])
-            for state, scale in run["cvode"].get("scales", {}).items():
-                self.cvode.atolscale(state, scale)
 
     def _field(self) -> Any:
         """What electrodes see, if there are any."""
@@ -117,7 +89,7 @@ class Run:
     def _open(self) -> None:
         """Make the output files, or take those of the run that is resumed; every rank writes its own columns."""
         fresh = self.rank == 0 and self.resumed is None
-        self.output = ColumnFile(self.out / "columns.npy", self.columns, self.samples, create=fresh)
+        self.output = ColumnFile(self.out / "columns.npy", self.columns, self.shape.samples, create=fresh)
         self.pc.barrier()
         self.output.open()
         if self.resumed is None:
@@ -127,11 +99,7 @@ class Run:
     def simulate(self) -> None:
         """Initialise and advance to the end."""
         with self._phase("simulate"):
-            self.pc.set_maxstep(max(10.0, 2 * self.dt))
-            if self.run.get("v_init") is None:
-                self.h.finitialize()
-            else:
-                self.h.finitialize(self.run["v_init"])
+            self.scheme.initialise()
             if self.field is not None:
                 self.field.keep()
             # the number of all columns, so that chunks are the same on all ranks
@@ -159,13 +127,10 @@ class Run:
         self._advance(count)
         self.done += count
         self._block()
-        self._progress("simulate", self.done * self.dt, self.duration)
+        self._progress("simulate", self.done * self.dt, self.shape.duration)
 
     def _advance(self, count: int) -> None:
-        if self.run.get("cvode"):
-            self.pc.psolve((self.done + count + 0.25) * self.dt)
-        else:
-            self.pc.psolve(self.h.t + (count + 0.5) * self.dt)  # the half keeps rounding from losing a step
+        self.scheme.advance(self.done, count)
 
     def _block(self) -> None:
         """Write what was recorded; when all ranks have, say so."""
@@ -175,7 +140,7 @@ class Run:
         self.spikes.take()
         self.pc.barrier()
         if self.talk and self.rank == 0:
-            samples = min(self.done // self.every + 1, self.samples)
+            samples = min(self.done // self.every + 1, self.shape.samples)
             _say({"samples": samples, "until": self.done * self.dt * 1e-3})
 
     def save(self) -> None:
@@ -206,7 +171,7 @@ class Run:
         for file in files:
             file.unlink()
         summary = {"phases": phases, "notes": self.notes, "hash": self.program.hash, "ranks": self.ranks}
-        summary["samples"] = self.samples
+        summary["samples"] = self.shape.samples
         _write(self.out / "phases.json.new", summary)
         os.replace(self.out / "phases.json.new", self.out / "phases.json")
 
