@@ -143,10 +143,9 @@ class Reader:
 
     def reference(self, text: str, line: int | None) -> tuple[str | None, int]:
         """(population or None, instance id) of one reference to a cell."""
-        match = _REFERENCE.match(text)
         if _NUMBER.match(text):
             population, number = None, text.strip()
-        elif match is not None:
+        elif match := _REFERENCE.match(text):
             population, number = match["pop"], match["bracket"] or match["slash"]
         else:
             raise self.error(

@@ -76,13 +76,10 @@ class Network:
         self.mirrors = Mirrors(self.h, self.pc, spec)
         for group in spec.get("netcons", ()):
             self._netcons(group)
-        self.mirrors.show(self.cells)
         if spec.get("transfers") and spec["run"].get("pointers"):
             self._pointers(spec["transfers"])
-        elif spec.get("transfers"):
-            self._transfers(spec["transfers"])
-        if self.mirrors.numbers or (spec.get("transfers") and not spec["run"].get("pointers")):
-            self.pc.setup_transfer()
+        elif spec.get("transfers") or self.mirrors.numbers:
+            self._transfers(spec.get("transfers", ()))
 
     # cells
 
@@ -226,10 +223,13 @@ class Network:
             raise SimulatorError(f"connections start from cell {silent[0]}, which sends no events")
         homes = targets.gids[self._integers(spec["index"])]
         rows = self._mine(homes)
-        cells = self._integers(spec["source_cell"]) if "source_cell" in spec else sources
-        elsewhere = self.placement.of(cells) != self.placement.of(homes)
-        if self.ranks > 1 and not self.program.spec["run"].get("coreneuron"):
-            rows = self._mirrored(spec, rows, sources, elsewhere)
+        elsewhere = None
+        if self.ranks > 1:
+            cells = self._integers(spec["source_cell"]) if "source_cell" in spec else sources
+            elsewhere = self.placement.of(cells) != self.placement.of(homes)
+            run = self.program.spec["run"]
+            if not (run.get("coreneuron") or run.get("cvode")):
+                rows = self._mirrored(spec, rows, sources, elsewhere)
         self._connect(spec, rows, sources[rows], self.pc.gid_connect, elsewhere)
 
     def _mirrored(
@@ -238,7 +238,7 @@ class Network:
         """Connect those of ``rows`` between ranks whose delay is below the step, where that can be; the others."""
         soon = elsewhere & (self.program.column(spec["delay"]) < self.dt - 1e-9)
         soon[soon] = self.mirrors.possible(sources[soon])
-        if self.program.spec["run"].get("cvode") or not soon.any():
+        if not soon.any():
             return rows
         self.mirrors.need(sources[soon])
         seen = rows[soon[rows]]
@@ -262,7 +262,7 @@ class Network:
         index = self._integers(spec["index"])[rows]
         weight = self.program.column(spec["weight"])[rows]
         delay = self.program.column(spec["delay"])[rows].astype(float)
-        if elsewhere is not None and self.ranks > 1:
+        if elsewhere is not None:
             least = self.dt + 1e-9
             short = elsewhere[rows] & (delay < least)
             self.lengthened += int((short & (delay < self.dt - 1e-9)).sum())
@@ -293,6 +293,7 @@ class Network:
 
     def _transfers(self, groups: Sequence[Mapping[str, Any]]) -> None:
         """Give every source a number that all ranks agree on, then pair sources and targets."""
+        self.mirrors.show(self.cells)
         base = self.mirrors.next
         for spec in groups:
             variable = spec["source_variable"]
@@ -320,6 +321,7 @@ class Network:
                 if row in targets:
                     self.pc.target_var(targets[row], self._pointer(targets[row], spec["variable"]), sid)
             base += len(distinct)
+        self.pc.setup_transfer()
 
     def _pointers(self, groups: Sequence[Mapping[str, Any]]) -> None:
         """Couple by pointers, which see a variable as it is, on one rank only."""

@@ -15,7 +15,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -118,5 +118,4 @@ def check(job: Job, ranks: int) -> None:
 def _write(path: Path, word: object) -> None:
     part = path.with_suffix(".part")
     part.write_text(json.dumps(word))
-    with suppress(FileNotFoundError):
-        os.replace(part, path)
+    os.replace(part, path)
