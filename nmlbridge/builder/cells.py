@@ -37,10 +37,8 @@ def cell_element(context: Context, name: str, item: SectionCell | SwcCell, path:
 class WrittenCell:
     """A cell while it is made of sections or a reconstruction. With ``native`` each compartment is a segment."""
 
-    native = False
-
-    def __init__(self, context: Context, name: str, biophysics: Biophysics, path: Path_) -> None:
-        self.context, self.name, self.biophysics, self.path = context, name, biophysics, path
+    def __init__(self, context: Context, name: str, biophysics: Biophysics, path: Path_, native: bool = False) -> None:
+        self.context, self.name, self.biophysics, self.path, self.native = context, name, biophysics, path, native
         source = context.spec.source
         self.place: dict[str, Any] = {"file": source.file or "", "line": source.line(path) or 0}
         self.groups: list[Element] = []

@@ -59,7 +59,7 @@ class Components:
                     self._native(name, item, path)
                 elif isinstance(item, (SectionCell, SwcCell)) and is_native(item):
                     self._only(name, path)
-                    self.native[name], self.shapes[name] = native_cell(context, name, item, path, {})
+                    self.native[name], self.shapes[name] = native_cell(context, name, item, path)
                 elif isinstance(item, Component):
                     self.add(self.element(name, item.type, item.model_extra or {}, path), path)
                 elif not isinstance(item, FileCell):

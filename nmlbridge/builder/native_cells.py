@@ -23,32 +23,31 @@ from .vocabulary import Biophysics, Ion, NeuronMechanism, SectionCell, SwcCell
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
-BUILT_IN = {"hh": ("gnabar", "gkbar", "gl", "el"), "pas": ("g", "e")}
-"""NEURON's own density mechanisms, and their parameters:
+BUILT_IN = {
+    "hh": {"gnabar": "S_per_cm2", "gkbar": "S_per_cm2", "gl": "S_per_cm2", "el": "mV"},
+    "pas": {"g": "S_per_cm2", "e": "mV"},
+}
+"""NEURON's own density mechanisms, and their parameters with units:
 https://nrn.readthedocs.io/en/latest/python/modelspec/programmatic/mechanisms/mech.html"""
 _ALONG = ("path_dist", "x", "y", "z", "depth", "diam")
 _UNITS = {"e": "mV", "i": "mM", "o": "mM"}
 
 
-def is_native(item: object) -> bool:
+def is_native(item: SectionCell | SwcCell) -> bool:
     """Whether a cell that is written out has mechanisms of NEURON, or ions."""
-    if not isinstance(item, (SectionCell, SwcCell)):
-        return False
     membrane = item.biophysics
     return bool(membrane.ions) or any(isinstance(m, NeuronMechanism) for m in membrane.mechanisms.values())
 
 
 def native_cell(
-    context: Context, name: str, item: SectionCell | SwcCell, path: Path_, mods: dict[str, tuple[str, ...]]
+    context: Context, name: str, item: SectionCell | SwcCell, path: Path_
 ) -> tuple[NativeCell, NativeShape]:
-    """The cell, and its segments for choosing places. ``mods`` maps further mechanisms to their parameters.
+    """The cell, and its segments for choosing places.
 
     Raises NetworkError for a topology, a geometry, a word or a number that cannot be.
     """
-    written = WrittenCell(context, name, item.biophysics, path)
-    written.native = True
-    _, shape = written.shaped(item)
-    return _Membrane(context, item.biophysics, shape, (*path, "biophysics"), mods).cell(name, path)
+    _, shape = WrittenCell(context, name, item.biophysics, path, native=True).shaped(item)
+    return _Membrane(context, item.biophysics, shape, (*path, "biophysics")).cell(name, path)
 
 
 @dataclass
@@ -61,10 +60,8 @@ class _Cable:
 
 
 class _Membrane:
-    def __init__(self, context: Context, biophysics: Biophysics, shape: Morphology, path: Path_,
-                 mods: dict[str, tuple[str, ...]]) -> None:  # fmt: skip
+    def __init__(self, context: Context, biophysics: Biophysics, shape: Morphology, path: Path_) -> None:
         self.context, self.biophysics, self.shape, self.path = context, biophysics, shape, path
-        self.known = {**BUILT_IN, **mods}
         cables = [_Cable(g.id, g.rows, g.divisions) for g in shape.groups.values() if g.is_cable]
         self.cables = sorted(cables, key=lambda cable: int(cable.rows[0]))  # parents stand before their children
         section, begin, width = np.zeros(len(shape.ids), np.int64), np.zeros(len(shape.ids)), np.ones(len(shape.ids))
@@ -161,19 +158,19 @@ class _Membrane:
                 raise self.context.error(
                     f"'{label}' is a LEMS channel, but the cell has mechanisms or ions of NEURON; a cell has one kind: "
                     "write them all as {neuron: ...}, or all as {channel: ...}", *path)  # fmt: skip
-            if item.neuron not in self.known:
+            if item.neuron not in BUILT_IN:
+                hint = nearest(item.neuron, BUILT_IN)
                 raise self.context.error(
-                    f"there is no mechanism '{item.neuron}'{nearest(item.neuron, self.known)}; there are "
-                    f"{', '.join(sorted(self.known))}, and those of mod files that 'mods' names",
+                    f"there is no mechanism '{item.neuron}'{hint}; there are {', '.join(sorted(BUILT_IN))}",
                     *path, "neuron")  # fmt: skip
-            parameters = self.known[item.neuron]
+            parameters = BUILT_IN[item.neuron]
             columns = {}
             for word, value in (item.model_extra or {}).items():
                 if word not in parameters:
                     raise self.context.error(f"'{item.neuron}' has no parameter '{word}'"
                                              f"{nearest(word, parameters) or '; there are ' + ', '.join(parameters)}",
                                              *path, word)  # fmt: skip
-                columns[word] = self.values(value, "mV" if word in ("e", "el") else _density(word), (*path, word))
+                columns[word] = self.values(value, parameters[word], (*path, word))
             for number in self.sections(item.where, (*path, "where")):
                 if item.neuron in found[number]:
                     raise self.context.error(f"section '{self.cables[number].name}' has '{item.neuron}' already",
@@ -208,10 +205,6 @@ class _Membrane:
             chosen = self.select(item.where, (*path, index, "where"))
             found[chosen] = self.values(item.value, "uF_per_cm2", (*path, index, "value"))[chosen]
         return found
-
-
-def _density(word: str) -> str:
-    return "S_per_cm2" if word in ("g", "gl", "gnabar", "gkbar") else ""
 
 
 def _plain(values: Floats) -> Any:

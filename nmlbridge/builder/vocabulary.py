@@ -161,7 +161,7 @@ class NeuronMechanism(Item):
 
     model_config = ConfigDict(extra="allow", frozen=True)
     __pydantic_extra__: dict[str, Value]
-    neuron: str = Field(description="hh, pas, or a mechanism of 'mods'")
+    neuron: str = Field(description="hh or pas")
     where: Selection = Field(default="all", description="which sections")
 
 
