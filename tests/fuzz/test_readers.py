@@ -74,12 +74,17 @@ _PIECES = st.binary(max_size=12) | st.sampled_from(
 )
 
 
-def _read(path: Path) -> None:
+def _read(path: Path, content: bytes) -> None:
+    """Read a file of this content or refuse it, and leave it and its folder as they were."""
+    path.write_bytes(content)
+    beside = sorted(path.parent.iterdir())
     try:
         nmlbridge.read(path)
         nmlbridge.validate(path)
     except NmlBridgeError as error:
         assert len(str(error)) < 4000
+    assert path.read_bytes() == content
+    assert sorted(path.parent.iterdir()) == beside
 
 
 @given(st.data())
@@ -91,9 +96,7 @@ def test_a_damaged_document_is_read_or_refused(tmp_path: Path, data: st.DataObje
         at = data.draw(st.integers(0, len(text) - 1))
         length = data.draw(st.integers(0, 40))
         text[at : at + length] = data.draw(_PIECES)
-    file = tmp_path / source.name
-    file.write_bytes(bytes(text))
-    _read(file)
+    _read(tmp_path / source.name, bytes(text))
 
 
 @pytest.fixture(scope="module")
@@ -113,9 +116,7 @@ def test_a_damaged_hdf5_file_is_read_or_refused(good_hdf5: bytes, tmp_path: Path
         content[at : at + len(piece)] = piece
     if data.draw(st.booleans()):
         content = content[: data.draw(st.integers(0, len(content)))]
-    file = tmp_path / "net.nml.h5"
-    file.write_bytes(bytes(content))
-    _read(file)
+    _read(tmp_path / "net.nml.h5", bytes(content))
 
 
 def test_a_huge_count_in_a_few_bytes_takes_no_memory(tmp_path: Path) -> None:
