@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable
 
 from ..lems.expression import Bin, Call, Cmp, Expr, Logic, Name, Neg, Num, Piecewise, names, operands, rebuild
@@ -75,7 +76,7 @@ def divide(left: Expr, right: Expr) -> Expr:
 def _factors(expr: Expr, power: int, top: list[Expr], bottom: list[Expr]) -> float:
     """Split products and quotients into factors; the return value is the numeric factor."""
     if isinstance(expr, Num):
-        if power > 0 or expr.value != 0:
+        if power > 0 or abs(expr.value) >= sys.float_info.min:  # else there is no number that is its reciprocal
             return expr.value**power
     if isinstance(expr, Neg):
         return -_factors(expr.arg, power, top, bottom)

@@ -75,3 +75,10 @@ def test_what_is_not_linear_is_not_split() -> None:
     assert linear(parse("q*q"), "q") is None
     assert linear(parse("exp(q)"), "q") is None
     assert linear(parse("a/q"), "q") is None
+
+
+def test_a_denominator_without_a_reciprocal_stays() -> None:
+    """1/1e-320 is beyond the largest number."""
+    kept = simplify(Bin("/", Name("a"), Num(1e-320)))
+    assert kept == Bin("/", Name("a"), Num(1e-320))
+    assert simplify(Bin("/", Name("a"), Num(0.0))) == Bin("/", Name("a"), Num(0.0))
