@@ -57,8 +57,61 @@ def test_the_septum_paces_the_hippocampus(repository: Path) -> None:
     assert len(nmlbridge.simulate(model, changes={"septum": 0}).spikes.of("PC")) < 0.2 * len(phase)
 
 
+def test_basal_ganglia_choose_the_stronger_action_if_there_is_dopamine(repository: Path) -> None:
+    model = repository / "examples" / "14_basal_ganglia" / "actions.yaml"
+
+    def rates(dopamine: float) -> dict[str, tuple[float, float]]:
+        built = nmlbridge.build(model, dopamine=dopamine)
+        spikes = nmlbridge.simulate_network(built.network, built.simulation).spikes
+        late = spikes.time > 0.25
+        found = {}
+        for name in ("GPi", "TH"):
+            population = built.network.populations[name]
+            left = population.positions[:, 0] < 200
+            found[name] = tuple(np.isin(spikes.gid[late], population.offset + np.flatnonzero(side)).sum()
+                                / 0.35 / side.sum() for side in (left, ~left))  # fmt: skip
+        return found
+
+    whole, lacking = rates(1), rates(0.1)
+    assert whole["GPi"][1] < 0.3 * whole["GPi"][0]
+    assert whole["TH"][1] > 2 * whole["TH"][0]
+    assert max(lacking["TH"]) < 0.3 * whole["TH"][1] and min(lacking["GPi"]) > whole["GPi"][0]
+
+
+def test_without_inhibition_a_wave_runs_through_the_slice(repository: Path) -> None:
+    model = repository / "examples" / "15_epilepsy" / "slice.yaml"
+
+    def part(inhibition: float) -> list[tuple[float, float]]:
+        """For each eighth of the slice: the share of cells that fire after the touch, and the median of when."""
+        built = nmlbridge.build(model, inhibition=inhibition)
+        spikes = nmlbridge.simulate_network(built.network, built.simulation).spikes
+        first = np.array([times[times > 0.05].min(initial=np.inf)
+                          for times in (spikes.of_gid(gid) for gid in range(400))])  # fmt: skip
+        return [(float((eighth < np.inf).mean()), float(np.median(eighth))) for eighth in first.reshape(8, 50)]
+
+    healthy, seized = part(1), part(0.1)
+    assert healthy[0][0] > 0.3 and max(share for share, _ in healthy[1:]) < 0.1
+    assert min(share for share, _ in seized) > 0.5
+    assert seized[0][1] < seized[2][1] < seized[4][1] < seized[6][1]
+
+
+def test_magnesium_makes_the_dendrite_jump(repository: Path) -> None:
+    model = repository / "examples" / "16_nmda_spike" / "dendrite.yaml"
+
+    def gains(magnesium: str) -> np.ndarray:
+        """What each further synapse adds to the soma's peak (mV)."""
+        soma = nmlbridge.simulate(model, changes={"magnesium": magnesium}).traces.values[:20]
+        return np.diff(soma.max(axis=1)) * 1e3
+
+    blocked, free = gains("1 mM"), gains("1e-6 mM")
+    best = int(blocked.argmax())
+    assert 3 < best < 12 and blocked[best] > 4 * blocked[0]
+    assert (np.diff(free) < 0).all()
+
+
 @pytest.mark.parametrize("name", ["10_ping/ping", "11_thalamocortical/loop", "12_cortical_column/column",
-                                  "13_hippocampus/ca1"])  # fmt: skip
+                                  "13_hippocampus/ca1", "14_basal_ganglia/actions", "15_epilepsy/slice",
+                                  "16_nmda_spike/dendrite"])  # fmt: skip
 def test_they_are_valid_as_neuroml(name: str, repository: Path, tmp_path: Path) -> None:
     network = nmlbridge.build(repository / "examples" / f"{name}.yaml").network
     nmlbridge.write(network, tmp_path / "net.nml")
