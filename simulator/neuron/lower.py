@@ -288,7 +288,7 @@ class _Lowering:
     ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.float64]]:  # fmt: skip
         kind = self.kinds[population.id]
         section, x = kind.locate_all(segments, fractions)
-        return population.offset + rows, section, x
+        return population.offset + rows, section, kind.centred(section, x)
 
     def projection(self, projection: Projection) -> None:
         pre = self.network.populations[projection.presynaptic]

@@ -93,6 +93,19 @@ class CellKind:
         known = np.where(segments < 0, self.template.root_segment, segments)
         return self.template.locate(known, fractions)
 
+    def centred(
+        self, section: npt.NDArray[np.int64], x: npt.NDArray[np.float64]
+    ) -> npt.NDArray[np.float64]:
+        """The middle of the compartment that each place is on: to NEURON the same place, and then one point process
+        serves all that is there. The ends of a section are places of their own."""
+        if isinstance(self.native, NativeCell):
+            nseg = np.array([part.nseg for part in self.native.sections])[section]
+        elif self.template is not None:
+            nseg = np.array([part.nseg for part in self.template.sections])[section]
+        else:
+            return x
+        return np.where((x > 0) & (x < 1), (np.minimum(np.floor(x * nseg), nseg - 1) + 0.5) / nseg, x)
+
     def known_variables(self) -> list[str]:
         """Names for an error message."""
         if self.native is not None:
