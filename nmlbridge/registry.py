@@ -457,6 +457,9 @@ def convert(
     # the target is looked up first: a wrong name should not cost the reading of a large file
     record = format_named(target_format) if target_format is not None else format_to_write(target)
     network = read(source, format=source_format, report=report)
+    if report is not None and network.settings is not None and network.settings.electrodes is not None:
+        report.add("electrodes", "loss", f"the model's electrodes and dipoles have no place in {record.title}",
+                   file=str(source))  # fmt: skip
     record.write(network, target, report)
     return network
 

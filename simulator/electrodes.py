@@ -7,82 +7,25 @@ Linden et al. 2014, Front. Neuroinform. 7:41).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
-from ..errors import NmlBridgeError, UnsupportedError, UsageError
+from ..errors import UnsupportedError, UsageError
 from ..extras import require
-from ..results import OutputFile, Outputs
+from ..results import Electrodes, OutputFile, Outputs
+from ..results.electrodes import SOURCES
 from .program import Program
 
 if TYPE_CHECKING:
     from ..graph import Network
     from .neuron.lower import Lowered
 
-SOURCES = {"line": "linesource", "point": "pointsource", "soma_point": "root_as_point"}
+__all__ = ["Electrodes", "with_electrodes"]
 _AXES = "xyz"
-
-
-@dataclass(frozen=True, eq=False)
-class Electrodes:
-    """Contacts at ``positions`` (n, 3), um, in a medium of ``conductivity`` (S/m); n may be 0 for a dipole alone.
-
-    ``source``: segments are "line", "point", or "soma_point" (the first segment of each cell a sphere, others lines).
-    With a ``radius`` (um) contacts are discs with ``normals`` (n, 3; default z), and the potential is the mean over
-    ``samples`` points of the disc. ``dipole`` adds the current dipole moment. ``populations``: for each one on its own
-    too, not only in total. Raises UsageError for what cannot be.
-    """
-
-    positions: npt.NDArray[np.float64]
-    conductivity: float = 0.3
-    source: str = "line"
-    radius: float | None = None
-    normals: npt.NDArray[np.float64] | None = None
-    samples: int = 50
-    dipole: bool = False
-    populations: bool = False
-
-    def __post_init__(self) -> None:
-        try:
-            positions = np.asarray(self.positions, float).reshape(-1, 3)
-            normals = None if self.normals is None else np.asarray(self.normals, float).reshape(len(positions), 3)
-        except (ValueError, TypeError):
-            raise UsageError("positions and normals of electrodes need three numbers each: x, y, z in um") from None
-        object.__setattr__(self, "positions", positions)
-        object.__setattr__(self, "normals", normals)
-        if not np.isfinite(positions).all():
-            raise UsageError("the position of an electrode is not finite")
-        if not (isinstance(self.conductivity, (int, float)) and 0 < self.conductivity < np.inf):
-            raise UsageError(f"the conductivity is {self.conductivity} S/m; it must be a number of more than 0")
-        if self.source not in SOURCES:
-            raise UsageError(f"there is no source '{self.source}'; there are {', '.join(SOURCES)}")
-        if self.radius is not None and not (self.radius > 0 and self.samples > 1):
-            raise UsageError("a disc needs a radius of more than 0 and at least 2 samples")
-        if not len(positions) and not self.dipole:
-            raise UsageError("there are no electrodes, and no dipole is asked for")
-
-    @classmethod
-    def read(cls, path: str | Path) -> Electrodes:
-        """From a YAML or JSON file with the fields as keys. Raises UsageError that names the file."""
-        import yaml
-
-        try:
-            found = yaml.safe_load(Path(path).read_text())
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-            raise UsageError(f"{path}: no file of electrodes can be read there: {str(error).splitlines()[0]}") from None
-        known = cls.__dataclass_fields__
-        if not isinstance(found, Mapping) or not set(found) <= set(known):
-            strange = min(map(str, set(found) - set(known))) if isinstance(found, Mapping) else type(found).__name__
-            raise UsageError(f"{path}: '{strange}' does not belong there; expected {', '.join(known)}")
-        try:
-            return cls(**{"positions": np.empty((0, 3)), **found})
-        except (NmlBridgeError, TypeError) as error:
-            raise UsageError(f"{path}: {error}") from None
 
 
 def with_electrodes(
@@ -90,8 +33,9 @@ def with_electrodes(
 ) -> tuple[Lowered, Outputs]:
     """The Program with columns for the electrodes, and the outputs with files for them.
 
-    Quantities: "lfp[3]" (V) of contact 3, "dipole/x" (A m) and so on; of one population "lfp[3]/pop", "dipole/x/pop".
-    The files are lfp.dat and dipole.dat. Raises UnsupportedError for cvode, CoreNEURON, or where no cell has a field.
+    Quantities: "lfp[3]" (V) of contact 3, "dipole/x" (A m) and so on; of one population "lfp[3]/pop", "dipole/x/pop";
+    of one cell "lfp[3]/pop[0]", "dipole/x/pop[0]". The files are lfp.dat and dipole.dat. Raises UnsupportedError for
+    cvode, CoreNEURON, or where no cell has a field.
     """
     from .neuron.recordings import Recording
 
@@ -104,9 +48,15 @@ def with_electrodes(
     for entry in spec["populations"]:
         if "template" not in entry or _is_point(spec["templates"][entry["template"]]):
             continue
-        group = {"id": entry["id"], "first_gid": entry["first_gid"], "size": entry["size"]}
+        sections = spec["templates"][entry["template"]]["sections"]
+        group = {
+            "id": entry["id"], "first_gid": entry["first_gid"], "size": entry["size"],
+            "moved": "positions" in entry or "origins" in entry,
+            "bare": [number for number, section in enumerate(sections) if "points" not in section],
+            "somata": [number for number, section in enumerate(sections) if "soma" in section["name"]] or [0],
+        }  # fmt: skip
         places = network.populations[entry["id"]].positions
-        if places is not None and "positions" not in entry and "origins" not in entry:
+        if places is not None and (not group["moved"] or group["bare"]):
             key = f"electrodes.{entry['id']}"
             tables[key] = np.asarray(places, float)
             group["positions"] = f"T:{key}"
@@ -114,14 +64,16 @@ def with_electrodes(
     if not groups:
         raise UnsupportedError("no population of the network has cells with sections: there is no field to record")
     tables["electrodes"] = wanted.positions
-    names = [("", "")] + ([(f"/{g['id']}", g["id"]) for g in groups] if wanted.populations else [])
-    rows = [(f"lfp[{i}]{mark}", "V") for mark, _ in names for i in range(len(wanted.positions))]
-    dipoles = [(f"dipole/{axis}{mark}", "A m") for mark, _ in names for axis in _AXES] if wanted.dipole else []
+    views = _views(groups, wanted)
+    marks = ["", *(f"/{name}" for name in views)]
+    rows = [(f"lfp[{i}]{mark}", "V") for mark in marks for i in range(len(wanted.positions))]
+    dipoles = [(f"dipole/{axis}{mark}", "A m") for mark in marks for axis in _AXES] if wanted.dipole else []
     first = len(lowered.recordings)
     entry = {
         "positions": "T:electrodes", "conductivity": float(wanted.conductivity), "method": SOURCES[wanted.source],
         "radius": wanted.radius, "samples": wanted.samples, "dipole": wanted.dipole, "first_column": first,
-        "columns": len(rows) + len(dipoles), "split": wanted.populations, "populations": groups,
+        "columns": len(rows) + len(dipoles), "views": list(views.values()), "shapes": wanted.shapes,
+        "populations": groups,
     }  # fmt: skip
     if wanted.normals is not None:
         tables["electrodes.normals"] = wanted.normals
@@ -139,6 +91,24 @@ def with_electrodes(
             raise UsageError(f"the model has an output file of the name '{file.name}' already")
     changed: Any = replace(lowered, program=program, recordings=(*lowered.recordings, *added))
     return changed, replace(outputs, files=(*outputs.files, *files))
+
+
+def _views(groups: Sequence[Mapping[str, Any]], wanted: Electrodes) -> dict[str, tuple[int, int]]:
+    """First gid and number of cells of each part that is seen on its own, by name."""
+    views = {g["id"]: (g["first_gid"], g["size"]) for g in groups} if wanted.populations else {}
+    known = {g["id"]: g for g in groups}
+    for name in wanted.cells:
+        population, _, number = name.partition("[")
+        if population not in known:
+            near = get_close_matches(population, known, 3) or list(known)[:3]
+            raise UsageError(f"electrodes: no population '{population}' has a field; there are {', '.join(near)}")
+        size, first = known[population]["size"], known[population]["first_gid"]
+        chosen = [int(number[:-1])] if number else range(size)
+        for row in chosen:
+            if row >= size:
+                raise UsageError(f"electrodes: '{name}' is not there; '{population}' has {size} cells")
+            views[f"{population}[{row}]"] = (first + row, 1)
+    return views
 
 
 def _is_point(template: Mapping[str, Any]) -> bool:

@@ -52,8 +52,10 @@ The keys of the specification::
                    {terms: [{place, scale}, ...]}               the sum of raw * scale of each
                    {field: index}                               a row of what ``electrodes`` gives
     electrodes   {positions: "T:" (n,3) um, conductivity S/m, method (LFPykit's), radius um | null, samples, normals,
-                  dipole: bool, split: bool (each population on its own too), first_column, columns,
-                  populations: [{id, first_gid, size, positions: "T:" um that NEURON does not know of}]}
+                  dipole: bool, views: [[first gid, number of cells]] seen on their own too, first_column, columns,
+                  shapes: "given" | "joined" | "shared", as ``results.Electrodes`` says,
+                  populations: [{id, first_gid, size, moved: whether NEURON has the cells where they are, positions:
+                  "T:" um, bare: [sections without 3-D points], somata: [sections]}]}
     spikes       [gids] | "all" | "T:" gids
     run          {dt, duration (ms), celsius, seed, second_order: 0|1|2, v_init: null | mV, record_every: 1,
                   cvode: null | {atol, rtol, maxstep (ms, may be missing),

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -214,6 +215,8 @@ def simulate_network(
     if simulation.method is not None and simulation.method not in METHODS:
         raise UsageError(f"there is no method '{simulation.method}'; there are {', '.join(METHODS)}")
     _whole_fields(electrodes, backend, checkpoint, resume)
+    if electrodes is None and simulation.electrodes is not None:
+        electrodes = _stated_fields(simulation, backend, checkpoint is not None or resume, report)
     phases: dict[str, dict[str, float]] = {}
     if output is not None:
         output_paths(simulation.outputs, output)
@@ -380,6 +383,20 @@ def _whole_fields(electrodes: Electrodes | None, backend: str, checkpoint: float
         raise UsageError(f"the backend {backend} records no transmembrane currents; electrodes need NEURON")
     if electrodes is not None and (checkpoint is not None or resume):
         raise UsageError("a run with electrodes keeps no checkpoints; leave out --checkpoint and --resume")
+
+
+def _stated_fields(simulation: Simulation, backend: str, checkpoints: bool, report: Report) -> Electrodes | None:
+    """The electrodes that a model states; None, with a note of the loss, in a run that cannot have them."""
+    for stops, why in (
+        (backend != "neuron", f"the backend {backend} records no transmembrane currents"),
+        (simulation.cvode is not None or simulation.method == "cvode", "variable steps record no fields"),
+        (checkpoints, "a run with checkpoints records no fields"),
+        (find_spec("lfpykit") is None, "LFPykit is not installed: pip install 'nmlbridge[signals]'"),
+    ):
+        if stops:
+            report.add("electrodes", "loss", f"the model's electrodes and dipoles are left out: {why}")
+            return None
+    return simulation.electrodes
 
 
 def _serial(ranks: int, dump_passes: object) -> None:

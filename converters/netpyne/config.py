@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from ...errors import UnsupportedError
 from ...graph import NativeCell, Network
 from ...report import Report
-from ...results import Simulation, saved
+from ...results import Electrodes, Simulation, saved
 from .sections import number
 
 _NO_PARAMETERS = {"celsius", "v_init", "clamp_resist"}
 _UNDONE = {
-    "recordLFP": "local field potentials", "recordDipole": "dipoles", "saveIMembrane": "membrane currents",
-    "recordDipolesHNN": "dipoles",
+    "saveIMembrane": "membrane currents", "recordDipolesHNN": "dipoles",
 }  # fmt: skip
 
 
@@ -76,7 +77,29 @@ def simulation_of(config: Mapping[str, Any], network: Network, members: Recorded
         method="implicit", v_init=number(values.get("v_init", -65.0), "simConfig", "v_init", file),
         record_every=every, cvode=tolerance,
         outputs=saved(_traces(config, network, members, report, file), _spikes(config, members)),
+        electrodes=_electrodes(config, network, members),
     )  # fmt: skip
+
+
+def _electrodes(config: Mapping[str, Any], network: Network, members: Recorded) -> Electrodes | None:
+    """Its electrodes and dipoles. What NetPyNE calls y of an electrode is a depth; its medium has 0.3 S/m."""
+    places, dipole = config.get("recordLFP") or [], bool(config.get("recordDipole"))
+    if not places and not dipole:
+        return None
+    try:
+        positions = np.array(places, float).reshape(-1, 3) * (1, -1, 1)
+    except (TypeError, ValueError):
+        raise UnsupportedError("simConfig: recordLFP needs a list of places [x, y, z] in um") from None
+    cells: dict[str, None] = {}
+    for name in ("saveLFPCells", "saveDipoleCells"):
+        if wanted := config.get(name):
+            chosen = members.order if wanted is True else members.chosen(wanted, name)
+            cells |= dict.fromkeys(
+                f"{population}[{row}]" for population, row in chosen
+                if isinstance(network.native.get(network.populations[population].component), NativeCell)
+            )  # fmt: skip
+    populations = bool(config.get("saveLFPPops") or config.get("saveDipolePops"))
+    return Electrodes(positions, 0.3, dipole=dipole, populations=populations, cells=tuple(cells), shapes="shared")
 
 
 def _spikes(config: Mapping[str, Any], members: Recorded) -> list[str]:

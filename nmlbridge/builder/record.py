@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
+from ..errors import UsageError
 from ..graph import Network
+from ..results.electrodes import Electrodes
 from ..results.outputs import EventOutputFile, OutputFile, Outputs, Place
 from ..results.simulation import Simulation
 from .context import Context
@@ -54,4 +58,24 @@ def settings(context: Context, network: Network, cells: Cells, select: Selection
         if not value > 0:
             raise context.error(f"it is {value:g} ms; it must be more than zero", "run", word)
     events = (EventOutputFile("spikes", f"{model.name}.spikes", "TIME_ID", spikes, place),) if spikes else ()
-    return Simulation(numbers["duration"], numbers["dt"], context.seed, outputs=Outputs(tuple(tables), events))
+    seen = _electrodes(context, network, cells, select)
+    outputs = Outputs(tuple(tables), events)
+    return Simulation(numbers["duration"], numbers["dt"], context.seed, outputs=outputs, electrodes=seen)
+
+
+def _electrodes(context: Context, network: Network, cells: Cells, select: Selections) -> Electrodes | None:
+    """What the part ``electrodes`` asks for."""
+    said = context.spec.model.electrodes
+    if said is None:
+        return None
+    plain: dict[str, Any] = said.model_dump(exclude={"radius", "cells"})
+    radius = None if said.radius is None else context.number(said.radius, "um", "electrodes", "radius")
+    chosen = []
+    if said.cells is not None:
+        for row in select(said.cells, "electrodes", "cells"):
+            number = int(cells.population_of(row))
+            chosen.append(f"{cells.names[number]}[{int(row - cells.offsets[number])}]")
+    try:
+        return Electrodes(**plain, radius=radius, cells=tuple(chosen))
+    except UsageError as error:
+        raise context.error(str(error), "electrodes") from None

@@ -421,6 +421,21 @@ class Record(Item):
     at: Selection | None = Field(default=None, description="one segment (default: the root)")
 
 
+class Electrodes(Item):
+    """What is seen outside the cells: potentials at places (um), and the current dipole moment."""
+
+    positions: list[tuple[float, float, float]] = []
+    conductivity: float = Field(default=0.3, gt=0, description="S/m")
+    source: Literal["line", "point", "soma_point"] = "line"
+    radius: Value | None = Field(default=None, description="um: contacts are discs")
+    normals: list[tuple[float, float, float]] | None = Field(default=None, description="of the discs (default: z)")
+    samples: int = Field(default=50, ge=2, description="points of a disc")
+    dipole: bool = False
+    populations: bool = Field(default=False, description="also of each population on its own")
+    cells: Selection | None = Field(default=None, description="also of each of these cells on its own")
+    shapes: Literal["given", "joined", "shared"] = "given"
+
+
 class Run(Item):
     """How to run."""
 
@@ -455,4 +470,5 @@ class Model(Item):
     connections: dict[Id, Connection] = {}
     stimuli: dict[Id, Stimulus] = {}
     record: dict[Id, Record] = {}
+    electrodes: Electrodes | None = None
     run: Run | None = None

@@ -100,7 +100,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
     electrodes = None
     if arguments.electrodes is not None:
-        from ..simulator.electrodes import Electrodes
+        from ..results import Electrodes
 
         electrodes = Electrodes.read(arguments.electrodes)
     with ProgressBar() as progress:

@@ -1,6 +1,7 @@
 """Results: traces, spike trains and where they came from; their files, read, written and compared."""
 
 from .compare import Comparison, Limits, Scales, compare_results
+from .electrodes import Electrodes
 from .formats.neo import from_neo, to_neo
 from .lems import output_paths, write_lems
 from .outputs import Display, EventOutputFile, Line, OutputFile, Outputs, requested
@@ -11,6 +12,7 @@ from .simulation import Simulation, elements_of, saved, settings_in
 __all__ = [
     "Comparison",
     "Display",
+    "Electrodes",
     "EventOutputFile",
     "Limits",
     "Line",

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from ..element import Element
 from ..errors import UsageError
+from .electrodes import Electrodes
 from .outputs import EventOutputFile, OutputFile, Outputs
 
 
@@ -16,8 +17,8 @@ class Simulation:
 
     ``duration`` and ``dt`` in ms; every ``record_every``-th step of a trace is kept. ``method`` is a key of
     ``simulator.run.METHODS`` ("implicit" is NEURON's own default). ``v_init`` (mV) is where native cells start unless
-    they say otherwise. ``outputs`` names what is recorded and the files that it goes to. Raises UsageError for times
-    that cannot be.
+    they say otherwise. ``outputs`` names what is recorded and the files that it goes to, ``electrodes`` what is seen
+    outside the cells. Raises UsageError for times that cannot be.
     """
 
     duration: float
@@ -29,6 +30,7 @@ class Simulation:
     cvode: tuple[float, float] | None = None
     """absolute and relative tolerance of variable steps; None: fixed steps"""
     outputs: Outputs = field(default_factory=Outputs)
+    electrodes: Electrodes | None = None
 
     def __post_init__(self) -> None:
         for name in ("duration", "dt"):
@@ -42,7 +44,7 @@ class Simulation:
 def elements_of(simulation: Simulation, target: str) -> list[Element]:
     """The Simulation and Target elements of LEMS that say the same for the network ``target``.
 
-    ``record_every``, ``method`` and ``v_init`` have no place in LEMS and are left out.
+    ``record_every``, ``method``, ``v_init`` and ``electrodes`` have no place in LEMS and are left out.
     """
     said = {"id": "sim", "length": f"{simulation.duration!r} ms", "step": f"{simulation.dt!r} ms", "target": target,
             "seed": str(simulation.seed)}  # fmt: skip

@@ -7,7 +7,7 @@ forward models, and the ranks' products are added up.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ from .record import ColumnFile
 from .template import Cell
 
 Floats = NDArray[np.float64]
+Outline = tuple[Floats, Floats]  # ends of segments (segments, 3, 2) and diameters (segments,), um
 _STEPS = 64  # that are multiplied at once
 _CELLS = 20_000  # segments that LFPykit is given at once
 
@@ -33,8 +34,8 @@ class Field:
         h = network.h
         self.cvode = h.CVode()
         self.cvode.use_fast_imem(1)
-        segments, matrices = self._matrices()
-        self.matrix = matrices
+        self.spans: list[tuple[int, int]] = []
+        segments, self.matrix = self._matrices()
         self.pointers = h.PtrVector(max(len(segments), 1))
         self.values = h.Vector(max(len(segments), 1))
         for index, segment in enumerate(segments):
@@ -49,37 +50,75 @@ class Field:
         self.cvode.extra_scatter_gather(0, self.callback)
 
     def _matrices(self) -> tuple[list[Any], Floats]:
-        """The segments of this rank, and the matrix (columns, segments): V and A m for each nA."""
+        """The segments of this rank, and the matrix (contacts and axes of the dipole, segments): V and A m for each nA.
+
+        ``spans`` gets the columns of all and of each view.
+        """
         network, spec = self.network, self.spec
         segments: list[Any] = []
-        ends, diameters, roots, owner = [], [], [], []
-        unshaped = False
-        for number, population in enumerate(spec["populations"]):
-            places = network.program.column(population["positions"]) if "positions" in population else None
-            first = population["first_gid"]
-            for gid in network.local(first, population["size"]):
-                cell = network.cells[gid]
-                if not unshaped and any(not network.h.n3d(sec=section) for section in cell.sections):
-                    network.h.define_shape()
-                    unshaped = True
-                shape, diameter = outline(network.h, cell)
-                ends.append(shape if places is None else shape + places[gid - first][:, None])
-                diameters.append(diameter)
-                roots.append(len(segments))
-                segments += [segment for section in cell.sections for segment in section]
-                owner += [number] * len(diameter)
+        ends, diameters, roots = [], [], []
+        columns: dict[int, tuple[int, int]] = {}
+        for gid, (shape, diameter) in self._placed():
+            ends.append(shape)
+            diameters.append(diameter)
+            roots.append(len(segments))
+            segments += [segment for section in network.cells[gid].sections for segment in section]
+            columns[gid] = (roots[-1], len(segments))
+        for first, size in ((0, 0), *spec["views"]):
+            mine = [columns[gid] for gid in network.local(first, size) if gid in columns]
+            self.spans.append((mine[0][0], mine[-1][1]) if mine else (0, 0))
+        self.spans[0] = (0, len(segments))
+        self.contacts = len(network.program.column(spec["positions"]))
+        rows = self.contacts + 3 * spec["dipole"]
         if not segments:
-            return [], np.zeros((spec["columns"], 0))
+            return [], np.zeros((rows, 0))
         outlines, diam = np.concatenate(ends), np.concatenate(diameters)
         field = self._potentials(outlines, diam, np.array(roots))
         dipole = outlines.mean(axis=2).T * 1e-15 if spec["dipole"] else np.zeros((0, len(diam)))
-        parts = [[field], [dipole]]
-        if spec["split"]:
-            for number in range(len(spec["populations"])):
-                mine = np.array(owner) == number
-                parts[0].append(field * mine)
-                parts[1].append(dipole * mine)
-        return segments, np.ascontiguousarray(np.concatenate(parts[0] + parts[1]))
+        return segments, np.ascontiguousarray(np.concatenate([field, dipole]))
+
+    def _placed(self) -> Iterator[tuple[int, Outline]]:
+        """The cells of this rank, population by population: gid and outline, where the cell is."""
+        network, spec = self.network, self.spec
+        everyone = [network.cells[gid] for p in spec["populations"] for gid in network.local(p["first_gid"], p["size"])]
+        bare = any(not network.h.n3d(sec=section) for cell in everyone for section in cell.sections)
+        if bare or spec["shapes"] != "given":
+            network.h.define_shape()
+        for population in spec["populations"]:
+            places = network.program.column(population["positions"]) if "positions" in population else None
+            shared = spec["shapes"] == "shared"
+            yield from (self._shared if shared else self._each)(population, places)
+
+    def _each(self, population: Mapping[str, Any], places: Floats | None) -> Iterator[tuple[int, Outline]]:
+        first = population["first_gid"]
+        for gid in self.network.local(first, population["size"]):
+            shape, diameter = outline(self.network.h, self.network.cells[gid])
+            if places is not None and not population["moved"]:
+                shape = shape + places[gid - first][:, None]
+            yield gid, (shape, diameter)
+
+    def _shared(self, population: Mapping[str, Any], places: Floats | None) -> Iterator[tuple[int, Outline]]:
+        """As NetPyNE places segments: sections that have no points lie along y; the first cell stands for all."""
+        network, h, first = self.network, self.network.h, population["first_gid"]
+        mine = list(network.local(first, population["size"]))
+        for gid in mine:
+            place = np.zeros(3) if places is None else places[gid - first]
+            for number in population["bare"]:
+                _stand(h, network.cells[gid].sections[number], place)
+        model = None
+        if first in mine:
+            center = _soma(h, network.cells[first], population["somata"])
+            shape, diameter = outline(h, network.cells[first], center, stored=True)
+            model = (shape, diameter)
+        if network.ranks > 1:
+            owner = int(network.pc.allreduce(network.rank if first in mine else 0, 1))
+            model = network.pc.py_broadcast(model, owner)
+        for gid in mine:
+            assert model is not None
+            place = _soma(h, network.cells[gid], population["somata"])
+            if places is not None and not population["moved"] and not population["bare"]:
+                place = place + places[gid - first]
+            yield gid, (model[0] + place[:, None], model[1])
 
     def _potentials(self, outlines: Floats, diameters: Floats, roots: NDArray[np.int64]) -> Floats:
         """The potentials (contacts, segments), V for each nA, by LFPykit; it gives mV."""
@@ -125,7 +164,9 @@ class Field:
             self._multiply()
 
     def _multiply(self) -> None:
-        self.done.append(self.matrix @ self.waiting[: self.filled].T)
+        parts = [self.matrix[:, a:b] @ self.waiting[: self.filled, a:b].T for a, b in self.spans]
+        self.done.append(np.concatenate([part[: self.contacts] for part in parts]
+                                        + [part[self.contacts :] for part in parts]))  # fmt: skip
         self.filled = 0
 
     def take(self, output: ColumnFile) -> None:
@@ -147,20 +188,45 @@ class Field:
         self.seen += count
 
 
-def outline(h: Any, cell: Cell) -> tuple[Floats, Floats]:
+def outline(h: Any, cell: Cell, center: Any = 0.0, stored: bool = False) -> Outline:
     """Where a cell's segments begin and end, (segments, 3, 2) um, and their diameters (segments,) um.
 
-    The ends of segments lie at equal parts of the arc through a section's 3-D points.
+    The ends of segments lie at equal parts of the arc through a section's 3-D points. ``center`` is taken off the
+    points before; ``stored`` takes arcs and lengths as NEURON keeps them, in single precision.
     """
     ends, diameters = [], []
     for section in cell.sections:
-        points = int(h.n3d(sec=section))
-        if points < 2:
+        if int(h.n3d(sec=section)) < 2:
             raise SimulatorError(f"section '{section.name()}' has no shape: its field cannot be computed")
-        table = np.array([(section.x3d(i), section.y3d(i), section.z3d(i)) for i in range(points)])
-        arc = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(table, axis=0), axis=1))])
-        marks = np.linspace(0, arc[-1], section.nseg + 1)
-        bounds = np.stack([np.interp(marks, arc, table[:, axis]) for axis in range(3)], axis=1)
-        ends.append(np.stack([bounds[:-1], bounds[1:]], axis=2))
+        table = _points(h, section) - center
+        if stored:
+            arc = np.array([h.arc3d(i, sec=section) for i in range(len(table))]) / section.L
+            half = 0.5 / section.nseg
+            marks = np.array([[segment.x - half, segment.x + half] for segment in section])
+        else:
+            arc = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(table, axis=0), axis=1))])
+            bounds = np.linspace(0, arc[-1], section.nseg + 1)
+            marks = np.stack([bounds[:-1], bounds[1:]], axis=1)
+        ends.append(np.stack([np.interp(marks, arc, table[:, axis]) for axis in range(3)], axis=1))
         diameters.append([segment.diam for segment in section])
     return np.concatenate(ends), np.concatenate(diameters)
+
+
+def _points(h: Any, section: Any) -> Floats:
+    """The 3-D points of a section, (n, 3) um."""
+    count = range(int(h.n3d(sec=section)))
+    return np.array([(h.x3d(i, sec=section), h.y3d(i, sec=section), h.z3d(i, sec=section)) for i in count])
+
+
+def _soma(h: Any, cell: Cell, somata: Sequence[int]) -> Floats:
+    """The mean of the points of the soma's sections."""
+    middle: Floats = np.concatenate([_points(h, cell.sections[number]) for number in somata]).mean(axis=0)
+    return middle
+
+
+def _stand(h: Any, section: Any, place: Floats) -> None:
+    """Turn a section that NEURON laid along x, so that it stands along y, at a cell's place."""
+    x, y, z = place.tolist()
+    for i in range(int(h.n3d(sec=section))):
+        across, up = h.y3d(i, sec=section), h.x3d(i, sec=section)
+        h.pt3dchange(i, x + across, y + up, z, h.diam3d(i, sec=section), sec=section)

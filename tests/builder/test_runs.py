@@ -13,7 +13,7 @@ import nmlbridge
 from nmlbridge.builder import build
 from nmlbridge.errors import ModelError
 from nmlbridge.graph import Network
-from nmlbridge.results import Results
+from nmlbridge.results import Electrodes, Results
 from nmlbridge.simulator.neuron import mpi
 
 from .rules import CELL, SYNAPSE
@@ -232,3 +232,34 @@ def test_examples_in_sonata(example: str, repository: Path, tmp_path: Path) -> N
     assert {n: p.size for n, p in again.populations.items()} == {n: p.size for n, p in network.populations.items()}
     for pair, rows in _edges(network).items():
         np.testing.assert_allclose(_edges(again)[pair], rows, rtol=1e-6, atol=1e-6)
+
+
+def test_electrodes() -> None:
+    """They see what the same electrodes given in Python see; a selection and the populations on their own."""
+    pytest.importorskip("lfpykit", reason="electrodes need the extra 'signals'")
+    stick = {"sections": {"soma": {"length": 20, "diameter": 20},
+                          "dend": {"parent": "soma", "length": 200, "diameter": 2, "compartments": 4}}}  # fmt: skip
+    data = copy.deepcopy(BALL) | {
+        "stimuli": {"i": {"type": "pulse", "to": "A[0]", "amplitude": 0.1, "duration": 300}},
+        "run": {"duration": 2, "dt": 0.1},
+    }
+    data["cells"]["ball"] |= stick
+    places = [[30, 10, 0], [-20, 150, 5]]
+    plain = build(copy.deepcopy(data))
+    assert plain.simulation is not None
+    electrodes = Electrodes(np.array(places), 0.5, dipole=True)
+    expected = nmlbridge.simulate_network(plain.network, plain.simulation, electrodes=electrodes)
+    data |= {"parameters": {"fat": 1e-3}, "electrodes": {
+        "positions": places, "conductivity": 0.5, "dipole": True, "populations": True, "cells": "A[1]"}}  # fmt: skip
+    results = run(data)
+    for name in ("lfp[0]", "lfp[1]", "dipole/y"):
+        assert np.abs(expected[name]).max() > 0
+        assert results[name] == pytest.approx(expected[name], rel=1e-12)
+        assert results[f"{name}/A"] == pytest.approx(results[name], rel=1e-12)
+        assert np.abs(results[f"{name}/A[1]"]).max() < 1e-9 * np.abs(results[name]).max()  # it is at rest
+    disc = data | {"electrodes": data["electrodes"] | {"radius": "fat"}}
+    assert run(disc)["lfp[0]"] == pytest.approx(results["lfp[0]"], rel=1e-3)
+    for wrong, message in (({"positions": []}, "no electrodes"), ({"radius": -1}, "radius of more than 0"),
+                           ({"place": 1}, "place")):  # fmt: skip
+        with pytest.raises(ModelError, match=message):
+            build(data | {"electrodes": {"positions": places, **wrong}})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -157,6 +158,72 @@ def test_other_sources_and_discs(tmp_path: Path, source: str) -> None:
 
 
 @pytest.mark.neuron
+def test_a_turned_cell_has_a_turned_field(tmp_path: Path) -> None:
+    """The cell and the contacts turned alike see the same potentials, and the dipole turns along."""
+    turn = np.array([[0.0, -1, 0], [0.6, 0, -0.8], [0.8, 0, 0.6]])
+    straight = BALL_AND_STICK.replace("@", PASSIVE)
+
+    def turned(match: re.Match[str]) -> str:
+        x, y, z = (turn @ [float(match[k]) for k in (1, 2, 3)]).tolist()
+        return f'x="{x!r}" y="{y!r}" z="{z!r}"'
+
+    other = re.sub(r'x="(\S+)" y="(\S+)" z="(\S+)"', turned, straight.replace('<cell id="c"', '<cell id="t"'))
+    place = np.array([-70.0, 5, 0])  # of b; a current from outside makes the dipole depend on it
+    x, y, z = (turn @ place).tolist()
+    more = f"""<population id="c" component="t" type="populationList" size="1">
+<instance id="0"><location x="{x!r}" y="{y!r}" z="{z!r}"/></instance></population><explicitInput """
+    path = tmp_path / "LEMS_turned.xml"
+    text = MODEL.replace('target="a[0]"', 'target="c[0]"').replace("<explicitInput ", more, 1)
+    path.write_text(text % (straight + other))
+    contacts = np.array([[30.0, 20, 10], [40, 90, 40]]) + place
+    both = Electrodes(np.concatenate([contacts, contacts @ turn.T]), dipole=True, cells=("b", "c"))
+    results = nmlbridge.simulate(path, electrodes=both)
+    moments = [np.array([results[f"dipole/{axis}/{cell}"] for axis in "xyz"]) for cell in ("b[0]", "c[0]")]
+    assert np.abs(moments[0]).max() > 1e-16
+    assert np.abs(turn @ moments[0] - moments[1]).max() < 1e-5 * np.abs(moments[0]).max()
+    for k in (0, 1):
+        here, there = results[f"lfp[{k}]/b[0]"], results[f"lfp[{k + 2}]/c[0]"]
+        assert np.abs(here - there).max() < 1e-5 * np.abs(here).max()  # NEURON's points have single precision
+
+
+@pytest.mark.neuron
+def test_cells_are_seen_on_their_own(tmp_path: Path) -> None:
+    path = tmp_path / "LEMS_x.xml"
+    path.write_text(MODEL % BALL_AND_STICK.replace("@", PASSIVE))
+    electrodes = Electrodes(CONTACTS, dipole=True, populations=True, cells=("a", "b[0]"))
+    results = nmlbridge.simulate(path, electrodes=electrodes)
+    for name in ("lfp[1]", "dipole/y"):
+        cells = [results[f"{name}/{cell}"] for cell in ("a[0]", "a[1]", "b[0]")]
+        scale = np.abs(results[name]).max()
+        assert np.abs(cells[0] + cells[1] - results[f"{name}/a"]).max() < 1e-12 * scale
+        assert np.abs(sum(cells) - results[name]).max() < 1e-12 * scale
+        assert min(np.abs(cells[0]).max(), np.abs(cells[2]).max()) > 1e-3 * scale
+    for wrong, message in (("c", "no population 'c' has a field"), ("a[7]", "'a' has 2 cells")):
+        with pytest.raises(UsageError, match=re.escape(message)):
+            nmlbridge.simulate(path, electrodes=Electrodes(CONTACTS, cells=(wrong,)))
+
+
+@pytest.mark.neuron
+def test_joined_sections_lie_where_they_are_attached(tmp_path: Path) -> None:
+    """A stick drawn 50 um off its soma: as given, its field is there; joined, it is where NEURON puts it."""
+    apart = BALL_AND_STICK.replace('<proximal x="0" y="20"', '<proximal x="50" y="20"').replace(
+        '<distal x="60"', '<distal x="110"')  # fmt: skip
+    near, far = np.array([[20.0, 100, 5]]), np.array([[70.0, 100, 5]])
+    found = {}
+    for name, text in (("whole", BALL_AND_STICK), ("apart", apart)):
+        path = tmp_path / f"LEMS_{name}.xml"
+        path.write_text(MODEL % text.replace("@", PASSIVE))
+        for shapes in ("given", "joined"):
+            electrodes = Electrodes(np.concatenate([near, far]) + (-70, 5, 0), cells=("b",), shapes=shapes)
+            results = nmlbridge.simulate(path, electrodes=electrodes)
+            found[name, shapes] = np.array([results[f"lfp[{k}]/b[0]"] for k in range(2)])
+    scale = np.abs(found["whole", "given"]).max()
+    assert np.abs(found["apart", "joined"] - found["whole", "given"]).max() < 1e-4 * scale
+    assert np.abs(found["whole", "joined"] - found["whole", "given"]).max() < 1e-5 * scale
+    assert np.abs(found["apart", "given"] - found["whole", "given"]).max() > 0.1 * scale
+
+
+@pytest.mark.neuron
 @pytest.mark.mpi
 def test_ranks_agree(model: Path) -> None:
     launcher = mpi.find_launcher()
@@ -189,6 +256,8 @@ def test_the_command_line_writes_tables(tmp_path: Path) -> None:
         ("positions: [[1, 2, .nan]]", "not finite"),
         ("positions: [[1, 2, 3]]\nconductivity: 0", "conductivity is 0"),
         ("positions: [[1, 2, 3]]\nsource: plane", "no source 'plane'"),
+        ("positions: [[1, 2, 3]]\nshapes: round", "no shapes 'round'"),
+        ("positions: [[1, 2, 3]]\ncells: ['a[b]']", "names no cell"),
         ("place: [1]", "'place' does not belong there"),
         ("{}", "no electrodes"),
         ("[1", "no file of electrodes"),
