@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import NetworkError
 from ..graph import InputList, Network, Population, Projection
 from ..lems import Component, Library, load_core, resolve
 from ..report import Report
@@ -16,6 +17,7 @@ from ..results.lems import new_folder
 from ..results.outputs import OutputFile
 from ..results.paths import place_of
 from ..results.simulation import Simulation, settings_in
+from ..units import nearest
 from .swc import safe_id
 
 ARRAYS = "network.npz"
@@ -44,9 +46,19 @@ def comment(text: str) -> str:
 
 
 def components_of(network: Network, report: Report) -> tuple[dict[str, Component], Library]:
-    """The resolved components of a network by id (SI), and the library with the types of its own."""
+    """The resolved components of a network by id (SI), and the library with the types of its own.
+
+    Raises NetworkError if a population has a component that is not there: its file was not included.
+    """
     library = load_core().extended(network.components, report)
-    return resolve(network.components, library, report).components, library
+    components = resolve(network.components, library, report).components
+    for population in network.populations.values():
+        if population.component not in components:
+            raise NetworkError(
+                f"population '{population.id}' has the component '{population.component}', which the model does not "
+                f"define{nearest(population.component, components)}; include the file that does"
+            )
+    return components, library
 
 
 def settings_of(network: Network, report: Report) -> Simulation:

@@ -13,7 +13,7 @@ import pytest
 
 from nmlbridge import convert, read
 from nmlbridge.converters.brian import printed
-from nmlbridge.errors import UnsupportedError
+from nmlbridge.errors import NetworkError, UnsupportedError
 from nmlbridge.lems.evaluate import evaluate
 from nmlbridge.lems.expression import Apply, Num, Piecewise, parse
 from nmlbridge.registry import formats
@@ -145,3 +145,15 @@ def test_cells_with_a_shape_are_left_out_and_said(tmp_path: Path) -> None:
     left = {note.component for note in report.losses if note.code.endswith("left-out")}
     assert {"c", "bc"} <= left
     assert read(tmp_path / "LEMS_everything.xml").populations.keys() == {"a", "b", "c"}
+
+
+@pytest.mark.parametrize("format", ["pynn", "brian2", "eden"])
+def test_a_cell_that_the_model_does_not_define_is_named(format: str, tmp_path: Path) -> None:
+    model = tmp_path / "net.nml"
+    model.write_text(
+        '<neuroml xmlns="http://www.neuroml.org/schema/neuroml2" id="m"><network id="net">'
+        '<population id="pop" component="elsewhere" size="1"/></network></neuroml>'
+    )
+    with pytest.raises(NetworkError, match=r"population 'pop' has the component 'elsewhere'.*include the file"):
+        convert(model, tmp_path / "out", target_format=format)
+    assert not (tmp_path / "out").exists()
