@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
@@ -39,7 +39,8 @@ class Format:
     folder. ``features`` are names in nmlbridge.graph.features; what a network has beyond them is noted as a loss when
     it is written.
     ``simulation`` is for files that also say how to run: (path, report, allow) -> (Network, results.Simulation), where
-    ``allow`` holds the kinds of code that the user lets in: "mods", "python".
+    ``allow`` holds the kinds of code that the user lets in: "mods" (mechanisms in NMODL, which are compiled), "python"
+    (which is run). ``holds_code``: such code may come with a model, and ``reader`` takes ``allow`` too.
     """
 
     name: str
@@ -55,15 +56,17 @@ class Format:
     simulation: str | Callable[..., tuple[Network, Simulation]] | None = None
     changeable: bool = False
     """whether ``simulation`` takes ``changes``, other values for what the file states by name"""
+    holds_code: bool = False
 
-    def read(self, path: str | Path, report: Report | None = None) -> Network:
+    def read(self, path: str | Path, report: Report | None = None, allow: Collection[str] = ()) -> Network:
         """Read ``path``; raises DocumentError and the other ModelErrors of the reader."""
         if self.reader is None:
             raise UsageError(f"{self.title} can be written but not read")
         path = Path(path)
         if path.is_dir():
             path = self.file_in(path) or path
-        network: Network = resolve_name(self.reader)(path, report)
+        more = {"allow": frozenset(allow)} if self.holds_code else {}
+        network: Network = resolve_name(self.reader)(path, report, **more)
         return network
 
     def file_in(self, folder: Path) -> Path | None:
@@ -121,6 +124,7 @@ _NEUROMLLITE = re.compile(
 )
 _NETPYNE = re.compile(rb'\s*\{\s*"(net|simConfig|simData|netpyne_version|netpyne_changeset)"\s*:')
 _NPJSON = re.compile(rb'(?=.{,4096}"netParams"\s*:\s*")(?=.{,4096}"simConfig"\s*:\s*")\s*\{', re.S)
+_NETPYNE_PYTHON = re.compile(rb"^[ \t]*(from|import)[ \t]+netpyne\b", re.M)
 _NETPYNE_HOLDS = frozenset({
     "native mechanisms", "networks", "positions", "properties", "connections", "weights", "delays", "places on cells",
     "inputs", "temperature", "simulation",
@@ -212,15 +216,17 @@ _FORMATS = (
     ),
     Format(
         name="netpyne",
-        title="NetPyNE JSON",
+        title="NetPyNE (JSON, index, Python)",
         extensions=("_netpyne.json", ".npjson"),
         specification="https://doc.netpyne.org",
         reader="nmlbridge.converters.netpyne.read:read",
         writer="nmlbridge.converters.netpyne.write:write",
         simulation="nmlbridge.converters.netpyne.read:read_simulation",
-        sniff=lambda head: _NETPYNE.match(head) is not None or _NPJSON.match(head) is not None,
+        sniff=lambda head: any(sign(head) for sign in (_NETPYNE.match, _NPJSON.match, _NETPYNE_PYTHON.search)),
         features=_NETPYNE_HOLDS,
         in_folder=("index.npjson",),
+        holds_code=True,
+        changeable=True,
     ),
     Format(
         name="neuron",
@@ -429,14 +435,17 @@ def format_to_write(path: str | Path) -> Format:
     return max(fitting, key=lambda pair: pair[0])[1]
 
 
-def read(path: str | Path, *, format: str | None = None, report: Report | None = None) -> Network:
+def read(
+    path: str | Path, *, format: str | None = None, report: Report | None = None, allow: Collection[str] = ()
+) -> Network:
     """Read a model file into a Network; the format is told by the file's content unless ``format`` names it.
 
     A file with a cell or a channel alone gives a Network without populations. What could not be carried over is noted
-    in ``report``. Raises DocumentError, LemsError or NetworkError with the place, UsageError for an unknown format.
+    in ``report``. ``allow`` names kinds of code that may come with a model: "python" is run, "mods" are taken over.
+    Raises DocumentError, LemsError or NetworkError with the place, UsageError for an unknown format.
     """
     record = format_named(format) if format is not None else format_to_read(path)
-    return record.read(path, report)
+    return record.read(path, report, allow)
 
 
 def write(network: Network, path: str | Path, *, format: str | None = None, report: Report | None = None) -> None:
@@ -452,11 +461,12 @@ def convert(
     source_format: str | None = None,
     target_format: str | None = None,
     report: Report | None = None,
+    allow: Collection[str] = (),
 ) -> Network:
-    """Read ``source``, write it as ``target``, and return the Network that went over."""
+    """Read ``source``, write it as ``target``, and return the Network that went over; ``allow`` is as in ``read``."""
     # the target is looked up first: a wrong name should not cost the reading of a large file
     record = format_named(target_format) if target_format is not None else format_to_write(target)
-    network = read(source, format=source_format, report=report)
+    network = read(source, format=source_format, report=report, allow=allow)
     if report is not None and network.settings is not None and network.settings.electrodes is not None:
         report.add("electrodes", "loss", f"the model's electrodes and dipoles have no place in {record.title}",
                    file=str(source))  # fmt: skip

@@ -66,7 +66,7 @@ class Rules:
 
     def apply(self, cell: Cell) -> None:
         """Give a cell the sections of all rules that it meets."""
-        stream = Stream(of_text("cellParams"), cell.gid, int(self.model.seeds["cell"]))
+        stream = self.model.stream("cell", of_text("cellParams"), cell.gid, int(self.model.seeds["cell"]))
         assert cell.secs is not None
         for label, rule in self.rules:
             conditions = rule.get("conds")
@@ -149,7 +149,7 @@ class Rules:
 
     def point_parameters(self, cell: Cell, parameters: Mapping[str, Any], label: str) -> dict[str, Any]:
         """Parameters of an artificial cell, functions and ranges of rates computed."""
-        stream = Stream(of_text("cellParams"), cell.gid, int(self.model.seeds["cell"]))
+        stream = self.model.stream("cell", of_text("cellParams"), cell.gid, int(self.model.seeds["cell"]))
         names = {name: cell.tags[name] for name in _PLACE if name in cell.tags}
         found: dict[str, Any] = {}
         for name, value in parameters.items():
@@ -159,5 +159,6 @@ class Rules:
                 found[name] = copy.deepcopy(value)
         if cell.tags.get("cellModel") == "NetStim" and isinstance(found.get("rate"), list):
             low, high = found["rate"]
-            found["rate"] = Stream(of_text("point_rate"), cell.gid, int(self.model.seeds["stim"])).uniform(low, high)
+            seed = int(self.model.seeds["stim"])
+            found["rate"] = self.model.stream("cell", of_text("point_rate"), cell.gid, seed).uniform(low, high)
         return found

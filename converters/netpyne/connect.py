@@ -12,7 +12,7 @@ from ...errors import UnsupportedError
 from ...report import Report
 from .functions import Function
 from .instance import Cell, Connection
-from .streams import Stream, of_gids, of_text
+from .streams import of_gids, of_text
 from .synapses import Contacts
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ class _Rule:
         self.pre, self.post = pre, post
         self.seed = int(model.seeds["conn"])
         self.kind = self._kind()
-        self.stream = Stream(of_text(f"conn_{self.kind}"), of_gids(pre + post), self.seed)
+        self.stream = model.stream(label, of_text(f"conn_{self.kind}"), of_gids(pre + post), self.seed)
         self.tags = {
             axis: np.array([float(cells[gid].tags.get(axis, np.nan)) for gid in range(max(cells) + 1)])
             if len(cells) == max(cells) + 1
@@ -140,7 +140,7 @@ class _Rule:
 
     def probable(self) -> tuple[Ints, Ints]:
         a, b = np.array(self.pre, dtype=np.int64), np.array(self.post, dtype=np.int64)
-        draws = Stream(of_gids(self.pre), of_gids(self.post), self.seed)
+        draws = self.model.stream(f"{self.label} pairs", of_gids(self.pre), of_gids(self.post), self.seed)
         draws.next()
         function = self.functions.get("probability")
         constant = self.rule["probability"]
@@ -168,9 +168,10 @@ class _Rule:
         if np.isnan(values).any():
             raise self.model.error(f"connParams.{self.label}.{name} is not a number for some cells")
 
-    def degree(self, name: str, gids: Sequence[int], others: int) -> list[int]:
-        """How many partners each cell has: at most all but one, as NetPyNE has it."""
+    def degree(self, name: str, gids: Sequence[int], among: Sequence[int]) -> list[int]:
+        """How many partners each cell has: at most all but one, as NetPyNE has it; or all but itself."""
         function = self.functions.get(name)
+        members = set(among)
         found = []
         for gid in gids:
             value: Any = self.rule[name]
@@ -180,28 +181,30 @@ class _Rule:
                 function.check_names(names)
                 value = function(names, self.stream)
             self._finite(value, name)
-            found.append(max(min(round(float(value)), others - 1), 0))
+            most = len(among) - (not self.model.own or gid in members)
+            found.append(max(min(round(float(value)), most), 0))
         return found
 
     def convergent(self) -> tuple[Ints, Ints]:
-        rows = []
+        rows: list[tuple[int, int]] = []
         hashed = of_gids(self.pre)
-        for gid, count in zip(self.post, self.degree("convergence", self.post, len(self.pre)), strict=True):
-            sample = Stream(hashed, gid, self.seed).distinct(count + 1, 0, len(self.pre) - 1)
-            extra = self.pre[sample[count]]
-            sources = {extra if self.pre[i] == gid else self.pre[i] for i in sample[:count]}
-            rows += [(source, gid) for source in sorted(sources) if source != gid]
+        for gid, count in zip(self.post, self.degree("convergence", self.post, self.pre), strict=True):
+            rows += [(source, gid) for source in sorted(set(self.partners(hashed, gid, count, self.pre)))]
         return _columns(rows)
 
     def divergent(self) -> tuple[Ints, Ints]:
-        rows = []
+        rows: list[tuple[int, int]] = []
         hashed = of_gids(self.post)
-        for gid, count in zip(self.pre, self.degree("divergence", self.pre, len(self.post)), strict=True):
-            sample = Stream(hashed, gid, self.seed).distinct(count + 1, 0, len(self.post) - 1)
-            extra = self.post[sample[count]]
-            targets = dict.fromkeys(extra if self.post[i] == gid else self.post[i] for i in sample[:count])
-            rows += [(gid, target) for target in targets if target != gid]
+        for gid, count in zip(self.pre, self.degree("divergence", self.pre, self.post), strict=True):
+            rows += [(gid, target) for target in dict.fromkeys(self.partners(hashed, gid, count, self.post))]
         return _columns(rows)
+
+    def partners(self, hashed: int, gid: int, count: int, among: Sequence[int]) -> list[int]:
+        """Distinct others of a cell as they are drawn; one more is drawn, for the place of the cell itself."""
+        stream = self.model.stream(f"{self.label} pairs", hashed, gid, self.seed)
+        drawn = [among[i] for i in stream.distinct(min(count + 1, len(among)), 0, len(among) - 1)]
+        chosen = [drawn[-1] if other == gid else other for other in drawn[:count]]
+        return [other for other in chosen if other != gid]
 
     def listed(self) -> tuple[Ints, Ints]:
         rows = []
@@ -231,7 +234,7 @@ class _Rule:
         if drawn:
             table: dict[str, list[float]] = {name: [] for name in drawn}
             for a, b in zip(pre.tolist(), post.tolist(), strict=True):
-                stream = Stream(a, b, self.seed)
+                stream = self.model.stream(f"{self.label} values", a, b, self.seed)
                 names = self.names(np.int64(a), np.int64(b))
                 for name, function in drawn.items():
                     table[name].append(float(function(names, stream)))

@@ -74,6 +74,8 @@ class Instance:
     celsius: float = 6.3
     v_init: float = -65.0
     seed: int = 1
+    own_streams: bool = False
+    """whether each NetStim draws independently; in NetPyNE those on one cell with one seed draw the same"""
     inverted_y: bool = True
     moved_points: bool = True
     label: str = "network"
@@ -330,7 +332,8 @@ class _Assembly:
             parameters = self.netstim(stim, connection.post)
             source = str(stim.get("source") or stim.get("label") or "NetStim")
             key = (source, population, component, str(stim.get("label") or f"{source}_{population}"))
-            stream = (streams.of_text("NetStim"), connection.post, int(stim.get("seed", self.instance.seed)))
+            owner = f":{key[-1]}:{connection.pre}" if self.instance.own_streams else ""
+            stream = (streams.of_text(f"NetStim{owner}"), connection.post, int(stim.get("seed", self.instance.seed)))
             rows.setdefault(key, []).append(
                 (row, section, connection.loc, connection.weight, connection.delay, parameters, stream)
             )

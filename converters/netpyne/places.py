@@ -9,7 +9,7 @@ import numpy as np
 
 from ...errors import UnsupportedError
 from .functions import Function
-from .streams import Floats, Stream
+from .streams import Floats
 
 if TYPE_CHECKING:
     from .rules import Model
@@ -68,7 +68,7 @@ class Placement:
 
     def _drawn(self, count: int) -> Floats:
         """``count`` places in the unit volume of the network's shape."""
-        stream = Stream(count, self.first, int(self.model.seeds["loc"]))
+        stream = self.model.stream(self.label, count, self.first, int(self.model.seeds["loc"]))
         stream.next()
         places = stream.many(3 * count).reshape(count, 3).copy()
         if self.shape == "cylinder":
@@ -136,7 +136,7 @@ class Placement:
         low, high = span
         most = float(np.max(function({name: np.arange(low, high, _STEP)})))
         count = self._count(volume * most, "the largest density times volume")
-        stream = Stream(int(most), self.first, int(self.model.seeds["loc"]))
+        stream = self.model.stream(self.label, int(most), self.first, int(self.model.seeds["loc"]))
         everywhere = low + (high - low) * stream.many(count)
         chance = np.broadcast_to(function({name: everywhere}), everywhere.shape) / most
         return name[0], everywhere[chance > stream.many(count)]

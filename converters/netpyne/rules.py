@@ -16,6 +16,7 @@ from .connect import connect
 from .instance import Cell, Connection, Instance, Pop
 from .places import Placement
 from .stimulate import stimulate
+from .streams import Stream, of_text
 from .trains import spike_times
 
 _KNOWN = {
@@ -41,8 +42,10 @@ POINT_CELLS = {
 class Model:
     """netParams and simConfig together, checked at the top level."""
 
-    def __init__(self, params: Mapping[str, Any], config: Mapping[str, Any], file: str | None) -> None:
-        self.params, self.config, self.file = params, config, file
+    def __init__(
+        self, params: Mapping[str, Any], config: Mapping[str, Any], file: str | None, own: bool = False
+    ) -> None:  # fmt: skip
+        self.params, self.config, self.file, self.own = params, config, file, own
         for name, what in _REFUSED.items():
             if params.get(name):
                 raise UnsupportedError(f"netParams.{name}: {what} is not supported")
@@ -76,18 +79,25 @@ class Model:
             raise NetworkError(f"netParams.{name} is {value!r:.40}; expected a number", file=self.file)
         return float(value)
 
+    def stream(self, owner: str, first: int, second: int = 0, third: int = 0) -> Stream:
+        """NetPyNE's stream of these ids; or one that ``owner``, a rule or a purpose, shares with no other."""
+        return Stream(of_text(f"{owner}:{first}"), second, third) if self.own else Stream(first, second, third)
+
     def error(self, message: str) -> NetworkError:
         """A NetworkError in this model's file."""
         return NetworkError(message, file=self.file)
 
 
-def build(params: Mapping[str, Any], config: Mapping[str, Any], report: Report, file: str | None = None) -> Instance:
+def build(params: Mapping[str, Any], config: Mapping[str, Any], report: Report, file: str | None = None,
+          own: bool = False) -> Instance:  # fmt: skip
     """The network that netParams and simConfig state, as NetPyNE 1.1 instantiates it.
 
+    With ``own`` the random numbers are not NetPyNE's: each rule, cell and stimulus has a stream of its own, so that
+    none repeats another's, and a rule reaches all cells that it names (NetPyNE leaves one out).
     Raises NetworkError for what is wrong, with the rule and the word at fault, UnsupportedError for what is not
     supported.
     """
-    model = Model(params, config, file)
+    model = Model(params, config, file, own)
     cells: dict[int, Cell] = {}
     pops: list[Pop] = []
     rules = Rules(model, report)
@@ -104,7 +114,7 @@ def build(params: Mapping[str, Any], config: Mapping[str, Any], report: Report, 
         pops, cells, connections, dict(model.entries("synMechParams")),
         threshold=model.number("defaultThreshold", 10.0), celsius=float(values.get("celsius", 6.3)),
         v_init=float(values.get("v_init", -65.0)),
-        seed=int(model.seeds["stim"]), inverted_y=bool(config.get("invertedYCoord", True)),
+        seed=int(model.seeds["stim"]), own_streams=own, inverted_y=bool(config.get("invertedYCoord", True)),
         moved_points=bool(config.get("pt3dRelativeToCellLocation", True)), file=file,
     )  # fmt: skip
 

@@ -10,7 +10,7 @@ from ...report import Report
 from .connect import chosen
 from .functions import Function
 from .instance import Cell, Connection
-from .streams import Stream, of_gids, of_text
+from .streams import of_gids, of_text
 from .synapses import Contacts
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def _drawn(
     cells: Mapping[int, Cell],
 ) -> dict[str, list[float]]:  # fmt: skip
     """Values of string functions for each cell: parameter after parameter, from one stream."""
-    stream = Stream(of_text(f"stim_{source['type']}"), of_gids(gids), int(model.seeds["stim"]))
+    stream = model.stream(label, of_text(f"stim_{source['type']}"), of_gids(gids), int(model.seeds["stim"]))
     stated = {**source, **target}
     found: dict[str, list[float]] = {}
     for name in _FUNCTIONS:

@@ -177,6 +177,10 @@ class Contacts:
             raise self.error(label, f"sec and loc must be lists of {count} entries")
         return [(name, float(x)) for name, x in zip(names, xs, strict=True)], synapse
 
+    def stream(self, label: str, gid: int, pre: int) -> Stream:
+        """The stream of the places of a pair; NetPyNE's heeds neither rule nor seed."""
+        return self.model.stream(f"{label} {self.model.seeds['loc']}", _PLACES, gid, pre)
+
     def single(
         self, label: str, cell: Cell, pre: int, names: list[str], loc: Any, random: bool
     ) -> tuple[str | None, float]:
@@ -187,7 +191,7 @@ class Contacts:
             xs = xs * len(names)
         if len(xs) != len(names):
             raise self.error(label, f"loc has {len(xs)} entries for {len(names)} sections")
-        at = int(Stream(_PLACES, cell.gid, pre).discunif(0, len(names) - 1))
+        at = int(self.stream(label, cell.gid, pre).discunif(0, len(names) - 1))
         return names[at], float(xs[at])
 
     def even(self, cell: Cell, names: list[str], count: int) -> list[tuple[str | None, float]]:
@@ -207,7 +211,7 @@ class Contacts:
         self, label: str, cell: Cell, pre: int, names: list[str], loc: Any, count: int
     ) -> list[tuple[str | None, float]]:
         """Sections, then places, from a stream of the pair's own."""
-        stream = Stream(_PLACES, cell.gid, pre)
+        stream = self.stream(label, cell.gid, pre)
         chosen = [names[i] for i in _indices(stream, count, len(names))]
         if isinstance(loc, list):
             return list(zip(chosen, [float(loc[i]) for i in _indices(stream, count, len(loc))], strict=True))

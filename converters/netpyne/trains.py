@@ -24,7 +24,7 @@ def spike_times(model: Model, cell: Cell, given: Any, row: int, label: str) -> l
     given = params.get("spkTimes", given)
     if "rate" in params and isinstance(params["rate"], list):
         low, high = params["rate"]
-        params["rate"] = Stream(of_text("point_rate"), cell.gid, model.seeds["stim"]).uniform(low, high)
+        params["rate"] = model.stream("cell", of_text("point_rate"), cell.gid, model.seeds["stim"]).uniform(low, high)
     if "rate" in params or "interval" in params:
         interval = 1000.0 / params["rate"] if "rate" in params else params["interval"]
         noise, start = params.get("noise", 0.0), params.get("start", 0.0)
@@ -32,7 +32,7 @@ def spike_times(model: Model, cell: Cell, given: Any, row: int, label: str) -> l
         if noise == 0.0:
             times = np.cumsum(fixed) + (start - interval)
         else:
-            stream = Stream(of_text("vecstim_spkt"), cell.gid, params["seed"])
+            stream = model.stream("train", of_text("vecstim_spkt"), cell.gid, params["seed"])
             times = np.cumsum(fixed + _gaps(stream, noise * interval, len(fixed), label)) + (
                 start - interval * (1 - noise)
             )
@@ -69,7 +69,7 @@ def _pulse(model: Model, cell: Cell, pulse: dict[str, Any], serial: int, label: 
     if noise == 0.0:
         times = np.cumsum(fixed) + (start - interval)
     else:
-        gaps = _gaps(Stream(serial, cell.gid, cell.params["seed"]), noise * interval, len(fixed), label)
+        gaps = _gaps(model.stream("pulse", serial, cell.gid, cell.params["seed"]), noise * interval, len(fixed), label)
         times = np.cumsum(fixed + gaps) + (start - interval * (1 - noise))
     times[times < start] = start
     return times[times <= end]

@@ -6,23 +6,26 @@ import argparse
 import json
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import UsageError
 from ..report import Report
-from .options import changes_of, say_notes, whole
+from .options import add_allow, allowed, changes_of, say_notes, whole
 from .progress import ProgressBar
+
+if TYPE_CHECKING:
+    from ..graph import Network
 
 _EPILOG = """\
 Without -o the network is built and described. `--schema` prints the JSON Schema of such files, for editors. What a file
-of rules may say is in docs/rules.md.
+of rules may say is in docs/rules.md. Models of NetPyNE (JSON, index.npjson, Python) are built too.
 """
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options of this verb."""
     parser.epilog = _EPILOG
-    parser.add_argument("file", type=Path, nargs="?", help="a file of rules, YAML or JSON")
+    parser.add_argument("file", type=Path, nargs="?", help="a file of rules, YAML or JSON; a model of NetPyNE")
     parser.add_argument(
         "-o", "--output", type=Path, metavar="OUT", help="file or folder to write; its name tells the format"
     )
@@ -36,12 +39,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="another value: gain=2, connections.EE.weight=0.5 (may be repeated)",
     )
     parser.add_argument("--seed", type=whole(0), metavar="N", help="seed instead of that of the run")
+    add_allow(parser)
     parser.add_argument("--schema", action="store_true", help="print the JSON Schema and do nothing else")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Build, write, and say what there is."""
-    from ..builder import build, schema
+    from ..builder import schema
 
     if arguments.schema:
         print(json.dumps(schema(), indent=2))
@@ -56,18 +60,33 @@ def run(arguments: argparse.Namespace) -> int:
     report = Report()
     with ProgressBar() as progress:
         progress("build")
-        changes: dict[str, Any] = dict(changes_of(arguments.changes))
-        built = build(arguments.file, seed=arguments.seed, report=report, **changes)
+        network = _network(arguments, report)
         if arguments.output is not None:
             progress("save")
-            write(built.network, arguments.output, format=arguments.format, report=report)
+            write(network, arguments.output, format=arguments.format, report=report)
     seconds = round(time.perf_counter() - began, 3)
     if arguments.json:
-        facts = built.network.summary() | {"notes": report.to_json(), "seconds": seconds}
+        facts = network.summary() | {"notes": report.to_json(), "seconds": seconds}
         print(json.dumps(facts | {"output": str(arguments.output) if arguments.output else None}))
         return 0
     say_notes(report)
-    print(f"{built.network!r}\nbuilt in {seconds:.2f} s")
+    print(f"{network!r}\nbuilt in {seconds:.2f} s")
     if arguments.output is not None:
         print(f"  {arguments.output}")
     return 0
+
+
+def _network(arguments: argparse.Namespace, report: Report) -> Network:
+    from ..builder import build
+    from ..registry import formats, resolve_name
+
+    changes: dict[str, Any] = dict(changes_of(arguments.changes))
+    other = formats()["netpyne"]
+    folder = arguments.file.is_dir() and other.file_in(arguments.file)
+    path = folder or arguments.file
+    if path.is_file() and other.simulation is not None and other.sniff(path.read_bytes()[:65536]):
+        if arguments.seed is not None:
+            raise UsageError("a model of NetPyNE has several seeds: --set seeds.conn=N, and loc, stim, cell")
+        network: Network = resolve_name(other.simulation)(path, report, allowed(arguments), changes)[0]
+        return network
+    return build(arguments.file, seed=arguments.seed, report=report, **changes).network

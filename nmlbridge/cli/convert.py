@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ..errors import UsageError
 from ..report import Report
-from .options import say_notes, write_json
+from .options import add_allow, allowed, say_notes, write_json
 from .progress import ProgressBar
 
 
@@ -20,6 +20,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--from", dest="source_format", metavar="FORMAT", help="format of the source")
     parser.add_argument("--to", dest="target_format", metavar="FORMAT", help="format of the target")
     parser.add_argument("--fail-on-loss", action="store_true", help="what the target cannot carry is an error")
+    add_allow(parser)
     parser.add_argument("--report", type=Path, metavar="FILE", help="write what was lost or approximated as JSON")
 
 
@@ -38,6 +39,7 @@ def run(arguments: argparse.Namespace) -> int:
             source_format=arguments.source_format,
             target_format=arguments.target_format,
             report=report,
+            allow=allowed(arguments),
         )
     answer = {"source": str(arguments.source), "target": str(arguments.target), "notes": report.to_json()}
     if arguments.report:

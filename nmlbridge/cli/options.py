@@ -54,6 +54,17 @@ def whole(minimum: int, maximum: int = 2**63 - 1) -> type[int]:
     return parse  # type: ignore[return-value]
 
 
+def add_allow(parser: argparse.ArgumentParser) -> None:
+    """The options that let in code that comes with a model."""
+    parser.add_argument("--allow-python", action="store_true", help="run Python that states the model (NetPyNE)")
+    parser.add_argument("--allow-mods", action="store_true", help="compile the mod files that come with the model")
+
+
+def allowed(arguments: argparse.Namespace) -> frozenset[str]:
+    """The kinds of code that these options let in."""
+    return frozenset(kind for kind in ("python", "mods") if getattr(arguments, f"allow_{kind}"))
+
+
 def say_notes(report: Report) -> None:
     """The losses and approximations of a report, one line each, on stderr."""
     worth = [note for note in report if note.severity != "info"]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import UsageError
-from .options import changes_of, milliseconds, say_notes, tolerance, whole, write_json
+from .options import add_allow, allowed, changes_of, milliseconds, say_notes, tolerance, whole, write_json
 from .progress import ProgressBar
 
 if TYPE_CHECKING:
@@ -66,8 +66,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar="NAME=VALUE",
         dest="changes",
-        help="another value in a file of rules: gain=2, connections.EE.weight=0.5 (may be repeated)",
+        help="another value in a file of rules, or of NetPyNE: gain=2, connections.EE.weight=0.5 (may be repeated)",
     )
+    add_allow(parser)
     parser.add_argument("--report", type=Path, metavar="FILE", help="write seconds and memory of each phase as JSON")
     parser.add_argument("--dump-passes", type=Path, metavar="DIR", help="write what each pass of the compiler made")
 
@@ -117,6 +118,7 @@ def _run(arguments: argparse.Namespace) -> int:
             backend=arguments.backend,
             dump_passes=arguments.dump_passes,
             changes=changes_of(arguments.changes),
+            allow=allowed(arguments),
             progress=progress,
             record_format=arguments.record_format,
             checkpoint=arguments.checkpoint,

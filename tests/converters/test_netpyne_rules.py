@@ -21,7 +21,7 @@ from nmlbridge.errors import NetworkError, NmlBridgeError, UnsupportedError
 from nmlbridge.registry import read
 from nmlbridge.report import Report
 
-needs_netpyne = pytest.mark.skipif(find_spec("netpyne") is None, reason="netpyne is not installed (extra bench)")
+needs_netpyne = pytest.mark.skipif(find_spec("netpyne") is None, reason="netpyne is not installed (extra dev)")
 
 HH = {"gnabar": 0.12, "gkbar": 0.036, "gl": 0.003, "el": -70}
 SOMA = {"geom": {"diam": 18.8, "L": 18.8, "Ra": 123.0}, "mechs": {"hh": HH}}

@@ -1,0 +1,192 @@
+"""Models in NetPyNE's words, written for the tests: small networks, each with what its name says.
+
+``SYNAPSES`` are their numbers of synapses, as NetPyNE's own tests expect them for models of the same parameters. (The
+numbers of spikes that those expect belong to NEURON 8: with NEURON 9 NetPyNE itself has about one in a hundred more.)
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+HH = {"gnabar": 0.12, "gkbar": 0.036, "gl": 0.003, "el": -70}
+BALL = {"geom": {"diam": 18.8, "L": 18.8, "Ra": 123.0}, "mechs": {"hh": HH}}
+STICK = {
+    "geom": {"diam": 5.0, "L": 150.0, "Ra": 150.0, "cm": 1},
+    "topol": {"parentSec": "soma", "parentX": 1.0, "childX": 0}, "mechs": {"pas": {"g": 0.0000357, "e": -70}},
+}  # fmt: skip
+POINT = {
+    "geom": {"diam": 10.0, "L": 10.0, "cm": 31.831},
+    "pointps": {"izhikevich": {"mod": "Izhi2007b", "C": 1, "k": 0.7, "vr": -60, "vt": -40, "vpeak": 35, "a": 0.03,
+                               "b": -2, "c": -50, "d": 100, "celltype": 1}},
+}  # fmt: skip
+IZHIKEVICH = """: regular spiking cell of Izhikevich (2007), Dynamical Systems in Neuroscience, chapter 8
+NEURON {
+    POINT_PROCESS Izhi2007b
+    RANGE C, k, vr, vt, vpeak, a, b, c, d, celltype, u, last
+    NONSPECIFIC_CURRENT i
+}
+PARAMETER { C = 100  k = 0.7  vr = -60 (mV)  vt = -40 (mV)  vpeak = 35 (mV)  a = 0.03  b = -2  c = -50  d = 100
+            celltype = 1 }
+ASSIGNED { v (mV)  i (nA)  u  last (ms) }
+INITIAL {
+    u = 0.2 * vr
+    last = t
+    net_send(0, 1)
+}
+BREAKPOINT {
+    u = u + (t - last) * a * (b * (v - vr) - u)
+    last = t
+    i = -(k * (v - vr) * (v - vt) - u) / C / 1000
+}
+NET_RECEIVE (w) {
+    if (flag == 1) {
+        WATCH (v > vpeak) 2
+        v = vr
+    } else if (flag == 2) {
+        net_event(t)
+        v = c
+        u = u + d
+    }
+}
+"""
+
+SYNAPSES = {
+    "one population": 1823, "two populations": 280, "dendrites": 243, "layers": 7096, "stimuli": 16, "inhibition": 2500,
+    "point cells": 73, "hybrid": 356,
+}  # fmt: skip
+
+
+def two(cell: dict[str, Any], *, tau: tuple[float, float], **rule: Any) -> dict[str, Any]:
+    """Two populations S and M of one kind of cell, with background noise and S -> M."""
+    link = {"preConds": {"pop": "S"}, "postConds": {"pop": "M"}, "weight": 0.01, "delay": 5, "synMech": "exc"}
+    return {
+        "popParams": {name: {"cellType": "PYR", "numCells": 20} for name in "SM"},
+        "cellParams": {"PYR": {"secs": cell}},
+        "synMechParams": {"exc": {"mod": "Exp2Syn", "tau1": tau[0], "tau2": tau[1], "e": 0}},
+        "stimSourceParams": {"bkg": {"type": "NetStim", "rate": 10, "noise": 0.5}},
+        "stimTargetParams": {"bkg->PYR": {"source": "bkg", "conds": {"cellType": "PYR"}, "weight": 0.01, "delay": 5,
+                                          "synMech": "exc"}},
+        "connParams": {"S->M": link | rule},
+    }  # fmt: skip
+
+
+def _point_cells() -> dict[str, Any]:
+    model = two({}, tau=(1.0, 5.0), probability=0.1, weight=0.005, sec="dend", loc=1.0)
+    model["cellParams"] = {"HH": {"secs": {"soma": BALL, "dend": STICK}}, "Izhi": {"secs": {"soma": POINT}}}
+    model["popParams"] = {"S": {"cellType": "Izhi", "numCells": 20}, "M": {"cellType": "HH", "numCells": 20}}
+    model["stimSourceParams"]["bkg"]["rate"] = 100
+    model["stimTargetParams"]["bkg->PYR"]["conds"] = {"cellType": ["Izhi", "HH"]}
+    return model
+
+
+def _stimuli() -> dict[str, Any]:
+    model = two({"soma": {"geom": {"diam": 18.8, "L": 18.8}, "mechs": {"hh": HH}}}, tau=(0.1, 5.0))
+    for population in model["popParams"].values():
+        population["cellModel"] = "HH"
+    at = {"sec": "soma", "loc": 0.5}
+    return model | {
+        "connParams": {},
+        "stimSourceParams": {
+            "Input_1": {"type": "IClamp", "del": 300, "dur": 100, "amp": "uniform(0.4,0.5)"},
+            "Input_2": {"type": "VClamp", "dur": [0, 50, 200], "amp": [-60, -30, 40], "gain": 1e5, "rstim": 1,
+                        "tau1": 0.1, "tau2": 0},
+            "Input_3": {"type": "AlphaSynapse", "onset": "uniform(300,600)", "tau": 5, "gmax": "post_ynorm", "e": 0},
+            "Input_4": {"type": "NetStim", "interval": "uniform(20,100)", "start": 600, "noise": 0.1},
+        },
+        "stimTargetParams": {
+            "Input_1->S": at | {"source": "Input_1", "loc": 0.8, "conds": {"pop": "S", "cellList": list(range(15))}},
+            "Input_2->S": at | {"source": "Input_2", "conds": {"pop": "S", "ynorm": [0, 0.5]}},
+            "Input_3->M1": at | {"source": "Input_3", "loc": 0.2,
+                                 "conds": {"pop": "M", "cellList": [2, 4, 5, 8, 10, 15, 19]}},
+            "Input_4->PYR": at | {"source": "Input_4", "weight": "0.1+normal(0.2,0.05)", "delay": 1,
+                                  "conds": {"cellType": "PYR", "ynorm": [0.6, 1.0]}},
+        },
+    }  # fmt: skip
+
+
+def _layers() -> dict[str, Any]:
+    depths = {"2": {"yRange": [100, 300]}, "4": {"yRange": [300, 600]}, "5": {"ynormRange": [0.6, 1.0]}}
+    soma = {
+        "E": {"geom": {"diam": 15, "L": 14, "Ra": 120.0}, "mechs": {"hh": HH | {"gnabar": 0.13}}},
+        "I": {"geom": {"diam": 10.0, "L": 9.0, "Ra": 110.0}, "mechs": {"hh": HH | {"gnabar": 0.11}}},
+    }
+    return {
+        "sizeX": 100, "sizeY": 1000, "sizeZ": 100, "propVelocity": 100.0, "probLengthConst": 150.0,
+        "popParams": {f"{kind}{layer}": {"cellType": kind, "numCells": 50} | depth
+                      for layer, depth in depths.items() for kind in "EI"},
+        "cellParams": {f"{kind}rule": {"conds": {"cellType": kind}, "secs": {"soma": soma[kind]}} for kind in "EI"},
+        "synMechParams": {"exc": {"mod": "Exp2Syn", "tau1": 0.8, "tau2": 5.3, "e": 0},
+                          "inh": {"mod": "Exp2Syn", "tau1": 0.6, "tau2": 8.5, "e": -75}},
+        "stimSourceParams": {"bkg": {"type": "NetStim", "rate": 20, "noise": 0.3}},
+        "stimTargetParams": {"bkg->all": {"source": "bkg", "conds": {"cellType": ["E", "I"]}, "weight": 0.01,
+                                          "delay": "max(1, normal(5,2))", "synMech": "exc"}},
+        "connParams": {
+            "E->all": {"preConds": {"cellType": "E"}, "postConds": {"y": [100, 1000]}, "probability": 0.1,
+                       "weight": "0.005*post_ynorm", "delay": "dist_3D/propVelocity", "synMech": "exc"},
+            "I->E": {"preConds": {"cellType": "I"}, "postConds": {"pop": ["E2", "E4", "E5"]},
+                     "probability": "0.4*exp(-dist_3D/probLengthConst)", "weight": 0.001,
+                     "delay": "dist_3D/propVelocity", "synMech": "inh"},
+        },
+    }  # fmt: skip
+
+
+def _one_population() -> dict[str, Any]:
+    return {
+        "popParams": {"PYR": {"cellType": "PYR", "numCells": 200}},
+        "cellParams": {"PYR": {"secs": {"soma": BALL | {"vinit": -71}}}},
+        "synMechParams": {"AMPA": {"mod": "Exp2Syn", "tau1": 0.1, "tau2": 1.0, "e": 0}},
+        "stimSourceParams": {"bkg": {"type": "NetStim", "rate": 10, "noise": 0.5, "start": 1}},
+        "stimTargetParams": {"bkg->PYR": {"source": "bkg", "conds": {"pop": "PYR"}, "weight": 0.1,
+                                          "delay": "uniform(1,5)"}},
+        "connParams": {"PYR->PYR": {"preConds": {"pop": "PYR"}, "postConds": {"pop": "PYR"}, "weight": 0.002,
+                                    "delay": "0.2+normal(13.0,1.4)", "threshold": 10, "convergence": "uniform(1,15)"}},
+    }  # fmt: skip
+
+
+def _inhibition() -> dict[str, Any]:
+    synapse = {"mod": "Exp2Syn", "tau1": 0.1, "tau2": 1.0}
+    return {
+        "popParams": {"hop": {"cellType": "PYR", "cellModel": "HH", "numCells": 50}},
+        "cellParams": {"PYR": {"secs": {"soma": {"geom": {"diam": 18.8, "L": 160}, "mechs": {"hh": HH}}}}},
+        "synMechParams": {"exc": synapse | {"e": 0}, "inh": synapse | {"e": -80}},
+        "stimSourceParams": {"bkg": {"type": "NetStim", "rate": 50, "noise": 0.5}},
+        "stimTargetParams": {"bkg->all": {"source": "bkg", "conds": {"pop": "hop"}, "weight": 0.1, "delay": 1,
+                                          "synMech": "exc"}},
+        "connParams": {"hop->hop": {"preConds": {"pop": "hop"}, "postConds": {"pop": "hop"}, "weight": 0.5,
+                                    "synMech": "inh", "delay": 5}},
+    }  # fmt: skip
+
+
+def _hybrid() -> dict[str, Any]:
+    soma = {"geom": {"diam": 6.3, "L": 5, "Ra": 123.0, "pt3d": [[0, 0, 0, 20], [0, 0, 20, 20]]}, "mechs": {"hh": HH}}
+    drive = {"source": "bkg", "weight": 1, "delay": "uniform(1,5)", "synMech": "AMPA"}
+    both = {"cellType": ["PYR_HH", "PYR_Izhi"]}
+    return {
+        "popParams": {f"{kind}_pop": {"cellType": kind, "numCells": 50} for kind in both["cellType"]},
+        "cellParams": {"PYR_HH": {"secs": {"soma": soma, "dend": STICK}}, "PYR_Izhi": {"secs": {"soma": POINT}}},
+        "synMechParams": {"AMPA": {"mod": "ExpSyn", "tau": 0.1, "e": 0}},
+        "stimSourceParams": {"bkg": {"type": "NetStim", "rate": 10, "noise": 0.5}},
+        "stimTargetParams": {"bg->Izhi": drive | {"conds": {"cellType": "PYR_Izhi"}},
+                             "bg->HH": drive | {"conds": {"cellType": "PYR_HH"}, "sec": "dend", "loc": 1.0}},
+        "connParams": {"PYR->PYR": {"preConds": both, "postConds": both, "weight": 0.2,
+                                    "delay": "0.2+normal(13.0,1.4)", "threshold": 10, "convergence": "uniform(0,5)",
+                                    "synMech": "AMPA"}},
+    }  # fmt: skip
+
+
+MODELS: dict[str, dict[str, Any]] = {
+    "one population": _one_population(),
+    "two populations": two({"soma": BALL}, tau=(0.1, 5.0), convergence=12),
+    "dendrites": two({"soma": BALL, "dend": STICK}, tau=(1.0, 5.0), probability=0.5, sec="dend", loc=1.0),
+    "layers": _layers(),
+    "stimuli": _stimuli(),
+    "inhibition": _inhibition(),
+    "point cells": _point_cells(),
+    "hybrid": _hybrid(),
+}
+DURATIONS = {"one population": 200, "layers": 100, "stimuli": 700}
+CONFIGS: dict[str, dict[str, Any]] = {
+    name: {"duration": DURATIONS.get(name, 300), "dt": 0.025, "recordStep": 1,
+           "seeds": {"conn": 1, "stim": 1, "loc": 1}}
+    for name in MODELS
+}  # fmt: skip

@@ -1,0 +1,157 @@
+"""Models in NetPyNE's words beside NetPyNE itself, which makes and runs the same in one process of this session."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import nmlbridge
+from nmlbridge.converters.netpyne.files import Files
+from nmlbridge.graph import NativeCell
+from nmlbridge.report import Report
+from nmlbridge.simulator.neuron.compile import compile_mods
+
+from .netpyne_models import CONFIGS, IZHIKEVICH, MODELS, SYNAPSES
+
+pytestmark = [
+    pytest.mark.neuron,
+    pytest.mark.skipif(find_spec("netpyne") is None, reason="netpyne is not installed (extra dev)"),
+]
+
+REFERENCE = """
+import json, sys
+from netpyne import sim, specs
+from neuron import h
+asked = json.load(open(sys.argv[1]))
+h.nrn_load_dll(asked["library"])
+def facts(section):
+    shape = section["morphology"]
+    return {"L": shape["L"], "diam": shape["diam"], "parent": shape["parent"] is not None,
+            "points": [list(point) for point in shape["pts3d"]], "nseg": section["nseg"], "Ra": section["Ra"],
+            "cm": section["cm"], "mechanisms": section["density_mechs"]}
+found = {}
+for name, params in asked["models"].items():
+    config = specs.SimConfig(asked["configs"][name])
+    config.saveJson = config.savePickle = config.recordStim = False
+    config.analysis = {}
+    sim.create(simConfig=config, netParams=specs.NetParams(params))
+    one = {
+        "cells": [[c.gid, c.tags["pop"], *(float(c.tags[a]) for a in "xyz")] for c in sim.net.cells],
+        "connections": [[c.gid, k["preGid"], k.get("sec"), k.get("loc"), k.get("synMech"), float(k["weight"]),
+                         float(k["delay"])] for c in sim.net.cells for k in c.conns],
+        "sections": {c.tags["pop"]: {s: facts(sec["hObj"].psection()) for s, sec in c.secs.items()}
+                     for c in sim.net.cells if getattr(c, "secs", None)},
+    }
+    sim.runSim()
+    sim.gatherData()
+    one["spikes"] = [list(sim.allSimData["spkt"]), list(sim.allSimData["spkid"])]
+    one["synapses"] = sim.totalSynapses
+    if name == asked["save"]:
+        config.saveJson, config.filename = True, "saved"
+        sim.saveData()
+    found[name] = one
+    sim.clearAll()
+json.dump(found, open("found.json", "w"))
+"""
+SAVED = "one population"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """NetPyNE's answers in found.json, a network that it has saved, and the models as JSON."""
+    folder = tmp_path_factory.mktemp("netpyne")
+    library = compile_mods({"izhikevich.mod": IZHIKEVICH})
+    asked = {"models": MODELS, "configs": CONFIGS, "library": str(library), "save": SAVED}
+    (folder / "asked.json").write_text(json.dumps(asked))
+    done = subprocess.run([sys.executable, "-c", REFERENCE, "asked.json"], capture_output=True, text=True, cwd=folder,
+                          check=False)  # fmt: skip
+    assert (folder / "found.json").exists(), done.stdout[-2000:] + done.stderr[-3000:]
+    (folder / "mod").mkdir()
+    (folder / "mod" / "izhikevich.mod").write_text(IZHIKEVICH)
+    for name in MODELS:
+        one = {"net": {"params": MODELS[name]}, "simConfig": CONFIGS[name]}
+        (folder / f"{name}.json").write_text(json.dumps(one))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def reference(folder: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((folder / "found.json").read_text())
+    return found
+
+
+def spikes(results: nmlbridge.Results) -> list[tuple[float, int]]:
+    return sorted(zip(np.round(results.spikes.time * 1e3, 6).tolist(), results.spikes.gid.tolist(), strict=True))
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_cells_and_connections_one_by_one(name: str, folder: Path, reference: dict[str, Any]) -> None:
+    instance, expected = Files.of(folder / f"{name}.json", (), {}, Report()).instance(Report()), reference[name]
+    cells = [[c.gid, c.tags["pop"], *(c.tags[axis] for axis in "xyz")] for c in instance.cells.values()]
+    assert [cell[:2] for cell in cells] == [cell[:2] for cell in expected["cells"]]
+    assert np.array([c[2:] for c in cells]) == pytest.approx(np.array([c[2:] for c in expected["cells"]]), abs=1e-9)
+    by_cell: dict[int, list[list[Any]]] = {gid: [] for gid in instance.cells}
+    for c in instance.connections:
+        by_cell[c.post].append(
+            [c.post, "NetStim" if c.driven else c.pre, c.section, c.loc, c.synapse, c.weight, c.delay]
+        )
+    ours = [row for rows in by_cell.values() for row in rows]
+    assert len(ours) == len(expected["connections"]) == expected["synapses"] == SYNAPSES[name]
+    for a, b in zip(ours, expected["connections"], strict=True):
+        assert a[:3] == b[:3]
+        assert a[4] == (b[4] or "AMPA")  # where a stimulus names no synMech, the first is taken
+        assert [a[3], *a[5:]] == pytest.approx([b[3], *b[5:]], rel=1e-12, abs=1e-12)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_the_same_spikes(name: str, folder: Path, reference: dict[str, Any]) -> None:
+    results = nmlbridge.simulate(folder / f"{name}.json", allow=("mods",))
+    times, gids = reference[name]["spikes"]
+    theirs = sorted(zip(np.round(times, 6).tolist(), map(int, gids), strict=True))
+    assert spikes(results) == theirs
+    assert len(theirs) > 10
+
+
+@pytest.mark.parametrize("name", ["dendrites", "point cells", "hybrid"])
+def test_the_same_sections(name: str, folder: Path, reference: dict[str, Any]) -> None:
+    network = nmlbridge.read(folder / f"{name}.json")
+    for label, sections in reference[name]["sections"].items():
+        cell = network.native[network.populations[label].component]
+        assert isinstance(cell, NativeCell)
+        assert list(sections) == [section.name for section in cell.sections]
+        for section in cell.sections:
+            found = sections[section.name]
+            assert section.nseg == found["nseg"]
+            assert (section.parent >= 0) == found["parent"]
+            assert np.broadcast_to(section.cm if section.cm is not None else 1.0, section.nseg).tolist() == found["cm"]
+            assert (section.Ra if section.Ra is not None else 35.4) == found["Ra"]
+            if section.points is None:
+                assert section.L == found["L"]
+                assert np.broadcast_to(section.diam, section.nseg).tolist() == found["diam"]
+            else:
+                assert [point[3] for point in found["points"]] == section.points[:, 3].tolist()
+            assert set(section.mechanisms) == set(found["mechanisms"])
+            for mechanism, parameters in section.mechanisms.items():
+                for parameter, value in parameters.items():
+                    assert found["mechanisms"][mechanism][parameter] == [value] * section.nseg
+
+
+def test_a_network_that_netpyne_has_saved_gives_its_spikes(folder: Path, reference: dict[str, Any]) -> None:
+    times, _ = reference[SAVED]["spikes"]
+    ours = [time for time, _ in spikes(nmlbridge.simulate(folder / "saved_data.json"))]
+    assert ours == sorted(np.round(times, 6).tolist())
+
+
+@pytest.mark.parametrize("name", ["one population", "two populations"])
+def test_the_same_on_any_number_of_ranks(name: str, folder: Path) -> None:
+    path = folder / f"{name}.json"
+    one, two, four = (spikes(nmlbridge.simulate(path, ranks=ranks, duration=100)) for ranks in (1, 2, 4))
+    assert one == two == four
+    assert len(one) > 20

@@ -1,0 +1,200 @@
+"""Python that states a model with NetPyNE's specs: run only if allowed, apart, and never NetPyNE's simulator."""
+
+from __future__ import annotations
+
+import json
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import nmlbridge
+from nmlbridge import extras
+from nmlbridge.cli import main
+from nmlbridge.errors import DocumentError, NmlBridgeError, UsageError
+
+from .netpyne_models import CONFIGS, IZHIKEVICH, MODELS
+
+needs_netpyne = pytest.mark.skipif(find_spec("netpyne") is None, reason="netpyne is not installed (extra dev)")
+CFG = """from netpyne import specs
+cfg = specs.SimConfig()
+cfg.duration, cfg.strength = 50, 0.01
+cfg.analysis["plotRaster"] = True
+"""
+PARAMS = """import numpy as np
+from netpyne import specs
+try:
+    from __main__ import cfg
+except ImportError:
+    from cfg import cfg
+netParams = specs.NetParams()
+netParams.popParams["S"] = {"cellType": "PYR", "numCells": np.int64(4)}
+netParams.cellParams["PYR"] = {"secs": {"soma": {"geom": {"diam": 18.8, "L": 18.8, "Ra": 123.0}, "mechs": {"hh": {}}}}}
+netParams.synMechParams["exc"] = {"mod": "Exp2Syn", "tau1": 0.1, "tau2": 5.0, "e": 0}
+netParams.connParams["S->S"] = {"preConds": {"pop": "S"}, "postConds": {"pop": ("S",)}, "weight": cfg.strength,
+                                "delay": 5, "synMech": "exc", "connList": [(0, 1), (2, 3)]}
+"""
+WHOLE = """import json
+from netpyne import specs, sim
+params, config = json.load(open("model.json"))
+netParams, simConfig = specs.NetParams(params), specs.SimConfig(config)
+sim.createSimulateAnalyze(netParams=netParams, simConfig=simConfig)
+open("simulated", "w").write("the simulator was called")
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "cfg.py").write_text(CFG)
+    (tmp_path / "netParams.py").write_text(PARAMS)
+    index = {"netParams": "netParams.py", "simConfig": "cfg.py", "mod_folder": "mod"}
+    (tmp_path / "index.npjson").write_text(json.dumps(index))
+    return tmp_path
+
+
+def weights(network: nmlbridge.Network) -> list[float]:
+    weight = network.projections[0].weight
+    assert weight is not None
+    return list(weight)
+
+
+@needs_netpyne
+@pytest.mark.parametrize("name", ["netParams.py", "init.py"])  # and an index, below
+def test_ways_to_state_a_model(name: str, folder: Path) -> None:
+    if name == "init.py":
+        text = "from netpyne import sim\ncfg, netParams = sim.readCmdLineArgs()\nsim.create(netParams, cfg)\n"
+        (folder / name).write_text(text)
+    network = nmlbridge.read(folder / name, allow=("python",))
+    assert weights(network) == [0.01, 0.01]
+    assert network.settings.duration == 50
+
+
+@needs_netpyne
+@pytest.mark.neuron
+def test_what_runs_is_the_model_and_not_netpyne(tmp_path: Path) -> None:
+    name = "dendrites"
+    (tmp_path / "model.json").write_text(json.dumps([MODELS[name], CONFIGS[name]]))
+    (tmp_path / "model.py").write_text(WHOLE)
+    (tmp_path / "plain.json").write_text(json.dumps({"net": {"params": MODELS[name]}, "simConfig": CONFIGS[name]}))
+    ours = nmlbridge.simulate(tmp_path / "model.py", allow=("python",), duration=60).spikes
+    plain = nmlbridge.simulate(tmp_path / "plain.json", duration=60).spikes
+    assert len(ours) > 10
+    assert ours.time.tolist() == plain.time.tolist() and ours.gid.tolist() == plain.gid.tolist()
+    assert not (tmp_path / "simulated").exists()
+
+
+def test_python_is_not_run_unless_allowed(folder: Path) -> None:
+    (folder / "cfg.py").write_text("from netpyne import specs\nopen('ran', 'w')\n")
+    for name in ("index.npjson", "cfg.py", ""):
+        with pytest.raises(UsageError, match="--allow-python"):
+            nmlbridge.read(folder / name)
+    assert main(["run", str(folder)]) == 2 and main(["build", str(folder / "netParams.py")]) == 2
+    assert not (folder / "ran").exists()
+
+
+def test_netpyne_is_asked_for(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(extras, "find_spec", lambda name: None)
+    with pytest.raises(UsageError, match=r"pip install 'nmlbridge\[netpyne\]'"):
+        nmlbridge.read(folder, allow=("python",))
+
+
+@needs_netpyne
+@pytest.mark.parametrize(
+    ("file", "text", "said", "line"),
+    [
+        ("netParams.py", PARAMS + "netParams.sizeX = 1 / 0\n", "ZeroDivisionError", 13),
+        ("netParams.py", PARAMS + "netParams.connParams['S->S']['weight'] = lambda: 1\n", "weight is a function", None),
+        ("netParams.py", PARAMS + "from netpyne import sim\nsim.load('x.json')\n", "sim.load is called", None),
+        ("cfg.py", CFG + "cfg.x = (\n", "SyntaxError", 5),
+        ("cfg.py", "from netpyne import specs\nimport os\nos._exit(3)\n", "ended with code 3", None),
+    ],
+)
+def test_what_is_wrong_is_said_with_its_place(
+    file: str, text: str, said: str, line: int | None, folder: Path
+) -> None:  # fmt: skip
+    (folder / file).write_text(text)
+    with pytest.raises(DocumentError) as raised:
+        nmlbridge.read(folder, allow=("python",))
+    assert said in str(raised.value) and "\n" not in str(raised.value)
+    assert raised.value.line == line
+    if line is not None:
+        assert Path(str(raised.value.file)).name == file
+
+
+@needs_netpyne
+def test_values_by_name(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from nmlbridge.converters.netpyne.read import read_simulation
+
+    def changed(**changes: Any) -> Any:
+        names = {name.replace("__", "."): value for name, value in changes.items()}
+        return read_simulation(folder, None, ("python",), names)
+
+    network, simulation = changed(strength=0.5, duration=7)  # what netParams makes of it follows
+    assert weights(network) == [0.5, 0.5] and simulation.duration == 7
+    with pytest.raises(UsageError, match="did you mean 'strength'"):
+        changed(strenth=1)
+    assert main(["build", str(folder), "--allow-python", "--set", "netParams.popParams.S.numCells=6"]) == 0
+    assert "6 cells" in capsys.readouterr().out
+
+
+def model(**more: Any) -> dict[str, Any]:
+    """Ten cells A, one cell B; two independent noises on each of A."""
+    noise = {"type": "NetStim", "rate": 100, "noise": 1}
+    target = {"conds": {"pop": "A"}, "weight": 0.01, "delay": 1, "synMech": "exc"}
+    link = {"weight": 0.01, "delay": 1, "synMech": "exc"}
+    to = {"preConds": {"pop": "A"}, "postConds": {"pop": "B"}}
+    back = {"preConds": {"pop": "B"}, "postConds": {"pop": "A"}}
+    return {
+        "popParams": {"A": {"cellType": "P", "numCells": 10}, "B": {"cellType": "P", "numCells": 1}},
+        "cellParams": {"P": {"secs": {"soma": {"geom": {"diam": 20, "L": 20}, "mechs": {"hh": {}}}}}},
+        "synMechParams": {"exc": {"mod": "Exp2Syn", "tau1": 0.1, "tau2": 1.0, "e": 0}},
+        "stimSourceParams": {"one": noise, "two": noise},
+        "stimTargetParams": {name: target | {"source": name} for name in ("one", "two")},
+        "connParams": {"all": link | to | {"convergence": 10}, "single": link | back | {"convergence": 1},
+                       "p": link | to | {"probability": 0.5}, "q": link | to | {"probability": 0.5}},
+    } | more  # fmt: skip
+
+
+def test_native_random_numbers_have_none_of_the_traps(tmp_path: Path) -> None:
+    from nmlbridge.converters.netpyne.read import read_simulation
+
+    path = tmp_path / "m.json"
+    path.write_text(json.dumps({"net": {"params": model()}, "simConfig": {"duration": 10}}))
+    theirs = read_simulation(path, changes={"rng": "netpyne"})[0]
+    ours = read_simulation(path, changes={"rng": "native"})[0]
+
+    def edges(network: nmlbridge.Network) -> dict[str, list[int]]:
+        return {str(p.attributes["netpyne_label"]): p.pre.tolist() for p in network.projections}
+
+    # convergence reaches all cells of a population, and one cell can be the only source
+    assert len(edges(theirs)["all"]) == 9 and "single" not in edges(theirs)
+    assert sorted(edges(ours)["all"]) == list(range(10)) and edges(ours)["single"] == [0] * 10
+    # two rules over the same cells are two draws
+    assert edges(theirs)["p"] == edges(theirs)["q"]
+    assert edges(ours)["p"] != edges(ours)["q"]
+    # and so are two sources of noise on one cell
+    one, two = (inputs.random for inputs in theirs.inputs)
+    assert one is not None and two is not None and (one == two).all()
+    one, two = (inputs.random for inputs in ours.inputs)
+    assert one is not None and two is not None and (one != two).any(axis=1).all()
+    with pytest.raises(UsageError, match="rng"):
+        read_simulation(path, changes={"rng": "mine"})
+
+
+@pytest.mark.neuron
+def test_mod_files_are_compiled_only_if_allowed(tmp_path: Path) -> None:
+    path = tmp_path / "m.json"
+    path.write_text(json.dumps({"net": {"params": MODELS["point cells"]}, "simConfig": {"duration": 5}}))
+    (tmp_path / "mod").mkdir()
+    (tmp_path / "mod" / "izhikevich.mod").write_text(IZHIKEVICH)
+    (tmp_path / "mod" / "other.mod").write_text("NEURON { SUFFIX other }\n")
+    report = nmlbridge.Report()
+    assert nmlbridge.read(path, report=report).mods == {}
+    assert any("--allow-mods" in str(note) for note in report)
+    assert list(nmlbridge.read(path, allow=("mods",)).mods) == ["izhikevich.mod"]
+    with pytest.raises(NmlBridgeError, match="Izhi2007b"):
+        nmlbridge.simulate(path)
+    (tmp_path / "mod" / "again.mod").write_text(": Izhi2007b\nNEURON { POINT_PROCESS Izhi2007b }\n")
+    with pytest.raises(DocumentError, match=r"again.mod' too|izhikevich.mod' too"):
+        nmlbridge.read(path, allow=("mods",))
