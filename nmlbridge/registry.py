@@ -236,7 +236,7 @@ _FORMATS = (
         writer="nmlbridge.simulator.neuron.project:write",
         features=(_SCRIPT - {"positions"}) | {
             "component types", "native mechanisms", "morphologies", "biophysics", "places on cells", "gap junctions",
-            "continuous projections", "temperature",
+            "continuous projections", "temperature", "imposed fields",
         },
         writes_folder=True,
     ),

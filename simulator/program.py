@@ -40,6 +40,9 @@ The keys of the specification::
                  (so may ``points`` in transfers and recordings)
     transfers    [{source_gid, source_section, source_x: "T:", source_variable: "v" | {points: id, index: "T:",
                    variable}, points: id, index: "T:", variable}]: values copied each step (gap junctions)
+    fields       [{population, first_gid, rows: "T:" of the population, positions: "T:" (n,3) um of these, that NEURON
+                   does not know of, kind: "uniform" | "point", vector, origin (3 numbers), conductivity S/m,
+                   times: "T:" ms, values: "T:" V/m or uA}]: potentials imposed from outside
     recordings   [{column, scale, offset} and the place]: SI value = raw * scale + offset (1 and 0 if not given);
                  the place is one of
                    {gid, section, x, variable}                  "v", or an ion's variable such as "cai"

@@ -17,12 +17,14 @@ from ..units import nearest
 from .components import Components
 from .connect import Rule
 from .context import RESERVED, Context
+from .fields import imposed
 from .record import settings
 from .segments import CellParts
 from .select import Selections
 from .space import Cells, Space
 from .specification import Specification
 from .stimuli import Stimuli
+from .vocabulary import PointElectrode, UniformField
 
 KELVIN = 273.15
 
@@ -85,8 +87,12 @@ def build(
         for projection in Rule(context, space, cells, select, name, mine).projections(parts)
     ]  # fmt: skip
     inputs = [
-        inputs for name in model.stimuli
+        inputs for name, item in model.stimuli.items() if not isinstance(item, (UniformField, PointElectrode))
         for inputs in Stimuli(context, space, cells, select, components, parts, name).lists()
+    ]  # fmt: skip
+    fields = [
+        field for name, item in model.stimuli.items() if isinstance(item, (UniformField, PointElectrode))
+        for field in imposed(context, cells, select, name)
     ]  # fmt: skip
     source = specification.source
     temperature = None
@@ -99,7 +105,7 @@ def build(
                           file=source.file, line=source.line(("populations", name)))
          for name, where in placed.items()},
         projections, inputs, temperature=temperature, components=components.elements, native=components.native,
-        file=source.file, line=1 if source.file else None,
+        fields=fields, file=source.file, line=1 if source.file else None,
     )  # fmt: skip
     return Built(network, settings(context, network, cells, select, parts), specification)
 

@@ -410,7 +410,53 @@ class Input(_Stimulus):
     weight: Value | None = None
 
 
-Stimulus = Annotated[Poisson | Rhythm | Times | Pulse | Sine | Clamp | Input, Field(discriminator="type")]
+class Course(Item):
+    """A course in time: values at times (ms), linear between them; two values at one time are a jump."""
+
+    times: list[float] | None = None
+    values: list[float] | None = None
+    file: str | None = Field(default=None, description="text with two numbers a line: time (ms) and value")
+
+    @model_validator(mode="after")
+    def _alike(self) -> Course:
+        _one_of(self, ("times", "file"))
+        if self.times is not None and (not self.times or len(self.values or ()) != len(self.times)):
+            raise PydanticCustomError("course", "as many values are needed as times")
+        return self
+
+
+AnyCourse = Annotated[
+    Annotated[Value, Tag("value")] | Annotated[Course, Tag("course")],
+    Discriminator(lambda data: "course" if isinstance(data, (dict, Course)) else "value"),
+]
+
+
+class _Field(Item):
+    to: Selection
+    course: AnyCourse = Field(default=1.0, description="in time: a formula of t (ms), or values listed")
+
+
+class UniformField(_Field):
+    """A uniform electric field outside the cells, as in TMS and tDCS."""
+
+    type: Literal["uniform_field"]
+    direction: tuple[Value, Value, Value] = Field(description="x, y, z; its length does not matter")
+    amplitude: Value = Field(description="V/m, times the course")
+    origin: tuple[Value, Value, Value] = Field(default=(0.0, 0.0, 0.0), description="um: where its potential is 0")
+
+
+class PointElectrode(_Field):
+    """A current that leaves a point in a large medium."""
+
+    type: Literal["point_electrode"]
+    position: tuple[Value, Value, Value] = Field(description="um")
+    amplitude: Value = Field(description="uA, times the course")
+    conductivity: Value = Field(default=0.3, description="S_per_m of the medium")
+
+
+Stimulus = Annotated[
+    Poisson | Rhythm | Times | Pulse | Sine | Clamp | Input | UniformField | PointElectrode, Field(discriminator="type")
+]
 
 
 class Record(Item):

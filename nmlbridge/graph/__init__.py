@@ -1,11 +1,13 @@
 """The graph: what a network is, as columns."""
 
+from .fields import ImposedField
 from .native import NativeCell, NativePoint, NativeProcess, NativeSection
 from .network import Network
 from .population import Population
 from .projection import InputList, Projection
 
 __all__ = [
+    "ImposedField",
     "InputList",
     "NativeCell",
     "NativePoint",

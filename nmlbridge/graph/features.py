@@ -105,6 +105,7 @@ FEATURES: dict[str, Callable[[Network], str]] = {
     "gap junctions": lambda n: _projections(n, lambda p: p.kind == "electrical"),
     "continuous projections": lambda n: _projections(n, lambda p: p.kind == "continuous"),
     "inputs": lambda n: _first([i.id for i in n.inputs], "input list"),
+    "imposed fields": lambda n: _first([f.id for f in n.fields], "field"),
     "temperature": lambda n: f"network '{n.id}'" if n.temperature is not None else "",
     "annotations": _annotations,
     "simulation": lambda n: _first([e.get("id") or e.tag for e in n.simulation if e.tag != "Target"], "simulation"),

@@ -12,6 +12,7 @@ from ..errors import NetworkError
 from ..registry import resolve_name
 from ..report import Report
 from .columns import Ints, in_range
+from .fields import ImposedField
 from .native import Native, NativeCell, NativeProcess
 from .population import Population
 from .projection import InputList, Projection
@@ -48,6 +49,8 @@ class Network:
     """how it is run as a ``results.Simulation``, where the format says more of it than LEMS can"""
     native: dict[str, Native] = field(default_factory=dict)
     mods: dict[str, str] = field(default_factory=dict)
+    fields: list[ImposedField] = field(default_factory=list)
+    """electric fields that act on cells from outside"""
     file: str | None = None
     line: int | None = None
 
@@ -70,7 +73,10 @@ class Network:
             population = self.population(inputs.population, inputs, "population")
             in_range(f"input list '{inputs.id}'", inputs.target, population.size, f"population '{population.id}'",
                      inputs.place())  # fmt: skip
-
+        for imposed in self.fields:
+            population = self.population(imposed.population, imposed, "population")
+            in_range(f"field '{imposed.id}'", imposed.target, population.size, f"population '{population.id}'",
+                     imposed.place())  # fmt: skip
         self._check_native()
 
     def _check_native(self) -> None:
@@ -100,7 +106,8 @@ class Network:
                 raise NetworkError(f"the {what} id '{item.id}' is used twice; ids must differ", **item.place())
             seen.add(item.id)
 
-    def population(self, id: str, owner: Projection | InputList | None = None, role: str = "population") -> Population:
+    def population(self, id: str, owner: Projection | InputList | ImposedField | None = None,
+                   role: str = "population") -> Population:  # fmt: skip
         """The population with this id; NetworkError with the nearest ids if there is none."""
         found = self.populations.get(id)
         if found is None:
@@ -151,6 +158,8 @@ class Network:
             },
             "input_lists": {i.id: {"component": i.component, "population": i.population, "inputs": len(i)}
                             for i in self.inputs},
+            **({"fields": {f.id: {"kind": f.kind, "population": f.population, "cells": len(f)} for f in self.fields}}
+               if self.fields else {}),
             "components": len(self.components) + len(self.native),
         }  # fmt: skip
 
@@ -162,4 +171,5 @@ class Network:
         lines += [f"  {projection!r}" for projection in self.projections[:20]]
         lines += [f"  ... {len(self.projections) - 20} more projections"] if len(self.projections) > 20 else []
         lines += [f"  {inputs!r}" for inputs in self.inputs[:10]]
+        lines += [f"  {imposed!r}" for imposed in self.fields[:10]]
         return "\n".join(lines) + ">"

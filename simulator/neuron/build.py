@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from ...errors import SimulatorError
 from ..program import Program, is_table
+from .imposed import Imposed
 from .mirrors import Mirrors
 from .ranks import Placement
 from .template import Cell, Template
@@ -66,6 +67,8 @@ class Network:
                 template = templates[population["template"]]
                 for gid in self.local(population["first_gid"], population["size"]):
                     template.start(self.cells[gid])
+        if spec.get("fields"):
+            self.imposed = Imposed(self, spec["fields"])
         for group in spec.get("points", ()):
             self._points(group)
         for group in spec.get("generators", ()):

@@ -28,6 +28,7 @@ from .clamps import rings
 from .compat import draws, first_reversal, layout_of, single, threshold_of
 from .native import Natives
 from .native_recordings import resolve_native
+from .outside import outside
 from .population import CellKind, Kind, Placed
 from .recordings import Recording, asked_for, resolve, selected
 from .roles import (
@@ -476,6 +477,7 @@ class _Lowering:
             "populations": [self.population_entry(p) for p in self.network.populations.values()],
             **groups,
             **({"sources": self.senders.entries} if self.senders.entries else {}),
+            **outside(self.network, self.kinds, self.tables, settings),
             "recordings": columns,
             "spikes": "all",
             "run": {

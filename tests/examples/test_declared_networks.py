@@ -109,6 +109,18 @@ def test_magnesium_makes_the_dendrite_jump(repository: Path) -> None:
     assert (np.diff(free) < 0).all()
 
 
+def test_a_coil_excites_thick_axons_that_lie_along_its_field(repository: Path) -> None:
+    model = repository / "examples" / "17_magnetic_stimulation" / "pulse.yaml"
+
+    def answers(**changes: float) -> tuple[int, int]:
+        spikes = nmlbridge.simulate(model, changes=changes).spikes
+        return len(spikes.of("thick_axons")), len(spikes.of("thin_axons"))
+
+    assert answers() == (20, 0)
+    assert answers(strength=500) == (20, 20)
+    assert answers(strength=500, angle=90) == (0, 0)
+
+
 @pytest.mark.parametrize("name", ["10_ping/ping", "11_thalamocortical/loop", "12_cortical_column/column",
                                   "13_hippocampus/ca1", "14_basal_ganglia/actions", "15_epilepsy/slice",
                                   "16_nmda_spike/dendrite"])  # fmt: skip
