@@ -84,6 +84,10 @@ class Format:
             raise UsageError(f"the folder '{path}' is not empty; name a new one, or remove it first")
         if not self.writes_folder and path.is_dir():
             raise UsageError(f"'{path}' is a folder; name the file to write in it")
+        if "native mechanisms" not in self.features and network.native:
+            # a format of shapes alone has no use for notes on mechanisms
+            said = report if "components" in self.features else None
+            network = resolve_name("nmlbridge.converters.native:in_components")(network, said)
         if report is not None:
             present: dict[str, str] = resolve_name("nmlbridge.graph.features:present")(network)
             for feature, where in present.items():

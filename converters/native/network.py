@@ -1,0 +1,413 @@
+"""A network of native cells and processes as one of NeuroML components: what is where, and which row is which."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ...element import Element
+from ...errors import UnsupportedError
+from ...graph import InputList, NativeCell, NativeProcess, Network, Population, Projection
+from ...report import Report
+from ...results import EventOutputFile, OutputFile, Outputs, Simulation
+from ...results.paths import place_of
+from .elements import Ids, element
+from .membrane import Channels, Membrane, sections_to_cut
+from .processes import component, known, own_types, spike_array
+from .shape import Shape
+
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+CELSIUS = 6.3
+"""what NEURON takes where nothing is said"""
+_AT = re.compile(r"(.+)\(([0-9.eE+-]+)\)")
+
+
+def in_components(network: Network, report: Report | None = None) -> Network:
+    """The same network with NeuroML components in place of native cells and processes; ``network`` is left as it is.
+
+    What has no counterpart is left out, with a note of severity "loss" that names it. Raises NetworkError for a cell
+    that cannot be drawn.
+    """
+    if not network.native:
+        return network
+    return _Components(network, report if report is not None else Report()).network()
+
+
+@dataclass
+class Part:
+    """Rows of one population that became a population of their own."""
+
+    id: str
+    rows: Ints
+
+
+class _Components:
+    def __init__(self, network: Network, report: Report) -> None:
+        self.old, self.report = network, report
+        taken = [e.get("id") or e.get("name") or "" for e in network.components]
+        self.ids = Ids([*taken, *network.populations, *(p.id for p in network.projections),
+                        *(i.id for i in network.inputs), str(network.id)])  # fmt: skip
+        self.channels = Channels(self.ids)
+        self.watched = self.recorded_sections()
+        self.shapes: dict[str, Shape] = {}
+        self.cells: list[Element] = []
+        self.names: dict[str, str] = {}
+        self.made: dict[tuple[Any, ...], Element] = {}
+        self.populations: dict[str, Population] = {}
+        self.parts: dict[str, list[Part]] = {}
+        self.projections: list[Projection] = []
+        self.inputs: list[InputList] = []
+
+    def network(self) -> Network:
+        old = self.old
+        for part in old.native.values():
+            if isinstance(part, NativeCell):
+                self.cell(part)
+        for population in old.populations.values():
+            self.population(population)
+        for projection in old.projections:
+            self.projection(projection)
+        for inputs in old.inputs:
+            self.input_list(inputs)
+        processes = list(self.made.values())
+        # a parameterless event port of NeuroML types has the channels stand before the cells that use them
+        components = [*old.components, *own_types(processes), *self.channels.made.values(), *processes, *self.cells]
+        kelvin = old.temperature if old.temperature is not None else CELSIUS + 273.15
+        settings = old.settings
+        if isinstance(settings, Simulation):
+            settings = replace(settings, outputs=self.outputs(settings.outputs))
+        return replace(
+            old, populations=self.populations, projections=self.projections, inputs=self.inputs, temperature=kelvin,
+            components=components, native={}, mods={}, settings=settings,
+            simulation=[self.recorded(e) for e in old.simulation],
+        )  # fmt: skip
+
+    def loss(self, message: str, owner: Any) -> None:
+        self.report.add("native-process", "loss", message, file=owner.file, line=owner.line, component=owner.id)
+
+    def recorded_sections(self) -> dict[str, set[int]]:
+        """Sections by cell at which something is recorded: LEMS can name a segment, but no place along it."""
+        found: dict[str, set[int]] = {}
+        elements = [e for top in self.old.simulation for e in top.iter()]
+        quantities = [e.attributes["quantity"] for e in elements if "quantity" in e.attributes]
+        if isinstance(self.old.settings, Simulation):
+            quantities += [quantity for file in self.old.settings.outputs.files for _, quantity in file.columns]
+        for quantity in quantities:
+            place = place_of(quantity)
+            population = self.old.populations.get(place.population) if place else None
+            cell = self.old.native.get(population.component) if population else None
+            if place and isinstance(cell, NativeCell):
+                at = _place(cell, place.segment, place.variable.split("/")[:-1])
+                found.setdefault(cell.id, set()).update([at[0]] if at else [])
+        return found
+
+    # cells and populations -----------------------------------------------------------------------------------------
+
+    def cell(self, cell: NativeCell) -> None:
+        settings = self.old.settings
+        rest = getattr(settings, "v_init", None)
+        cut = {*sections_to_cut(cell), *self.watched.get(cell.id, ())}
+        shape = Shape(cell, cut, self.report)
+        membrane = Membrane(cell, shape, self.channels, -65.0 if rest is None else rest, self.report).element()
+        if cell.spike_point is not None:
+            self.loss("its spikes are events of a point process; as a NeuroML cell it spikes where its voltage crosses "
+                      f"{cell.threshold:g} mV", cell)  # fmt: skip
+        self.names[cell.id] = self.ids.fresh(cell.id)
+        self.shapes[cell.id] = shape
+        # the groups are known only when the membrane has asked for its own
+        self.cells.append(element("cell", [shape.morphology(), membrane], id=self.names[cell.id]))
+
+    def population(self, population: Population) -> None:
+        part = self.old.native.get(population.component)
+        every = np.arange(population.size)
+        if not isinstance(part, NativeProcess):
+            name = self.names.get(population.component, population.component)
+            self.populations[population.id] = replace(population, component=name)
+            self.parts[population.id] = [Part(population.id, every)]
+            return
+        self.parts[population.id] = []
+        if not known("source", part.mechanism):
+            self.loss(f"population '{population.id}' is left out: the artificial cell {part.mechanism} has no "
+                      "counterpart in NeuroML", part)  # fmt: skip
+            return
+        if part.mechanism == "VecStim":
+            found = self.trains(population, part)
+        else:
+            found = [(self.process(part, values), rows) for values, rows in
+                     combinations(part, population.values, population.size)]  # fmt: skip
+            self.random(part, [element for element, _ in found if element is not None])
+        for source, rows in found:
+            if source is None:
+                continue
+            id = population.id if not self.parts[population.id] else self.ids.fresh(population.id)
+            self.parts[population.id].append(Part(id, rows))
+            self.populations[id] = Population(
+                id, source.attributes["id"], population.instance_ids[rows] if len(found) == 1 else np.arange(len(rows)),
+                None if population.positions is None else population.positions[rows], dict(population.properties),
+                population.type if len(found) == 1 else None, extra=list(population.extra),
+                file=population.file, line=population.line,
+            )  # fmt: skip
+
+    def trains(self, population: Population, process: NativeProcess) -> list[tuple[Element | None, Ints]]:
+        """The sources that play the given trains; cells with one train share one."""
+        empty = np.zeros(0)
+        rows = empty if population.train_rows is None else population.train_rows
+        times = empty if population.train_times is None else population.train_times
+        order = np.argsort(rows, kind="stable")
+        borders = np.searchsorted(rows[order], np.arange(population.size + 1))
+        found: dict[tuple[float, ...], list[int]] = {}
+        for row in range(population.size):
+            found.setdefault(tuple(times[order[borders[row] : borders[row + 1]]].tolist()), []).append(row)
+        made: list[tuple[Element | None, Ints]] = []
+        for train, members in found.items():
+            key = ("VecStim", train)
+            if key not in self.made:
+                self.made[key] = spike_array(self.ids.fresh(process.id), train)
+            made.append((self.made[key], np.array(members, np.int64)))
+        return made
+
+    def random(self, process: NativeProcess, sources: list[Element]) -> None:
+        if any(e.tag == "spikeGeneratorPoisson" or e.get("noise", "0.0") not in ("0.0", "0") for e in sources):
+            self.report.add("native-random", "approximation", "its events follow the same law, but from other random "
+                            "numbers than NEURON's", file=process.file, line=process.line,
+                            component=process.id)  # fmt: skip
+
+    def process(self, process: NativeProcess, parameters: Mapping[str, float]) -> Element | None:
+        """The component of a process with some parameters, made once; None, with a note, if there is none."""
+        key = (process.kind, process.id, tuple(sorted(parameters.items())))
+        if key not in self.made:
+            if not known(process.kind, process.mechanism):
+                self.loss(f"the {process.kind} {process.mechanism} has no counterpart in NeuroML and is left out with "
+                          "all that goes through it", process)  # fmt: skip
+                return None
+            try:
+                id = self.ids.fresh(process.id)
+                self.made[key] = component(process.kind, process.mechanism, id, parameters)
+            except UnsupportedError as fault:
+                self.loss(f"{fault}; it is left out", process)
+                return None
+        return self.made[key]
+
+    # rows ----------------------------------------------------------------------------------------------------------
+
+    def places(self, population: str, segments: Ints, fractions: Floats) -> tuple[Ints, Floats, npt.NDArray[np.bool_]]:
+        """Places on cells in segments, and which of them are there."""
+        shape = self.shapes.get(self.old.populations[population].component)
+        there = np.ones(len(segments), bool)
+        if shape is None:
+            return segments, fractions, there
+        pairs, inverse = np.unique(np.column_stack([segments, fractions]), axis=0, return_inverse=True)
+        found = np.zeros_like(pairs)
+        kept = np.ones(len(pairs), bool)
+        for number, (section, x) in enumerate(pairs):
+            if int(section) in shape.pieces:
+                found[number] = shape.place(int(section), float(x))
+            else:
+                kept[number] = False
+        inverse = inverse.reshape(-1)
+        return found[inverse, 0].astype(np.int64), found[inverse, 1], kept[inverse]
+
+    def projection(self, old: Projection) -> None:
+        post_segment, post_fraction, there = self.places(old.postsynaptic, old.post_segment, old.post_fraction)
+        pre_segment, pre_fraction = old.pre_segment, old.pre_fraction
+        if old.kind != "chemical":
+            pre_segment, pre_fraction, also = self.places(old.presynaptic, pre_segment, pre_fraction)
+            there &= also
+        elif old.presynaptic in self.parts and self.old.populations[old.presynaptic].component in self.shapes:
+            # events leave the cell where its spikes are looked for, which is segment 0
+            pre_segment, pre_fraction = np.zeros_like(pre_segment), np.full(len(old), 0.5)
+        moved = replace(old, pre_segment=pre_segment, post_segment=post_segment, pre_fraction=pre_fraction,
+                        post_fraction=post_fraction)  # fmt: skip
+        if not there.all():
+            self.loss(f"{np.count_nonzero(~there)} of its connections end at sections that are left out", old)
+        if old.kind != "chemical" or not old.synapses:
+            self.rows(moved, np.flatnonzero(there), None)
+            return
+        for number, synapse in enumerate(old.synapses):
+            chosen = np.flatnonzero((old.synapse == number) & there)
+            process = self.old.native.get(synapse)
+            if not len(chosen):
+                continue
+            if not isinstance(process, NativeProcess):
+                self.rows(moved, chosen, synapse)
+                continue
+            if process.kind == "port":
+                self.loss("its events go straight to an artificial cell or to a process of the cell; they are left out",
+                          old)  # fmt: skip
+                continue
+            values = {name: column[chosen] for name, column in old.values.items()}
+            for parameters, rows in combinations(process, values, len(chosen)):
+                found = self.process(process, parameters)
+                if found is not None:
+                    self.rows(moved, chosen[rows], found.attributes["id"])
+
+    def rows(self, old: Projection, chosen: Ints, synapse: str | None) -> None:
+        """Rows of a projection through one synapse, one projection for each pair of parts of its populations."""
+        for pre in self.parts[old.presynaptic]:
+            for post in self.parts[old.postsynaptic]:
+                pre_row, post_row = _index(pre.rows, old.pre[chosen]), _index(post.rows, old.post[chosen])
+                both = (pre_row >= 0) & (post_row >= 0)
+                rows = chosen[both]
+                if not len(rows):
+                    continue
+                id = old.id if all(p.id != old.id for p in self.projections) else self.ids.fresh(old.id)
+                columns: dict[str, Any] = {
+                    name: column[rows] for name, column in old.columns().items()
+                    if column is not None and name not in ("pre", "post", "synapse")
+                }  # fmt: skip
+                if synapse is not None:
+                    columns["weight"] = columns.get("weight", np.ones(len(rows)))
+                    more: dict[str, Any] = {"synapses": (synapse,)}
+                else:
+                    more = {"synapses": old.synapses, "synapse": old.synapse[rows],
+                            "pre_components": old.pre_components, "post_components": old.post_components}  # fmt: skip
+                self.projections.append(Projection(
+                    id, old.kind, pre.id, post.id, pre_row[both], post_row[both], **columns, **more, origin=old.origin,
+                    attributes=_plain(old.attributes), extra=list(old.extra), file=old.file, line=old.line,
+                ))  # fmt: skip
+
+    def input_list(self, old: InputList) -> None:
+        segment, fraction, there = self.places(old.population, old.segment, old.fraction)
+        process = self.old.native.get(old.component)
+        if not self.parts[old.population]:
+            return
+        if not there.all():
+            self.loss(f"{np.count_nonzero(~there)} of its inputs are at sections that are left out", old)
+        chosen = np.flatnonzero(there)
+        if not isinstance(process, NativeProcess):
+            self.targets(old, chosen, segment, fraction, old.component, old.weight)
+            return
+        values = {name: column[chosen] for name, column in old.values.items()}
+        for parameters, rows in combinations(process, values, len(chosen)):
+            if process.kind == "source":
+                self.driven(old, process, parameters, chosen[rows], segment, fraction)
+                continue
+            found = self.process(process, parameters)
+            if found is not None:
+                self.targets(old, chosen[rows], segment, fraction, found.attributes["id"], None)
+
+    def targets(self, old: InputList, rows: Ints, segment: Ints, fraction: Floats, component: str,
+                weight: Floats | None) -> None:  # fmt: skip
+        id = old.id if all(i.id != old.id for i in self.inputs) else self.ids.fresh(old.id)
+        self.inputs.append(InputList(
+            id, component, old.population, old.target[rows], old.ids[rows], segment[rows], fraction[rows],
+            None if weight is None else weight[rows], old.origin, _plain(old.attributes), list(old.extra), old.file,
+            old.line,
+        ))  # fmt: skip
+
+    def driven(self, old: InputList, process: NativeProcess, parameters: Mapping[str, float], rows: Ints,
+               segment: Ints, fraction: Floats) -> None:  # fmt: skip
+        """Sources that drive a synapse: a population of them, each connected with its target."""
+        synapse = self.old.native[process.drives or ""]
+        assert isinstance(synapse, NativeProcess)
+        through, source = self.process(synapse, synapse.parameters), self.process(process, parameters)
+        if through is None or source is None:
+            return
+        self.random(process, [source])
+        id = self.ids.fresh(f"{old.id}_sources")
+        self.populations[id] = Population.sized(id, source.attributes["id"], len(rows), file=old.file, line=old.line)
+        name = old.id if all(p.id != old.id for p in self.projections) else self.ids.fresh(old.id)
+        self.projections.append(Projection(
+            name, "chemical", id, old.population, np.arange(len(rows)), old.target[rows],
+            post_segment=segment[rows], post_fraction=fraction[rows],
+            weight=np.ones(len(rows)) if old.weight is None else old.weight[rows],
+            delay=None if old.delay is None else old.delay[rows], synapses=(through.attributes["id"],),
+            file=old.file, line=old.line,
+        ))  # fmt: skip
+
+    # what is recorded ----------------------------------------------------------------------------------------------
+
+    def outputs(self, old: Outputs) -> Outputs:
+        """The same outputs under the paths that the new network has."""
+        files = []
+        for file in old.files:
+            columns = [(id, path) for id, quantity in file.columns if (path := self.path(quantity)) is not None]
+            files.append(OutputFile(file.id, file.name, tuple(columns)))
+        events = []
+        for each in old.event_files:
+            chosen = [(id, path, port) for id, cell, port in each.selections if (path := self.path(cell)) is not None]
+            events.append(EventOutputFile(each.id, each.name, each.format, tuple(chosen)))
+        return Outputs(tuple(f for f in files if f.columns), tuple(e for e in events if e.selections))
+
+    def recorded(self, old: Element) -> Element:
+        """A Simulation element with the new paths; what cannot be recorded any more is left out."""
+        attributes = dict(old.attributes)
+        for name in ("quantity", "select"):
+            if name in attributes:
+                attributes[name] = self.path(attributes[name]) or ""
+        children = [self.recorded(child) for child in old.children]
+        children = [c for c in children if c.get("quantity") != "" and c.get("select") != ""]
+        return Element(old.tag, attributes, children, old.text, old.file, old.line, old.raw)
+
+    def path(self, quantity: str) -> str | None:
+        """A quantity or a cell's path in the new network; None, with a note, if there is nothing like it."""
+        place = place_of(quantity if "/" in quantity else f"{quantity}/spike")
+        cell = self.old.populations.get(place.population) if place is not None else None
+        if place is None or cell is None or cell.component not in self.old.native:
+            return quantity
+        found = None
+        for part in self.parts[place.population]:
+            rows = np.flatnonzero(part.rows == place.index)
+            if len(rows):
+                at = f"{part.id}[{rows[0]}]"
+                shape = self.shapes.get(cell.component)
+                found = at if "/" not in quantity else self.variable(at, shape, place.segment, place.variable)
+        if found is None:
+            self.report.add("native-recording", "loss", f"'{quantity}' cannot be recorded: the network has nothing "
+                            "like it any more", component=str(self.old.id))  # fmt: skip
+        return found
+
+    def variable(self, at: str, shape: Shape | None, segment: int, variable: str) -> str | None:
+        *inside, name = variable.split("/")
+        if shape is None or name != "v" or len(inside) > 1:
+            return None
+        where = _place(shape.cell, segment, inside)
+        if where is None or where[0] not in shape.pieces:
+            return None
+        if where[1] in (0.0, 1.0):
+            self.report.add("native-end", "approximation", f"'{at}/{variable}' is at the end of a section; the nearest "
+                            "compartment is recorded", component=str(self.old.id))  # fmt: skip
+        id, _ = shape.place(*where)
+        return f"{at}/{id}/v" if id else f"{at}/v"
+
+
+def _place(cell: NativeCell, segment: int, inside: list[str]) -> tuple[int, float] | None:
+    """(section, x) that a quantity's path names after the cell: "dend(0.3)", a section's name or its number."""
+    if inside:
+        match = _AT.fullmatch(inside[0])
+        named = match[1] if match else inside[0]
+        return (cell.index[named], float(match[2]) if match else 0.5) if named in cell.index else None
+    return (segment, 0.5) if segment else (cell.spike_section, cell.spike_x)
+
+
+def combinations(
+    process: NativeProcess, values: Mapping[str, Floats], count: int
+) -> list[tuple[dict[str, float], Ints]]:
+    """(parameters, rows) for all rows that agree in what differs, in the order of their first rows."""
+    usual = dict(process.parameters)
+    if not values or not count:
+        return [(usual, np.arange(count))]
+    table = np.column_stack(list(values.values()))
+    _, first, inverse = np.unique(table, axis=0, return_index=True, return_inverse=True)
+    inverse = inverse.reshape(-1)
+    return [
+        ({**usual, **dict(zip(values, table[first[n]].tolist(), strict=True))}, np.flatnonzero(inverse == n))
+        for n in np.argsort(first)
+    ]
+
+
+def _index(members: Ints, rows: Ints) -> Ints:
+    """Where each of ``rows`` stands in ``members`` (sorted); -1 for one that does not."""
+    at = np.minimum(np.searchsorted(members, rows), max(len(members) - 1, 0))
+    return np.where(members[at] == rows, at, -1) if len(members) else np.full(len(rows), -1)
+
+
+def _plain(attributes: Mapping[str, str]) -> dict[str, str]:
+    """Attributes that a NeuroML element may have."""
+    return {name: value for name, value in attributes.items() if not name.startswith("netpyne_")}

@@ -1,0 +1,72 @@
+"""ComponentTypes for processes of NEURON that NeuroML has no type for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from ...element import Element
+from .elements import element
+
+
+def _parameters(**dimensions: str) -> list[Element]:
+    return [element("Parameter", name=name, dimension=dimension) for name, dimension in dimensions.items()]
+
+
+def _set(variable: str, value: str) -> Element:
+    return element("StateAssignment", variable=variable, value=value)
+
+
+def _net_stim() -> Element:
+    wait = "interval * (1 - noise + noise * (-1) * ln(random(1)))"
+    dynamics = element("Dynamics", [
+        element("StateVariable", name="tsince", dimension="time", exposure="tsince"),
+        element("StateVariable", name="tnext", dimension="time"),
+        element("StateVariable", name="left", dimension="none"),
+        element("TimeDerivative", variable="tsince", value="1"),
+        element("OnStart", [
+            _set("tsince", "0"), _set("left", "number"),
+            _set("tnext", "start + interval * noise * (-1) * ln(random(1))"),
+        ]),
+        element("OnCondition", [
+            _set("left", "left - 1"), _set("tsince", "0"), _set("tnext", f"tnext + {wait}"),
+            element("EventOut", port="spike"),
+        ], test="t .geq. tnext .and. left .gt. 0"),
+    ])  # fmt: skip
+    return element("ComponentType", [
+        *_parameters(interval="time", start="time", number="none", noise="none"), dynamics,
+    ], name="netStim", extends="baseSpikeSource", description="NetStim of NEURON: up to number events from start on, "
+        "interval apart, of which the part noise is drawn from an exponential distribution")  # fmt: skip
+
+
+def _clamp(name: str, description: str, parameters: list[Element], dynamics: list[Element]) -> Element:
+    weight = element("Property", name="weight", dimension="none", defaultValue="1")
+    return element("ComponentType", [weight, *parameters, element("Dynamics", dynamics)], name=name,
+                   extends="baseVoltageDepPointCurrent", description=description)  # fmt: skip
+
+
+def _se_clamp() -> Element:
+    ends = ("dur1", "dur1 + dur2", "dur1 + dur2 + dur3")
+    cases = [
+        element("Case", condition=f"t .lt. {end}", value=f"weight * (amp{n} - v) / rs") for n, end in enumerate(ends, 1)
+    ]
+    held = element("ConditionalDerivedVariable", [*cases, element("Case", value="0")], name="i", exposure="i",
+                   dimension="current")  # fmt: skip
+    times, levels = {f"dur{n}": "time" for n in (1, 2, 3)}, {f"amp{n}": "voltage" for n in (1, 2, 3)}
+    return _clamp("seClamp", "SEClamp of NEURON: three voltages in turn, held through a series resistance",
+                  _parameters(**times, **levels, rs="resistance"), [held])  # fmt: skip
+
+
+def _alpha() -> Element:
+    rise = "weight * gmax * ((t - onset) / tau) * exp(1 - (t - onset) / tau) * (erev - v)"
+    # NEURON ends it after ten time constants
+    cases = [element("Case", condition="t .geq. onset .and. t .leq. onset + 10 * tau", value=rise),
+             element("Case", value="0")]  # fmt: skip
+    current = element("ConditionalDerivedVariable", cases, name="i", exposure="i", dimension="current")
+    return _clamp("alphaConductance", "AlphaSynapse of NEURON: one alpha function of conductance",
+                  _parameters(onset="time", tau="time", gmax="conductance", erev="voltage"), [current])  # fmt: skip
+
+
+TYPES: Mapping[str, Callable[[], Element]] = {
+    "netStim": _net_stim, "seClamp": _se_clamp, "alphaConductance": _alpha,
+}  # fmt: skip
+"""what makes the ComponentType, by the name of its components' elements"""
