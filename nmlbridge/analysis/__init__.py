@@ -10,7 +10,7 @@
 Sources of the definitions stand in each function. Times are in s, rates and frequencies in Hz.
 """
 
-from .connectivity import connectivity_matrix, degrees, motifs, path_lengths
+from .connectivity import connectivity_by_distance, connectivity_matrix, degrees, motifs, path_lengths
 from .fields import current_source_density, eeg, meg
 from .information import granger, granger_spectrum, mutual_information, transfer_entropy
 from .spectral import coherence, phase_locking, power_spectrum, spectrogram
@@ -23,12 +23,13 @@ from .spikes import (
     local_variation,
     population_rate,
     rates,
+    select,
     synchrony,
 )
 
 __all__ = [
-    "coherence", "connectivity_matrix", "correlogram", "current_source_density", "cv", "degrees", "eeg", "fano",
-    "granger", "granger_spectrum", "histogram", "intervals", "local_variation", "meg", "motifs", "mutual_information",
-    "path_lengths", "phase_locking", "population_rate", "power_spectrum", "rates", "spectrogram", "synchrony",
-    "transfer_entropy",
+    "coherence", "connectivity_by_distance", "connectivity_matrix", "correlogram", "current_source_density", "cv",
+    "degrees", "eeg", "fano", "granger", "granger_spectrum", "histogram", "intervals", "local_variation", "meg",
+    "motifs", "mutual_information", "path_lengths", "phase_locking", "population_rate", "power_spectrum", "rates",
+    "select", "spectrogram", "synchrony", "transfer_entropy",
 ]  # fmt: skip

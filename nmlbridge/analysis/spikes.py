@@ -6,6 +6,9 @@ stop`` in s. Results per cell are in the order of the gids.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
@@ -14,6 +17,59 @@ from ..results import SpikeTrains
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
+
+
+Item = str | int | tuple[str, int | Sequence[int]]
+_CELL = re.compile(r"(.+)\[(-?\d+)\]")
+
+
+def select(spikes: SpikeTrains, include: Item | Sequence[Item] = "all") -> tuple[SpikeTrains, Ints]:
+    """Some cells alone: their trains, with the cells numbered anew from 0 by their gids, and the gids that they had.
+
+    ``include`` is one of, or a list of: "all", a population, a gid, "pop[3]", ("pop", 3), ("pop", [0, 2]); an index
+    below 0 counts from the end. Populations without a chosen cell are left out. Raises UsageError for what is not
+    there.
+    """
+    chosen: list[Ints] = []
+    for item in [include] if isinstance(include, (str, int, tuple)) else include:
+        chosen.append(_gids(spikes, item))
+    gids = np.unique(np.concatenate(chosen)) if chosen else np.empty(0, np.int64)
+    populations, first = {}, 0
+    for name, (start, size) in sorted(spikes.populations.items(), key=lambda entry: entry[1]):
+        count = int(np.searchsorted(gids, start + size) - np.searchsorted(gids, start))
+        if count:
+            populations[name] = (first, count)
+            first += count
+    if len(spikes) and len(gids):
+        row = np.searchsorted(gids, spikes.gid)
+        mine = gids[np.minimum(row, len(gids) - 1)] == spikes.gid
+        return SpikeTrains(row[mine], spikes.time[mine], populations), gids
+    return SpikeTrains(np.empty(0, np.int64), np.empty(0), populations), gids
+
+
+def _gids(spikes: SpikeTrains, item: Item) -> Ints:
+    """The gids that an item of ``select`` means."""
+    known = spikes.populations
+    if item == "all":
+        spans = [np.arange(first, first + size) for first, size in known.values()]
+        return np.concatenate(spans) if spans else np.unique(spikes.gid)
+    if isinstance(item, int):
+        if known and not any(first <= item < first + size for first, size in known.values()):
+            raise UsageError(f"there is no cell of the number {item}")
+        return np.array([item], np.int64)
+    name, index = (item, None) if isinstance(item, str) else item
+    if name not in known and (match := _CELL.fullmatch(name)):
+        name, index = match[1], int(match[2])
+    if name not in known:
+        raise UsageError(f"there is no population '{name}'; there are: {', '.join(known) or 'none'}")
+    first, size = known[name]
+    if index is None:
+        return np.arange(first, first + size)
+    rows = np.atleast_1d(np.asarray(index, np.int64))
+    if len(rows) and not (-size <= rows.min() and rows.max() < size):
+        lost = rows[(rows < -size) | (rows >= size)][0]
+        raise UsageError(f"population '{name}' has {size} cells; there is no index {lost}")
+    return first + rows % size
 
 
 def rates(spikes: SpikeTrains, stop: float, start: float = 0.0, population: str | None = None) -> Floats:

@@ -49,9 +49,76 @@ def test_matrices_of_cells_and_degrees() -> None:
     assert names == ["a[0]", "b[0]", "b[1]"]
     assert number.toarray().tolist() == [[0, 1, 2], [0, 0, 1], [1, 0, 0]]
     assert analysis.connectivity_matrix(network, "weight", "cell")[1].toarray()[0].tolist() == [0, 1, 5]
+    for feature, expected in (("convergence", [0, 1, 2]), ("divergence", [0, 1, 2]), ("probability", [0, 1, 1]),
+                              ("strength", [0, 1, 5])):  # fmt: skip
+        assert analysis.connectivity_matrix(network, feature, "cell")[1].toarray()[0].tolist() == expected
     into, out = analysis.degrees(network)
     assert into.tolist() == [1, 1, 3]
     assert out.tolist() == [3, 1, 1]
+
+
+def _scattered() -> Network:
+    random = np.random.default_rng(4)
+    cells = {name: Population.sized(name, "c", size, positions=random.uniform(0, 300, (size, 3)))
+             for name, size in (("a", 40), ("b", 30))}  # fmt: skip
+    links = [Projection(f"{i}{j}", "chemical", i, j, random.integers(0, cells[i].size, 200),
+                        random.integers(0, cells[j].size, 200), weight=random.uniform(0, 1, 200),
+                        delay=random.uniform(1, 2, 200), synapses=("s",)) for i, j in ("ab", "bb", "ba")]  # fmt: skip
+    return Network("n", cells, links)
+
+
+def _by_brute_force(network: Network) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Places, and ends and weights of all connections."""
+    place = np.concatenate([p.positions for p in network.populations.values()])
+    first = {name: p.offset for name, p in network.populations.items()}
+    pre = np.concatenate([p.pre + first[p.presynaptic] for p in network.projections])
+    post = np.concatenate([p.post + first[p.postsynaptic] for p in network.projections])
+    return place, pre, post, np.concatenate([p.weight for p in network.projections])
+
+
+def test_matrices_of_slabs() -> None:
+    network = _scattered()
+    place, pre, post, weights = _by_brute_force(network)
+    names, number = analysis.connectivity_matrix(network, "number", "y", 100)
+    assert names == ["0 to 100", "100 to 200", "200 to 300"]
+    slab = (place[:, 1] // 100).astype(int)
+    probability = analysis.connectivity_matrix(network, "probability", "y", 100)[1]
+    weight = analysis.connectivity_matrix(network, "weight", "y", 100)[1]
+    for i in range(3):
+        for j in range(3):
+            mine = (slab[pre] == i) & (slab[post] == j)
+            assert number[i, j] == mine.sum() > 5
+            assert weight[i, j] == pytest.approx(weights[mine].mean())
+            pairs = {(a, b) for a, b in zip(pre[mine], post[mine], strict=True) if a != b}
+            possible = (slab == i).sum() * ((slab == j).sum() - (i == j))
+            assert probability[i, j] == pytest.approx(len(pairs) / possible)
+    assert analysis.connectivity_matrix(_network(), by="z")[0] == []  # nobody has a place
+
+
+@pytest.mark.parametrize("ends", [(None, None), ("a", "b"), ("b", "b")])
+def test_connections_by_distance(ends: tuple[str | None, str | None]) -> None:
+    network = _scattered()
+    place, pre, post, weights = _by_brute_force(network)
+    found = analysis.connectivity_by_distance(network, 50, 400, *ends)
+    member = {None: slice(0, 70), "a": slice(0, 40), "b": slice(40, 70)}
+    index = np.arange(70)
+    i, j = (part.ravel() for part in np.meshgrid(index[member[ends[0]]], index[member[ends[1]]], indexing="ij"))
+    i, j = i[i != j], j[i != j]
+    pairs = np.histogram(np.linalg.norm(place[i] - place[j], axis=1), np.arange(0, 401, 50))[0]
+    assert found["pairs"].tolist() == pairs.tolist()
+    mine = np.isin(pre, index[member[ends[0]]]) & np.isin(post, index[member[ends[1]]]) & (pre != post)
+    far = np.linalg.norm(place[pre] - place[post], axis=1)
+    assert found["number"].tolist() == np.histogram(far[mine], np.arange(0, 401, 50))[0].tolist()
+    linked = np.array(sorted({(a, b) for a, b in zip(pre[mine], post[mine], strict=True)}))
+    length = np.linalg.norm(place[linked[:, 0]] - place[linked[:, 1]], axis=1)
+    some = found["pairs"] > 0
+    expected = np.histogram(length, np.arange(0, 401, 50))[0][some] / pairs[some]
+    assert found["probability"][some] == pytest.approx(expected)
+    second = mine & (far >= 50) & (far < 100)
+    assert found["weight"][1] == pytest.approx(weights[second].mean())
+    assert found["distance"].tolist() == list(range(0, 400, 50))
+    with pytest.raises(UsageError, match="no places"):
+        analysis.connectivity_by_distance(_network(), 50, 400)
 
 
 def test_motifs_and_paths() -> None:
@@ -87,5 +154,7 @@ def test_unknown_words_are_told() -> None:
         analysis.connectivity_matrix(_network(), "numbr")
     with pytest.raises(UsageError, match="population, cell"):
         analysis.connectivity_matrix(_network(), by="segment")
-    with pytest.raises(UsageError, match="one of populations"):
-        analysis.connectivity_matrix(_network(), "probability", "cell")
+    with pytest.raises(UsageError, match="pairs, netpyne"):
+        analysis.connectivity_matrix(_network(), convention="other")
+    with pytest.raises(UsageError, match="take wider ones"):
+        analysis.connectivity_matrix(_scattered(), by="x", width=1e-3)

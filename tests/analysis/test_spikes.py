@@ -101,3 +101,20 @@ def test_no_spikes_is_no_error() -> None:
 def test_bad_calls_are_told(call: object, words: str) -> None:
     with pytest.raises(UsageError, match=words):
         call(poisson(4, 5, 1))  # type: ignore[operator]
+
+
+def test_a_selection_is_these_cells_alone() -> None:
+    trains = SpikeTrains(np.array([5, 0, 7, 3, 5, 8]), np.arange(6) * 0.1, {"a": (0, 4), "b": (4, 5)})
+    some, gids = analysis.select(trains, ["a[3]", ("b", [1, -1]), 0])
+    assert gids.tolist() == [0, 3, 5, 8]
+    assert some.populations == {"a": (0, 2), "b": (2, 2)}
+    assert (some.gid.tolist(), some.time.tolist()) == ([2, 0, 1, 2, 3], pytest.approx([0, 0.1, 0.3, 0.4, 0.5]))
+    assert analysis.rates(some, 1.0).tolist() == [1, 1, 2, 1]
+    assert len(analysis.select(trains)[0]) == 6
+    assert analysis.select(trains, "b")[1].tolist() == [4, 5, 6, 7, 8]
+    assert analysis.select(SpikeTrains(np.array([4, 2]), np.zeros(2)), "all")[1].tolist() == [2, 4]
+    assert len(analysis.select(trains, [])[0]) == 0
+    for wrong, words in (("c", "no population 'c'"), (9, "no cell of the number 9"), (("a", 4), "no index 4"),
+                         ("b[-6]", "no index -6")):  # fmt: skip
+        with pytest.raises(UsageError, match=words):
+            analysis.select(trains, wrong)

@@ -1,4 +1,4 @@
-"""What is seen of a network is what NetPyNE sees of it: fields, dipoles, run in the same session."""
+"""What is seen of a network is what NetPyNE sees of it, in the same session: fields, traces, spikes, connections."""
 
 from __future__ import annotations
 
@@ -49,11 +49,11 @@ BARE = {
 LAYERS = {"2": {"yRange": [100, 300]}, "4": {"yRange": [300, 600]}, "5": {"ynormRange": [0.6, 1.0]}}
 
 
-def layered(secs: dict[str, Any]) -> dict[str, Any]:
-    """A cortex of three layers, in the manner of NetPyNE's example of recorded fields."""
+def layered(secs: dict[str, Any], size: int = 4) -> dict[str, Any]:
+    """A cortex of three layers, in the manner of NetPyNE's examples."""
     return {
         "sizeX": 200, "sizeY": 1000, "sizeZ": 20, "propVelocity": 100.0, "lambda_c": 150.0,
-        "popParams": {f"{kind}{layer}": {"cellType": kind, "numCells": 4, **place}
+        "popParams": {f"{kind}{layer}": {"cellType": kind, "numCells": size, **place}
                       for layer, place in LAYERS.items() for kind in "EI"},
         "cellParams": {"cell": {"conds": {"cellType": ["E", "I"]}, "secs": secs}},
         "synMechParams": {"exc": {"mod": "Exp2Syn", "tau1": 0.8, "tau2": 5.3, "e": 0},
@@ -76,9 +76,22 @@ FIELDS = {
     "saveLFPPops": POPULATIONS, "saveLFPCells": True, "recordDipole": True, "saveDipoleCells": True,
     "saveDipolePops": POPULATIONS,
 }  # fmt: skip
+WATCHED = {
+    "duration": 200, "dt": 0.1, "recordStep": 0.5, "recordCells": [0, ["E5", [1, 7]]],
+    "recordTraces": {"V": {"sec": "soma", "loc": 0.5, "var": "v"},
+                     "g": {"sec": "soma", "loc": 0.5, "mech": "hh", "var": "gk"},
+                     "i": {"sec": "soma", "loc": 0.5, "synMech": "exc", "var": "i"}},
+}  # fmt: skip
+INCLUDED: dict[str, Any] = {
+    "all": "all", "allCells": "all", "E4": "E4", "7": 7, '["I5", 3]': ("I5", 3),
+    '["E2", [0, 2, 11]]': ("E2", [0, 2, 11]),
+}  # what NetPyNE is asked for, as JSON, and what select is  # fmt: skip
+FEATURES = {"number": "numConns", **{name: name for name in (
+    "probability", "strength", "convergence", "divergence", "weight", "delay")}}  # fmt: skip
 MODELS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "tree": (layered(TREE), FIELDS),
     "bare": (layered(BARE), FIELDS),
+    "watched": (layered({"soma": cable(15.0, None, HH)}, 12), WATCHED),
     "odd steps": (layered(TREE), {**FIELDS, "dt": 0.1, "recordStep": 1}),
 }
 
@@ -103,7 +116,41 @@ class Hoc:
 
 sys.modules["netpyne.sim.setup"].h = Hoc()
 found = {}
-for name, (params, config) in json.load(open("models.json")).items():
+given = json.load(open("models.json"))
+
+params, config = given.pop("watched")
+sim.initialize(simConfig=specs.SimConfig(config), netParams=specs.NetParams(params))
+sim.net.createPops(); sim.net.createCells(); sim.net.connectCells(); sim.net.addStims(); sim.setupRecording()
+sim.runSim(); sim.gatherData()
+data = sim.allSimData
+for label in config["recordTraces"]:
+    for cell, values in data[label].items():
+        found[f"trace/{label}/{cell}"] = np.array(list(values))
+duration = config["duration"]
+for text in sys.argv[1:]:
+    item = text if text.isalnum() and not text.isdigit() else json.loads(text)
+    item = tuple(item) if isinstance(item, list) else item
+    raster = sim.analysis.prepareRaster(include=[item])
+    found[f"raster/{text}"] = np.array([raster["spkGids"], raster["spkTimes"]])
+    if isinstance(item, tuple) and isinstance(item[1], list):
+        continue  # of such cells NetPyNE gives no statistics: TypeError
+    stats = sim.analysis.plotSpikeStats(include=[item], graphType="none", showFig=False, stats=["rate", "isicv"])[1]
+    found[f"stats/{text}/isicv"] = np.array(stats["statData"][0], float)
+    rates = sim.analysis.plotSpikeStats(include=[item], graphType="none", showFig=False, stats=["rate"])[1]
+    found[f"stats/{text}/rate"] = np.array(rates["statData"][0], float)
+found["pop rates"] = np.array(list(sim.analysis.popAvgRates(show=False).values()))
+conn = sys.modules["netpyne.analysis.network"]._plotConnCalculateFromSim
+for by in ("pop", "cell", "y"):
+    if by == "y":  # it would count those of NetStims in the slab of the connection before
+        for cell in sim.net.allCells:
+            cell["conns"] = [c for c in cell["conns"] if c["preGid"] != "NetStim"]
+    for feature in ("numConns", "probability", "strength", "convergence", "divergence", "weight", "delay"):
+        if by != "cell" or feature in ("numConns", "weight", "delay"):
+            found[f"conn/{feature}/{by}"] = conn(["allCells"], ["allCells"], feature, "gid", by, 100, 100, "syn", None,
+                                                 False)[0]
+sim.clearAll()
+
+for name, (params, config) in given.items():
     for part, off in (("LFP", "recordDipole"), ("dipole", "recordLFP")):
         cfg = specs.SimConfig(config)
         setattr(cfg, off, [] if off == "recordLFP" else False)
@@ -136,7 +183,8 @@ def theirs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What NetPyNE finds."""
     folder = tmp_path_factory.mktemp("netpyne")
     (folder / "models.json").write_text(json.dumps(MODELS))
-    done = subprocess.run([sys.executable, "-c", PEER], capture_output=True, text=True, cwd=folder, check=False)
+    words = [sys.executable, "-c", PEER, *INCLUDED]
+    done = subprocess.run(words, capture_output=True, text=True, cwd=folder, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     return dict(np.load(folder / "found.npz"))
 
@@ -220,3 +268,55 @@ def test_ranks_agree_on_shared_shapes(name: str, ours: dict[str, Any]) -> None:
     for rows in (volts, ~volts):
         a, b = one.traces.values[rows], two.traces.values[rows]
         assert np.abs(a - b).max() < 1e-11 * np.abs(a).max()
+
+
+def test_traces_are_netpynes(theirs: dict[str, Any], ours: dict[str, Any]) -> None:
+    results = ours["watched"][1]
+    places = {"V": "v", "g": "hh/gk", "i": "synapses:exc:0/i"}
+    cells = {0: "E2[0]", 49: "E5[1]", 55: "E5[7]"}
+    units = {"V": 1e3, "g": 1e-4, "i": 1e9}  # mV, S/cm2, nA
+    for label, variable in places.items():
+        for gid, cell in cells.items():
+            expected = theirs[f"trace/{label}/cell_{gid}"]
+            assert len(expected) == 200 / 0.5 + 1
+            found = results[f"{cell}/soma(0.5)/{variable}"] * units[label]
+            assert np.abs(found - expected).max() < 1e-9 * np.abs(expected).max()
+    assert sum(key.startswith("trace/") for key in theirs) == 9
+
+
+@pytest.mark.parametrize("include", INCLUDED)
+def test_spikes_and_their_statistics_are_netpynes(include: str, theirs: dict[str, Any], ours: dict[str, Any]) -> None:
+    spikes, gids = analysis.select(ours["watched"][1].spikes, INCLUDED[include])
+    raster = theirs[f"raster/{include}"]
+    order = np.lexsort(raster)
+    assert gids[spikes.gid].tolist() == raster[0][order].tolist()
+    assert spikes.time * 1e3 == pytest.approx(raster[1][order], abs=1e-9)
+    edges = np.arange(0, 200, 5)  # NetPyNE leaves out the last bin
+    expected = np.histogram(raster[1], edges)[0]
+    assert analysis.histogram(spikes, 5e-3, 0.2)[1][:-1].tolist() == expected.tolist()
+    assert expected.sum() > 0
+    if f"stats/{include}/rate" not in theirs:
+        return
+    rates = analysis.rates(spikes, 0.2)
+    assert sorted(rates) == pytest.approx(sorted(theirs[f"stats/{include}/rate"]))
+    many = analysis.cv(spikes, 0.2)[rates * 0.2 > 10.5]  # of cells with more than ten spikes
+    assert sorted(many) == pytest.approx(sorted(theirs[f"stats/{include}/isicv"]))
+    if include == "all":
+        means = [analysis.rates(spikes, 0.2, population=name).mean() for name in POPULATIONS]
+        assert means == pytest.approx(theirs["pop rates"])
+        assert len(many) > 5
+
+
+@pytest.mark.parametrize("feature", FEATURES)
+def test_connections_are_netpynes(feature: str, theirs: dict[str, Any], ours: dict[str, Any]) -> None:
+    network = nmlbridge.read(ours["watched"][0])
+    for by, key in (("population", "pop"), ("cell", "cell"), ("y", "y")):
+        if f"conn/{FEATURES[feature]}/{key}" not in theirs:
+            continue
+        expected = np.nan_to_num(theirs[f"conn/{FEATURES[feature]}/{key}"])
+        _, found = analysis.connectivity_matrix(network, feature, by, 100.0, "netpyne")
+        values = found.toarray() if by == "cell" else found
+        if by == "y":  # a depth there, downwards
+            values = values[::-1, ::-1]
+        assert values == pytest.approx(expected, rel=1e-12)
+        assert np.count_nonzero(expected) > 10
