@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...errors import UnsupportedError
 from ...report import Report
+from .anatomy import FAR, Anatomy, Turns
 from .functions import Function
 from .instance import Cell
 from .streams import Stream, of_text
@@ -45,6 +46,9 @@ class Rules:
         self.model, self.report = model, report
         self.rules = list(model.entries("cellParams"))
         self.functions: dict[str, Function | None] = {}
+        self.streams: dict[int, Stream] = {}
+        """the stream of each cell, where its functions have left it"""
+        self.turns = Turns(model)
         self._diversity()
 
     def _diversity(self) -> None:
@@ -67,6 +71,7 @@ class Rules:
     def apply(self, cell: Cell) -> None:
         """Give a cell the sections of all rules that it meets."""
         stream = self.model.stream("cell", of_text("cellParams"), cell.gid, int(self.model.seeds["cell"]))
+        self.streams[cell.gid] = stream
         assert cell.secs is not None
         for label, rule in self.rules:
             conditions = rule.get("conds")
@@ -90,22 +95,28 @@ class Rules:
         for name, spec in rule["secs"].items():
             where = f"cellParams.{label}.secs.{name}"
             section = cell.secs.setdefault(name, {"topol": {}})
-            nseg = int((spec.get("geom") or {}).get("nseg", (section.get("geom") or {}).get("nseg", 1)))
             for key, value in spec.items():
                 if key == "geom":
                     geometry = section.setdefault("geom", {})
                     for word, one in value.items():
                         geometry[word] = self._value(one, names, stream, f"{where}.geom.{word}")
+                    if geometry.get("pt3d"):
+                        geometry["pt3d"] = self.turns.turned(label, name, cell.gid, geometry["pt3d"])
                 elif key in ("mechs", "ions", "pointps"):
                     continue
                 elif key == "topol":
                     section["topol"] = dict(section.get("topol") or {}) | dict(value or {})
                 else:
                     section[key] = copy.deepcopy(value)
+        for name, spec in rule["secs"].items():  # when all sections are there, as distances along the cell need
+            where = f"cellParams.{label}.secs.{name}"
+            section = cell.secs[name]
+            nseg = int((section.get("geom") or {}).get("nseg", 1))
             for mechanism, parameters in (spec.get("mechs") or {}).items():
                 own = section.setdefault("mechs", {}).setdefault(mechanism, {})
                 for word, one in parameters.items():
-                    own[word] = self._per_segment(one, names, stream, nseg, f"{where}.mechs.{mechanism}.{word}")
+                    own[word] = self._per_segment(one, names, stream, nseg, f"{where}.mechs.{mechanism}.{word}", cell,
+                                                  name)  # fmt: skip
             for ion, values in (spec.get("ions") or {}).items():
                 section.setdefault("ions", {}).setdefault(ion, {}).update(values)
             for process, parameters in (spec.get("pointps") or {}).items():
@@ -135,17 +146,27 @@ class Rules:
         if not isinstance(value, str):
             return copy.deepcopy(value)
         function = self._function(value, where)
-        far = {"dist_path", "dist_euclidean"} & function.names
-        if far:
-            raise UnsupportedError(f"{where}: '{min(far)}' in cell parameters is not supported")
+        if FAR & function.names:
+            raise UnsupportedError(f"{where}: '{min(FAR & function.names)}' is for the parameters of mechanisms")
         function.check_names(names)
         return float(function(names, stream))
 
-    def _per_segment(self, value: Any, names: Mapping[str, Any], stream: Stream, nseg: int, where: str) -> Any:
+    def _per_segment(self, value: Any, names: Mapping[str, Any], stream: Stream, nseg: int, where: str, cell: Cell,
+                     section: str) -> Any:  # fmt: skip
         """A mechanism's parameter: NetPyNE computes a function anew for each segment."""
-        if isinstance(value, str) and self._function(value, where).random and nseg > 1:
-            return [self._value(value, names, stream, where) for _ in range(nseg)]
-        return self._value(value, names, stream, where)
+        if not isinstance(value, str):
+            return copy.deepcopy(value)
+        function = self._function(value, where)
+        far = FAR & function.names
+        if not (far or (function.random and nseg > 1)):
+            return self._value(value, names, stream, where)
+        anatomy = Anatomy(self.model, cell)
+        found = []
+        for x in anatomy.centres(section):
+            here = {**names, **anatomy.distances(section, x, far)}
+            function.check_names(here)
+            found.append(float(function(here, stream)))
+        return found if nseg > 1 else found[0]
 
     def point_parameters(self, cell: Cell, parameters: Mapping[str, Any], label: str) -> dict[str, Any]:
         """Parameters of an artificial cell, functions and ranges of rates computed."""

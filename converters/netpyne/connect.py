@@ -117,6 +117,10 @@ class _Rule:
         found |= {f"dist_{axis}": np.abs(value) for axis, value in apart.items()}
         found["dist_3D"] = np.sqrt(apart["x"] ** 2 + apart["y"] ** 2 + apart["z"] ** 2)
         found["dist_2D"] = np.sqrt(apart["x"] ** 2 + apart["z"] ** 2)
+        if self.model.own:
+            found["dist_norm3D"] = np.sqrt(sum(apart[f"{axis}norm"] ** 2 for axis in "xyz"))
+            found["dist_norm2D"] = np.sqrt(apart["xnorm"] ** 2 + apart["znorm"] ** 2)
+            return found
         with np.errstate(invalid="ignore"):  # NetPyNE takes roots of differences here, which are NaN below zero
             found["dist_norm3D"] = np.sqrt(apart["xnorm"] ** 2 + np.sqrt(apart["ynorm"]) + np.sqrt(apart["znorm"]))
             found["dist_norm2D"] = np.sqrt(apart["xnorm"] ** 2 + np.sqrt(apart["znorm"]))

@@ -51,6 +51,8 @@ class Connection(NamedTuple):
     label: str = ""
     driven: bool = False
     slot: int = 0
+    values: tuple[tuple[str, float], ...] = ()
+    """parameters of its synapse that differ from connection to connection"""
 
 
 @dataclass
@@ -230,7 +232,9 @@ class _Assembly:
             known = ", ".join(list(self.instance.synapses)[:6]) or "none"
             raise NetworkError(f"a connection onto cell {owner.post} uses the synMech '{label}', which is not there; "
                                f"there are {known}", file=self.file)  # fmt: skip
-        id = self.names.id(label, "synapse")
+        # a drive has no columns for the parameters of its synapse: each set of values is a synapse of its own
+        kind = "synapse" if not (owner.driven and owner.values) else f"synapse {owner.values}"
+        id = self.names.id(label, kind)
         if id not in self.native:
             spec = self.instance.synapses[label]
             if "mod" not in spec:
@@ -238,8 +242,9 @@ class _Assembly:
             for word in ("pointerParams", "selfNetCon"):
                 if spec.get(word):
                     raise UnsupportedError(f"synMech '{label}': {word} is not supported")
+            own = dict(owner.values)
             parameters = {
-                name: number(value, id, name, self.file)
+                name: number(own.get(name, value), id, name, self.file)
                 for name, value in spec.items()
                 if name not in ("mod", "label", "loc", "hObj", "pointerParams", "selfNetCon") and value is not None
             }
@@ -284,7 +289,7 @@ class _Assembly:
         return id
 
     def projections(self) -> list[Projection]:
-        rows: dict[tuple[str, str, str], list[tuple[Any, ...]]] = {}
+        rows: dict[tuple[str, str, str, str], list[tuple[Any, ...]]] = {}
         for connection in self.instance.connections:
             if connection.driven:
                 continue
@@ -293,12 +298,12 @@ class _Assembly:
                                    "is not there", file=self.file)  # fmt: skip
             source, pre = self.place[connection.pre]
             population, row, section, component = self.target(connection)
-            key = (connection.label, source, population)
+            key = (connection.label, source, population, component if connection.values else "")
             rows.setdefault(key, []).append(
-                (pre, row, section, connection.loc, connection.weight, connection.delay, component)
+                (pre, row, section, connection.loc, connection.weight, connection.delay, component, connection.values)
             )
         found = []
-        for (label, source, target), table in rows.items():
+        for (label, source, target, _), table in rows.items():
             columns: list[tuple[Any, ...]] = list(zip(*table, strict=True))
             kinds = tuple(dict.fromkeys(columns[6]))
             ids = {name: number for number, name in enumerate(kinds)}
@@ -308,6 +313,7 @@ class _Assembly:
                 post_fraction=np.array(columns[3], float), weight=np.array(columns[4], float),
                 delay=np.array(columns[5], float), synapses=kinds, synapse=np.array([ids[n] for n in columns[6]]),
                 attributes={"netpyne_label": label} if label else {}, file=self.file,
+                values={name: np.array([dict(own)[name] for own in columns[7]]) for name, _ in columns[7][0]},
             ))  # fmt: skip
         return found
 

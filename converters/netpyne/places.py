@@ -57,14 +57,17 @@ class Placement:
         return int(value)
 
     def _fixed(self) -> Floats:
-        if self.model.number("scale", 1.0) > 1:
-            raise UnsupportedError("netParams.scale above 1 is not supported: NetPyNE itself fails on it")
+        scale = self.model.number("scale", 1.0)
+        if scale > 1 and not self.model.own:
+            raise UnsupportedError("netParams.scale above 1: NetPyNE itself fails on it; --set rng=native")
         count = self._count(self.tags["numCells"], "numCells")
+        if self.model.own:
+            count, scale = self._count(scale * count, "numCells times scale"), 1.0
         places = self._drawn(count)
         for i, axis in enumerate(_AXES):
             self._normalise(axis, i, divide=float)
             self._squeeze(places, axis, i)
-        return places[: int(self.model.number("scale", 1.0) * count)]
+        return places[: int(scale * count)]
 
     def _drawn(self, count: int) -> Floats:
         """``count`` places in the unit volume of the network's shape."""

@@ -17,7 +17,9 @@ from .instance import Cell, Connection, Instance, Pop
 from .places import Placement
 from .stimulate import stimulate
 from .streams import Stream, of_text
+from .subcellular import redistribute
 from .trains import spike_times
+from .varied import vary
 
 _KNOWN = {
     "popParams", "cellParams", "synMechParams", "connParams", "stimSourceParams", "stimTargetParams", "subConnParams",
@@ -27,8 +29,7 @@ _KNOWN = {
     "popTagsCopiedToCells",
 }  # fmt: skip
 _REFUSED = {
-    "subConnParams": "subcellular connectivity", "rxdParams": "reactions and diffusion",
-    "rotateCellsRandomly": "random rotation of cells", "correctBorder": "border correction",
+    "rxdParams": "reactions and diffusion", "correctBorder": "border correction",
 }  # fmt: skip
 NOT_PARAMETERS = {
     "pop", "cellModel", "cellType", "numCells", "density", "cellsList", "gridSpacing", "xRange", "yRange", "zRange",
@@ -49,7 +50,8 @@ class Model:
         for name, what in _REFUSED.items():
             if params.get(name):
                 raise UnsupportedError(f"netParams.{name}: {what} is not supported")
-        for name in ("popParams", "cellParams", "synMechParams", "connParams", "stimSourceParams", "stimTargetParams"):
+        for name in ("popParams", "cellParams", "synMechParams", "connParams", "stimSourceParams", "stimTargetParams",
+                     "subConnParams"):
             if not isinstance(params.get(name) or {}, Mapping):
                 raise NetworkError(f"netParams.{name}: expected entries by label", file=file)
         if not params.get("popParams"):
@@ -108,7 +110,9 @@ def build(params: Mapping[str, Any], config: Mapping[str, Any], report: Report, 
             rules.apply(cell)
     connections: list[Connection] = []
     connect(model, cells, connections, report)
+    redistribute(model, cells, connections, report)
     stimulate(model, cells, connections, report)
+    vary(model, cells, connections, rules.streams)
     values = config.get("hParams") or {}
     return Instance(
         pops, cells, connections, dict(model.entries("synMechParams")),

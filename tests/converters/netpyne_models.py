@@ -174,6 +174,88 @@ def _hybrid() -> dict[str, Any]:
     }  # fmt: skip
 
 
+def _subcellular() -> dict[str, Any]:
+    """Synapses over the trees of cells in three dimensions: spread, drawn, and moved by rules of all kinds."""
+    pas = {"pas": {"g": 0.00003, "e": -70}}
+    at_end = {"parentSec": "soma", "parentX": 1.0, "childX": 0}
+    secs: dict[str, Any] = {
+        "soma": {"geom": {"diam": 12, "L": 12, "Ra": 120.0, "cm": 1, "nseg": 1,
+                          "pt3d": [[0, 0, 0, 12], [0, 12, 0, 12]]},
+                 "mechs": {"hh": HH}, "weightNorm": [1.0]},
+        "basal": {"geom": {"diam": 2, "L": 141.4, "Ra": 120.0, "cm": 1, "nseg": 3,
+                           "pt3d": [[0, 0, 0, 2], [70.7, -60, 20, 2], [100.3, -100.1, 0, 1]]},
+                  "topol": at_end | {"parentX": 0.0}, "mechs": pas, "weightNorm": [1.1, 1.2, 1.4]},
+        "apical": {"geom": {"diam": 3, "L": 300, "Ra": 120.0, "cm": 1, "nseg": 5,
+                            "pt3d": [[0, 12, 0, 3], [0, 150, 10, 3], [5, 312, 0, 2]]},
+                   "topol": at_end, "mechs": pas, "weightNorm": [1.1, 1.3, 1.5, 1.7, 2.0]},
+        "tuft": {"geom": {"diam": 1, "L": 100, "Ra": 120.0, "cm": 1, "nseg": 2,
+                          "pt3d": [[5, 312, 0, 1], [40, 400, 7, 1]]},
+                 "topol": {"parentSec": "apical", "parentX": 1.0, "childX": 0}, "mechs": pas, "weightNorm": [2.2, 2.5]},
+    }  # fmt: skip
+    tree = ["basal", "apical", "tuft"]
+    pair = {"synMech": ["AMPA", "NMDA"], "weight": [0.0004, 0.0002], "delay": "2+dist_3D/propVelocity", "sec": "spiny"}
+    grid = list(range(100, -900, -50))
+
+    def rule(pre: str, **more: Any) -> dict[str, Any]:
+        return {"preConds": {"pop": pre}, "postConds": {"pop": "P"}} | more
+
+    def moved(pre: str, density: Any, **more: Any) -> dict[str, Any]:
+        return {"preConds": {"pop": pre}, "postConds": {"cellType": "T"}, "sec": "spiny", "density": density} | more
+
+    return {
+        "sizeX": 200, "sizeY": 600, "sizeZ": 200,
+        "popParams": {"P": {"cellType": "T", "numCells": 6}}
+        | {name: {"cellType": "S", "numCells": 7} for name in ("A", "B", "C", "D", "F")}
+        | {"N": {"cellModel": "NetStim", "numCells": 12, "rate": 60, "noise": 1}},
+        "cellParams": {"T": {"secs": secs, "secLists": {"spiny": tree}}, "S": {"secs": {"soma": BALL}}},
+        "synMechParams": {"AMPA": {"mod": "Exp2Syn", "tau1": 0.1, "tau2": 2, "e": 0},
+                          "NMDA": {"mod": "Exp2Syn", "tau1": 3, "tau2": 50, "e": 0},
+                          "GABA": {"mod": "Exp2Syn", "tau1": 0.1, "tau2": 10, "e": -80}},
+        "connParams": {
+            "A->P": rule("A", probability=0.7, synsPerConn=5, **pair),
+            "B->P": rule("B", convergence=4, synsPerConn=3, **pair),
+            "C->P": rule("C", probability="0.9*exp(-dist_3D/400)", synMech="GABA", weight=0.001, delay=1, sec="spiny",
+                         synsPerConn=4, distributeSynsUniformly=False),
+            "D->P": rule("D", probability=0.6, synMech="GABA", weight=0.001, delay=1, sec=["soma", "apical"],
+                         loc=[0.5, 0.7]),
+            "F->P": rule("F", probability=0.6, synMech="AMPA", weight=0.001, delay=1, sec="apical", loc=0.25),
+            "N->P": rule("N", probability=0.9, synsPerConn=2, **pair),
+        },
+        "subConnParams": {
+            "even": moved("A", "uniform", groupSynMechs=["AMPA", "NMDA"]),
+            "deep": moved("B", {"type": "1Dmap", "gridX": None, "gridY": grid, "fixedSomaY": -300,
+                                "gridValues": [0.1 + (n % 7) * 0.3 for n in range(len(grid))]},
+                          groupSynMechs=["AMPA", "NMDA"]),
+            "flat": moved("C", {"type": "2Dmap", "gridX": [-300, -100, 0, 100, 300, 500], "gridY": grid,
+                                "gridValues": [[(n + m) % 5 + 0.5 for n in range(len(grid))] for m in range(6)]}),
+            "far": moved("D", {"type": "distance", "ref_sec": "soma", "ref_seg": 0.5, "target_distance": 250}),
+            "near": moved("F", {"type": "distance", "ref_sec": "soma", "ref_seg": 0.5, "target_distance": 120,
+                                "coord": "cartesian"}),
+        },
+    }  # fmt: skip
+
+
+def _varied() -> dict[str, Any]:
+    """Functions wherever NetPyNE takes them: along a cell, for each synapse, for each cell; cells that are turned."""
+    model = _subcellular()
+    secs = model["cellParams"]["T"]["secs"]
+    secs["apical"]["mechs"] = {"pas": {"g": "3e-5*exp(-dist_path/200)", "e": "normal(-70, 1)"}}
+    secs["tuft"]["mechs"] = {"pas": {"g": "2e-5 + dist_euclidean*1e-8", "e": -70}}
+    secs["soma"]["mechs"] = {"hh": HH | {"gnabar": "0.12 + 0.001*ynorm"}}
+    synapses = {
+        "AMPA": {"mod": "Exp2Syn", "tau1": 0.1, "tau2": "2 + 3*post_ynorm", "e": 0},
+        "NMDA": {"mod": "Exp2Syn", "tau1": "uniform(2, 4)", "tau2": "40 + post_dist_path/20", "e": "normal(0, 1)"},
+        "GABA": {"mod": "Exp2Syn", "tau1": 0.1, "tau2": "uniform(8, 12)", "e": -80},
+    }
+    noise = {"source": "noise", "conds": {"pop": "P"}, "sec": "tuft", "loc": 0.7, "weight": 0.0005, "delay": 1,
+             "synMech": "NMDA"}  # fmt: skip
+    return model | {
+        "synMechParams": synapses, "rotateCellsRandomly": True,
+        "stimSourceParams": {"noise": {"type": "NetStim", "rate": 80, "noise": 1}},
+        "stimTargetParams": {"noise": noise},
+    }  # fmt: skip
+
+
 MODELS: dict[str, dict[str, Any]] = {
     "one population": _one_population(),
     "two populations": two({"soma": BALL}, tau=(0.1, 5.0), convergence=12),
@@ -183,6 +265,8 @@ MODELS: dict[str, dict[str, Any]] = {
     "inhibition": _inhibition(),
     "point cells": _point_cells(),
     "hybrid": _hybrid(),
+    "subcellular": _subcellular(),
+    "varied": _varied(),
 }
 DURATIONS = {"one population": 200, "layers": 100, "stimuli": 700}
 CONFIGS: dict[str, dict[str, Any]] = {

@@ -7,11 +7,13 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import nmlbridge
 from nmlbridge import extras
 from nmlbridge.cli import main
+from nmlbridge.converters.netpyne.files import Files
 from nmlbridge.errors import DocumentError, NmlBridgeError, UsageError
 
 from .netpyne_models import CONFIGS, IZHIKEVICH, MODELS
@@ -180,6 +182,23 @@ def test_native_random_numbers_have_none_of_the_traps(tmp_path: Path) -> None:
     assert one is not None and two is not None and (one != two).any(axis=1).all()
     with pytest.raises(UsageError, match="rng"):
         read_simulation(path, changes={"rng": "mine"})
+
+
+def test_native_scale_and_turns(tmp_path: Path) -> None:
+    path = tmp_path / "m.json"
+    cell = MODELS["varied"]["cellParams"]["T"]
+    params = model(scale=3, cellParams={"P": cell}, rotateCellsRandomly=[0.1, 0.2], stimTargetParams={}, connParams={})
+    path.write_text(json.dumps({"net": {"params": params}, "simConfig": {"duration": 10}}))
+    instance = Files.of(path, (), {"rng": "native"}, nmlbridge.Report()).instance(nmlbridge.Report())
+    assert list(instance.cells) == list(range(33))
+    assert all(0 <= cell.tags[f"{axis}norm"] <= 1 for cell in instance.cells.values() for axis in "xyz")
+    plain = np.array(cell["secs"]["basal"]["geom"]["pt3d"])
+    angles = []
+    for one in instance.cells.values():
+        assert one.secs is not None
+        points = np.array(one.secs["basal"]["geom"]["pt3d"])
+        angles.append(np.arctan2(points[1, 2], points[1, 0]) - np.arctan2(plain[1, 2], plain[1, 0]))
+    assert 0.1 <= min(angles) < max(angles) <= 0.2  # as asked for, and not one upon the other
 
 
 @pytest.mark.neuron

@@ -304,8 +304,12 @@ def changed(**more: Any) -> dict[str, Any]:
         ({"shape": "torus"}, "torus"),
         ({"popParams": {}}, "no population"),
         ({"stimTargetParams__bkg->all__source": "bgk"}, "no source 'bgk'"),
-        ({"cellParams__E__secs__soma__mechs__hh__gnabar": "dist_path/2"}, "dist_path"),
-        ({"synMechParams__exc__tau1": "uniform(0,1)"}, "tau1 is 'uniform"),
+        ({"cellParams__E__secs__soma__geom__L": "dist_path/2"}, "geom.L.*dist_path"),
+        ({"cellParams__E__secs__soma__mechs__hh__gnabar": "dist_euclidean/2"}, "no pt3d"),
+        ({"synMechParams__exc__tau1": "uniform(0,1)+pre_x"}, "synMechParams.exc.tau1.*pre_x"),
+        ({"subConnParams": {"s": {"preConds": {"pop": "A"}, "postConds": {"pop": "B"}, "density": "even"}}},
+         "subConnParams.s.density: 'even'"),
+        ({"scale": 2}, "rng=native"),
     ],
 )
 def test_what_is_wrong_or_not_supported_is_named(change: dict[str, Any], words: str, tmp_path: Path) -> None:
