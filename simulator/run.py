@@ -148,7 +148,7 @@ def simulate(
         with _phase(phases, "simulate", progress):
             traces, spikes, gids = integrate(
                 target, components, library, outputs, report, dt=step * 1e-3, duration=length * 1e-3, seed=number,
-                method=method or "rk4", inside=document.nested.get(target.id or ""), progress=progress,
+                method=method, inside=document.nested.get(target.id or ""), progress=progress,
             )  # fmt: skip
         provenance = _provenance(document.path, backend, step, length, number, 1)
         results = Results(outputs=outputs, traces=traces, spikes=spikes, provenance=provenance, phases=phases,

@@ -83,26 +83,53 @@ class ComponentReference:
 
 @dataclass(frozen=True, slots=True)
 class EventConnection:
-    """Events of ``source`` go to ``target``; both are names of With elements."""
+    """Events of ``source`` go to ``target``; both are names of With or ForEach elements.
+
+    ``receiver``: a reference; an instance of it, among the target's attachments ``container``, takes the events.
+    """
 
     source: str
     target: str
     source_port: str | None
     target_port: str | None
+    receiver: str | None = None
+    container: str | None = None
+    delay: str | None = None
+    assigned: tuple[tuple[str, str], ...] = ()
+    """property of the receiver -> the parameter, or number, that it gets"""
+
+
+@dataclass(frozen=True, slots=True)
+class Loop:
+    """A ForEach: ``body`` once for each of the instances that a path leads to, known by ``name`` inside."""
+
+    path: str
+    name: str
+    body: tuple[Loop | EventConnection, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Multiple:
+    """A MultiInstantiate: ``number`` (a parameter, or digits) instances of what the reference ``component`` names."""
+
+    number: str
+    component: str
 
 
 @dataclass(frozen=True, slots=True)
 class Structure:
     """How an instance is put together, as far as one component is concerned.
 
-    ``instances``: references that become children; ``names``: With name -> its path; ``multiple``: whether the block
-    makes several instances or loops, which belongs to networks.
+    ``instances``: references that become children; ``names``: With name -> its path; ``connections``: between these.
+    What makes a network of it: ``multiples``, ``loops``, and ``through``, connections that end in a receiver.
     """
 
     instances: tuple[str, ...] = ()
     names: tuple[tuple[str, str], ...] = ()
     connections: tuple[EventConnection, ...] = ()
-    multiple: bool = False
+    through: tuple[EventConnection, ...] = ()
+    multiples: tuple[Multiple, ...] = ()
+    loops: tuple[Loop, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -280,16 +307,38 @@ def _derived_parameter(name: str, dimension: str, element: Element) -> DerivedPa
 
 
 def _structure(element: Element) -> Structure:
-    instances, names, connections, multiple = [], [], [], False
+    names, connections = [], []
     for e in element.children:
-        if e.tag == "ChildInstance":
-            instances.append(attribute(e, "component"))
-        elif e.tag == "With" and e.get("instance") is not None:
+        if e.tag == "With" and e.get("instance") is not None:
             names.append((attribute(e, "as"), attribute(e, "instance")))
-        elif e.tag == "EventConnection" and e.get("receiver") is None:
-            connections.append(
-                EventConnection(attribute(e, "from"), attribute(e, "to"), e.get("sourcePort"), e.get("targetPort"))
-            )
-        else:
-            multiple = True
-    return Structure(tuple(instances), tuple(names), tuple(connections), multiple)
+        elif e.tag == "EventConnection":
+            connections.append(_event_connection(e))
+    return Structure(
+        tuple(attribute(e, "component") for e in element.children if e.tag == "ChildInstance"),
+        tuple(names),
+        tuple(c for c in connections if c.receiver is None),
+        tuple(c for c in connections if c.receiver is not None),
+        tuple(
+            Multiple(attribute(e, "number"), attribute(e, "component"))
+            for e in element.children
+            if e.tag == "MultiInstantiate" and e.get("number") is not None
+        ),
+        tuple(_loop(e) for e in element.children if e.tag == "ForEach"),
+    )
+
+
+def _event_connection(e: Element) -> EventConnection:
+    return EventConnection(
+        attribute(e, "from"), attribute(e, "to"), e.get("sourcePort"), e.get("targetPort"),
+        e.get("receiver"), e.get("receiverContainer"), e.get("delay"),
+        tuple((attribute(a, "property"), attribute(a, "value")) for a in e.children if a.tag == "Assign"),
+    )  # fmt: skip
+
+
+def _loop(element: Element) -> Loop:
+    body = [
+        _loop(e) if e.tag == "ForEach" else _event_connection(e)
+        for e in element.children
+        if e.tag in ("ForEach", "EventConnection")
+    ]
+    return Loop(attribute(element, "instances"), attribute(element, "as"), tuple(body))

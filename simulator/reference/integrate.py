@@ -21,7 +21,12 @@ from .system import Floats, Group, Rule, System
 
 METHODS = ("rk4", "euler", "lsoda")
 _BISECTIONS = 40
+_LOCATED = 20  # conditions found inside one step before the rest of it is taken whole: a ball that comes to rest
 _SAME_TIME = 10_000  # events at one moment before we call it a circle
+
+
+class Diverged(SimulatorError):
+    """A state is no finite number any more."""
 
 
 @dataclass
@@ -51,7 +56,7 @@ class Integrator:
     def run(
         self, probes: Sequence[tuple[Group, str, int]], progress: Callable[[str, float, float], None] | None = None
     ) -> Trajectory:
-        """Integrate; ``probes`` are (group, flat name, row). Raises SimulatorError where a state is lost to NaN."""
+        """Integrate; ``probes`` are (group, flat name, row). Raises Diverged where a state is lost to NaN."""
         steps = round(self.duration / self.dt)
         values = np.empty((len(probes), steps + 1))
         time = np.arange(steps + 1) * self.dt
@@ -73,12 +78,14 @@ class Integrator:
 
     def _step(self, t: float, y: Floats, end: float) -> Floats:
         before = self._truth(t, y)
+        located = 0
         while t < end:
             target = min(end, self.queue[0][0]) if self.queue else end
             after = self.advance(t, y, target - t) if target > t else y
             now = self._truth(target, after)
-            if _newly(before, now) and target > t:
+            if _newly(before, now) and target > t and located < _LOCATED:
                 target, after, now = self._locate(t, y, target, before)
+                located += 1
             if not np.isfinite(after).all():
                 self._lost(target, after)
             fresh = [n & ~b for n, b in zip(now, before, strict=True)]
@@ -170,7 +177,7 @@ class Integrator:
     def _lost(self, t: float, y: Floats) -> None:
         for group, name, _, part in self.system.states:
             if not np.isfinite(y[part]).all():
-                raise SimulatorError(
+                raise Diverged(
                     f"'{name}' of '{group.flat.id}' is no finite number at {t * 1e3:g} ms; try a smaller dt or the "
                     "method lsoda"
                 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,7 +14,8 @@ from ...report import Report
 from ...results import SpikeTrains, Traces
 from ...results.outputs import Outputs
 from ..quantities import split_path, unit_symbol
-from .integrate import METHODS, Integrator
+from .declared import declared
+from .integrate import METHODS, Diverged, Integrator
 from .network import Laid, lay_component, lay_nested, lay_network, make, within
 
 if TYPE_CHECKING:
@@ -24,14 +26,19 @@ __all__ = ["METHODS", "integrate"]
 
 def integrate(
     target: Network | Component, model: Model, library: Library, outputs: Outputs, report: Report, *, dt: float,
-    duration: float, seed: int, method: str = "rk4", inside: Network | None = None, progress: Progress | None = None,
+    duration: float, seed: int, method: str | None = None, inside: Network | None = None,
+    progress: Progress | None = None,
 ) -> tuple[Traces, SpikeTrains, dict[str, int]]:  # fmt: skip
     """Integrate a network of point cells and single segments, or one component by itself; ``dt``, ``duration`` in s.
 
-    ``inside`` is the network that the component is around, if there is one.
+    ``inside`` is the network that the component is around, if there is one. A component in types of the model's own
+    that make populations is a network too.
     ``method`` is rk4 (fixed steps, conditions located inside a step), euler (the same with explicit Euler steps) or
-    lsoda (SciPy's, error below 1e-9 a step). Returns traces and spikes (SI) and the gid behind each event selection.
+    lsoda (SciPy's, error below 1e-9 a step); None is rk4, and lsoda where the model is too stiff for it. Returns traces
+    and spikes (SI) and the gid behind each event selection.
     """
+    if isinstance(target, Component) and inside is None:
+        target = declared(target) or target
     network = target if isinstance(target, Network) else inside
     if isinstance(target, Network):
         laid = lay_network(target, model, library)
@@ -58,7 +65,15 @@ def integrate(
         probes.append(probe)
         quantities.append(quantity)
         units.append(unit_symbol(table[name].dimension))
-    trajectory = Integrator(system, dt, duration, method).run(probes, progress)
+    with np.errstate(all="ignore" if method is None else "warn"):
+        try:
+            trajectory = Integrator(system, dt, duration, method or "rk4").run(probes, progress)
+        except Diverged as stiff:
+            if method is not None or find_spec("scipy") is None:
+                raise
+            report.add("stiff", "info", f"too stiff for steps of {dt * 1e3:g} ms: {str(stiff).partition(';')[0]}; "
+                       "integrated by lsoda instead")  # fmt: skip
+            trajectory = Integrator(make(laid, seed), dt, duration, "lsoda").run(probes, progress)
     spikes = [
         (time, group.first_gid + row)
         for time, group, row, port in trajectory.events
