@@ -240,7 +240,7 @@ _FORMATS = (
         writer="nmlbridge.simulator.neuron.project:write",
         features=(_SCRIPT - {"positions"}) | {
             "component types", "native mechanisms", "morphologies", "biophysics", "places on cells", "gap junctions",
-            "continuous projections", "temperature", "imposed fields",
+            "continuous projections", "temperature", "imposed fields", "plasticity",
         },
         writes_folder=True,
     ),

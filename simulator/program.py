@@ -35,6 +35,8 @@ The keys of the specification::
                    targets: {points: id, index, weight, delay: "T:"}}]: one private source of events per row
     netcons      [{source_gid: "T:", points: id, index: "T:", weight: "T:" (n,) or (n,k), delay: "T:" ms,
                    source_cell: "T:" gid of the cell that a place of ``sources`` is on}]
+                 plastic: [{id of a projection, begin, end: rows, parameters of the rule, variable of the synapse that
+                   is the weight | null}] and start: "T:" weights, where connections are plastic
                  ``points`` of targets and netcons names a group of points, or a population: then the event goes to the
                  artificial cell, or to the cell's own point process ``template_point`` (0 if not given)
                  (so may ``points`` in transfers and recordings)
@@ -51,6 +53,7 @@ The keys of the specification::
                    {gid, template_point, variable}              of the cell's own point process
                    {gid, artificial: true, variable}            of an artificial cell
                    {generators: id, index, variable}            of a generator
+                   {gid, plastic: id of a projection, row, variable}   of what adjusts the weight of a connection to gid
                    {constant: number}
                    {terms: [{place, scale}, ...]}               the sum of raw * scale of each
                    {field: index}                               a row of what ``electrodes`` gives

@@ -16,6 +16,7 @@ from .edges import Ints, Keys, distinct, pair_keys, ragged, skips
 from .evaluate import Column
 from .language import is_random, parse
 from .listed import listed_pairs
+from .plasticity import stdp
 from .segments import CellParts, Sites
 from .select import Rows, Selections
 from .space import AXES, Cells, Space
@@ -344,6 +345,8 @@ class Rule:
                 more: dict[str, Any] = {}
                 if rule.kind == "chemical":
                     more["delay"] = columns["delay"]
+                if rule.plasticity is not None:
+                    more["plasticity"] = stdp(self.context, rule, columns[f"weight{number}"], self.path)
                 made.append(Projection(
                     id if len(synapses) == 1 else f"{id}_{synapse}", rule.kind, pre, post,
                     columns["pre"], columns["post"],
@@ -352,7 +355,8 @@ class Rule:
                     weight=columns[f"weight{number}"], synapses=(synapse,), synapse=_same(0, columns, np.int32),
                     pre_component=_same(0, columns, np.int32), post_component=_same(0, columns, np.int32),
                     origin="projection" if rule.kind == "chemical" else "electricalProjection",
-                    file=self.context.spec.source.file, line=self.context.spec.source.line(self.path), **more,
+                    file=self.context.spec.source.file, line=self.context.spec.source.line(self.path), rule=self.name,
+                    **more,
                 ))  # fmt: skip
         return made
 

@@ -11,10 +11,12 @@ from ..graph import Network
 from ..results.electrodes import Electrodes
 from ..results.outputs import EventOutputFile, OutputFile, Outputs, Place
 from ..results.simulation import Simulation
+from ..units import nearest
 from .context import Context
 from .segments import CellParts
 from .select import Selections
 from .space import Cells
+from .vocabulary import Record
 
 
 def settings(context: Context, network: Network, cells: Cells, select: Selections, parts: CellParts
@@ -25,6 +27,12 @@ def settings(context: Context, network: Network, cells: Cells, select: Selection
     for name, record in model.record.items():
         path = ("record", name)
         columns = []
+        place = Place(source.file, source.line(path), f"record.{name}")
+        if record.weights is not None:
+            weights = _weights(context, network, name, record)
+            tables.append(OutputFile(name, f"{model.name}.{name}.dat", weights, place))
+            continue
+        assert record.cells is not None
         for row in select(record.cells, *path, "cells"):
             number = int(cells.population_of(row))
             population, index = cells.names[number], int(row - cells.offsets[number])
@@ -43,7 +51,6 @@ def settings(context: Context, network: Network, cells: Cells, select: Selection
                 else:
                     where = f"{population}/{index}/{parts.cells[population]}/{shape.ids[chosen[0]]}"
             columns.append((f"{population}_{index}", f"{where}/{record.variable}"))
-        place = Place(source.file, source.line(path), f"record.{name}")
         tables.append(OutputFile(name, f"{model.name}.{name}.dat", tuple(columns), place))
     run = model.run
     if run is None:
@@ -79,3 +86,19 @@ def _electrodes(context: Context, network: Network, cells: Cells, select: Select
         return Electrodes(**plain, radius=radius, cells=tuple(chosen))
     except UsageError as error:
         raise context.error(str(error), "electrodes") from None
+
+
+def _weights(context: Context, network: Network, name: str, record: Record) -> tuple[tuple[str, str], ...]:
+    """Labels and quantities of weights of a rule; NetworkError if it is none, or not plastic."""
+    connections = context.spec.model.connections
+    plastic = [label for label, rule in connections.items() if rule.plasticity is not None]
+    if record.weights not in plastic:
+        hint = nearest(str(record.weights), plastic) or f"; there are {', '.join(plastic) or 'none'}"
+        raise context.error(f"'{record.weights}' is no rule with a plasticity{hint}", "record", name, "weights")
+    found = []
+    for projection in network.projections:
+        if projection.rule == record.weights:
+            found += [(f"{projection.id}_{row}", f"weights/{projection.id}[{row}]") for row in range(len(projection))]
+    if record.number is not None and record.number < len(found):
+        found = [found[i] for i in np.unique(np.linspace(0, len(found) - 1, record.number).round().astype(int))]
+    return tuple(found)

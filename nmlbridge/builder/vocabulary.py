@@ -293,6 +293,20 @@ class Degrees(Item):
     into: Value
 
 
+class Plasticity(Item):
+    """Weights that pairs of spikes change (STDP), between w_min and w_max."""
+
+    type: Literal["stdp"]
+    tau_plus: Value = Field(default=20.0, description="ms: of the trace that presynaptic spikes leave")
+    tau_minus: Value = Field(default=20.0, description="ms: of the trace that postsynaptic spikes leave")
+    a_plus: Value = Field(default=0.01, description="what a pair adds, as a share of w_max")
+    a_minus: Value = Field(default=0.0105, description="what a pair takes away, as a share of w_max")
+    w_min: Value = 0.0
+    w_max: Value = Field(default=1.0, description="more than zero")
+    mu: Value = Field(default=0.0, description="0: additive; 1: multiplicative; or between")
+    pairs: Literal["all", "nearest"] = "all"
+
+
 class Connection(Item):
     """A rule for connections between selected cells."""
 
@@ -316,6 +330,7 @@ class Connection(Item):
     )
     from_at: Selection | Placement | None = Field(default=None, description="where on the cell before (gap junctions)")
     kind: Literal["chemical", "electrical"] = "chemical"
+    plasticity: Plasticity | None = None
     autapses: bool = False
 
     @model_validator(mode="after")
@@ -460,11 +475,18 @@ Stimulus = Annotated[
 
 
 class Record(Item):
-    """A variable of some cells, at one place of each, into a table."""
+    """A variable of some cells, at one place of each, or the weights of plastic connections, into a table."""
 
-    cells: Selection
+    cells: Selection | None = None
+    weights: str | None = Field(default=None, description="a rule for connections that has a plasticity")
+    number: int | None = Field(default=None, ge=1, description="so many of the weights, evenly spread (default: all)")
     variable: str = Field(default="v", description="what the cell exposes: v, u, caConc ...")
     at: Selection | None = Field(default=None, description="one segment (default: the root)")
+
+    @model_validator(mode="after")
+    def _what(self) -> Record:
+        _one_of(self, ("cells", "weights"))
+        return self
 
 
 class Electrodes(Item):

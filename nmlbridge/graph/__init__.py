@@ -3,6 +3,7 @@
 from .fields import ImposedField
 from .native import NativeCell, NativePoint, NativeProcess, NativeSection
 from .network import Network
+from .plasticity import Stdp
 from .population import Population
 from .projection import InputList, Projection
 
@@ -16,4 +17,5 @@ __all__ = [
     "Network",
     "Population",
     "Projection",
+    "Stdp",
 ]

@@ -102,6 +102,7 @@ FEATURES: dict[str, Callable[[Network], str]] = {
     "weights": lambda n: _projections(n, lambda p: p.weight is not None and bool(np.any(p.weight != 1))),
     "delays": lambda n: _projections(n, lambda p: p.delay is not None and bool(np.any(p.delay != 0))),
     "places on cells": _on_cell,
+    "plasticity": lambda n: _projections(n, lambda p: p.plasticity is not None),
     "gap junctions": lambda n: _projections(n, lambda p: p.kind == "electrical"),
     "continuous projections": lambda n: _projections(n, lambda p: p.kind == "continuous"),
     "inputs": lambda n: _first([i.id for i in n.inputs], "input list"),

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from ..element import Element
 from .columns import Floats, Ints, filled, frozen, same_length
+from .plasticity import Stdp
 
 DEFAULT: Any = None  # of a column that the constructor fills in: typed as the column that it becomes
 KINDS = ("chemical", "electrical", "continuous")
@@ -25,7 +26,7 @@ class Projection:
     ``post_components`` with a column each. ``origin`` is the element it came from ("projection",
     "synapticConnection", "synapticConnectionWD", "explicitConnection", "electricalProjection",
     "continuousProjection"); ``attributes`` keeps what has no column (destination, targetPort ...). ``values`` override
-    parameters of native synapses, one number per row.
+    parameters of native synapses, one number per row. ``plasticity`` changes the weights of a chemical one.
     """
 
     id: str
@@ -53,6 +54,9 @@ class Projection:
     file: str | None = None
     line: int | None = None
     values: dict[str, Floats] = field(default_factory=dict)
+    plasticity: Stdp | None = None
+    rule: str | None = None
+    """the rule that made it, where there is one"""
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:

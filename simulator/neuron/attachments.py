@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ...errors import UnsupportedError
+from ...graph import Stdp
 from .catalogue import Request
 from .tables import Tables, distinct
 
@@ -47,6 +49,7 @@ class Rows:
     peer_x: Floats | None = None
     peers: dict[str, str | PeerPoint] = field(default_factory=dict)
     """path of each peer variable -> the variable of the far place, or of a point process there"""
+    plastic: tuple[str, Stdp] | None = None  # the id of the projection, and its rule
     stream: Ints | None = None  # what the random stream of a row is keyed by
 
 
@@ -124,10 +127,28 @@ def emit(attachment: Attachment, tables: Tables, seed: int) -> dict[str, list[di
             "index": tables.add(f"{key}.index", index),
             "weight": tables.add(f"{key}.netweight", weight if mechanism.weight == "weight" else np.ones(len(weight))),
             "delay": tables.add(f"{key}.delay", attachment.column("delay")),
+            **_plastic(attachment, weight, tables),
         })  # fmt: skip
     for target, variable in mechanism.peers.items():
         out["transfers"] += _transfers(attachment, target, variable, index, tables)
     return out
+
+
+def _plastic(attachment: Attachment, weight: Floats, tables: Tables) -> dict[str, Any]:
+    """The rules of those chunks that have one, with the rows of the NetCons."""
+    mechanism, begin = attachment.request.made, 0
+    variable = None if mechanism.weight == "weight" else mechanism.instance.get("weight")
+    entries = []
+    for chunk in attachment.chunks:
+        end = begin + len(chunk.gid)
+        if chunk.plastic is not None:
+            if mechanism.weight != "weight" and variable is None:
+                raise UnsupportedError(f"'{attachment.component}' has no weight that could change")
+            id, rule = chunk.plastic
+            entries.append({"id": id, "begin": begin, "end": end, "parameters": rule.parameters(),
+                            "variable": variable})  # fmt: skip
+        begin = end
+    return {"plastic": entries, "start": tables.add(f"{attachment.key}.start", weight)} if entries else {}
 
 
 def _transfers(

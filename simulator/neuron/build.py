@@ -18,6 +18,7 @@ from ...errors import SimulatorError
 from ..program import Program, is_table
 from .imposed import Imposed
 from .mirrors import Mirrors
+from .plastic import Plastic
 from .ranks import Placement
 from .template import Cell, Template
 
@@ -49,6 +50,7 @@ class Network:
         self.sources: set[int] = set()  # gids of this rank that send events
         self.netcons = h.List()  # takes a quarter less memory than a Python list of them
         self.handlers: list[Any] = []  # called at initialisation
+        self.adjusters: dict[str, dict[int, Any]] = {}  # of plastic projections, by row
         self.lengthened = 0  # connections whose delay had to become dt
         self.processes, self.artificial, self.densities = _registered(h)
 
@@ -227,16 +229,19 @@ class Network:
         homes = targets.gids[self._integers(spec["index"])]
         rows = self._mine(homes)
         elsewhere = None
+        plastic = Plastic(self, spec, homes) if "plastic" in spec else None
         if self.ranks > 1:
             cells = self._integers(spec["source_cell"]) if "source_cell" in spec else sources
             elsewhere = self.placement.of(cells) != self.placement.of(homes)
             run = self.program.spec["run"]
             if not (run.get("coreneuron") or run.get("cvode")):
-                rows = self._mirrored(spec, rows, sources, elsewhere)
-        self._connect(spec, rows, sources[rows], self.pc.gid_connect, elsewhere)
+                rows = self._mirrored(spec, rows, sources, elsewhere, plastic)
+        connect = self.pc.gid_connect if plastic is None else plastic.through(rows, self.pc.gid_connect)
+        self._connect(spec, rows, sources[rows], connect, elsewhere)
 
     def _mirrored(
-        self, spec: Mapping[str, Any], rows: NDArray[np.int64], sources: NDArray[np.int64], elsewhere: NDArray[np.bool_]
+        self, spec: Mapping[str, Any], rows: NDArray[np.int64], sources: NDArray[np.int64],
+        elsewhere: NDArray[np.bool_], plastic: Plastic | None,
     ) -> NDArray[np.int64]:
         """Connect those of ``rows`` between ranks whose delay is below the step, where that can be; the others."""
         soon = elsewhere & (self.program.column(spec["delay"]) < self.dt - 1e-9)
@@ -245,7 +250,8 @@ class Network:
             return rows
         self.mirrors.need(sources[soon])
         seen = rows[soon[rows]]
-        self._connect(spec, seen, sources[seen], self.mirrors.connect)
+        connect = self.mirrors.connect if plastic is None else plastic.through(seen, self.mirrors.connect)
+        self._connect(spec, seen, sources[seen], connect)
         return rows[~soon[rows]]
 
     def _connect(

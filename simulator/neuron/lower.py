@@ -29,6 +29,7 @@ from .compat import draws, first_reversal, layout_of, single, threshold_of
 from .native import Natives
 from .native_recordings import resolve_native
 from .outside import outside
+from .plasticity import may_be_plastic, plastic_mods, weight_of
 from .population import CellKind, Kind, Placed
 from .recordings import Recording, asked_for, resolve, selected
 from .roles import (
@@ -125,7 +126,7 @@ class _Lowering:
         spec = self.spec(recordings, gids)
         populations = {p.id: (p.offset, p.size) for p in self.network.populations.values()}
         return Lowered(
-            Program(spec, self.tables.arrays, self.catalogue.mods | self.network.mods),
+            Program(spec, self.tables.arrays, self.catalogue.mods | self.network.mods | plastic_mods(self.network)),
             tuple(recordings),
             gids,
             populations,
@@ -297,6 +298,8 @@ class _Lowering:
         count = len(projection.pre)
         weight = projection.weight if projection.weight is not None else np.ones(count)
         delay = projection.delay if projection.delay is not None else np.zeros(count)
+        if projection.plasticity is not None:
+            may_be_plastic(projection, self.adds_up(post))
         if projection.kind == "chemical":
             for number, synapse in enumerate(projection.synapses):
                 chosen = np.flatnonzero(projection.synapse == number)
@@ -320,6 +323,7 @@ class _Lowering:
                     source_gid=self.senders.gids(pre, self.kinds[pre.id], projection, chosen),
                     source_cell=pre.offset + projection.pre[chosen], delay=self.arrival(pre, delay[chosen]),
                     stream=_streams(projection.id, chosen),
+                    plastic=None if projection.plasticity is None else (projection.id, projection.plasticity),
                 ))  # fmt: skip
             if not projection.synapses and count:
                 straight_in(self.senders, self.tables, projection, pre, post, self.kinds[pre.id], self.kinds[post.id],
@@ -394,7 +398,8 @@ class _Lowering:
     def recording(self, quantity: str, where: Place, saved: bool) -> Recording | None:
         """How to record a quantity; one that is only drawn and cannot be had is left out with a note."""
         try:
-            found = resolve_native(quantity, self.natives, self.kinds, where)
+            found = weight_of(quantity, self.network, where)
+            found = found or resolve_native(quantity, self.natives, self.kinds, where)
             return found or resolve(quantity, self.network, self.kinds, self.attachments, where)
         except (ModelError, UnsupportedError) as error:
             if not saved:

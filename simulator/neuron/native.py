@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...errors import UnsupportedError
-from ...graph import InputList, Network, Population, Projection
+from ...graph import InputList, Network, Population, Projection, Stdp
 from ...graph.native import Along, NativeCell, NativeProcess
 from .attachments import Floats, Ints, stream_of
 from .population import CellKind, Kind
@@ -45,6 +45,7 @@ class Arrivals:
     values: Mapping[str, Floats] = field(default_factory=dict)
     random: npt.NDArray[np.uint32] | None = None
     label: str = ""
+    plastic: Stdp | None = None
 
 
 @dataclass
@@ -112,6 +113,7 @@ class Natives:
         rows = Arrivals(
             gid, section, x, weight, delay, source_gid=pre.offset + projection.pre[chosen],
             values={name: column[chosen] for name, column in projection.values.items()}, label=projection.id,
+            plastic=projection.plasticity,
         )  # fmt: skip
         if process.kind == "port":
             self.ports.append((process, post.id, rows))
@@ -212,13 +214,20 @@ class Natives:
         self, key: str, points: str, rows: Arrivals, index: Ints, port: NativeProcess | None = None
     ) -> dict[str, Any]:
         assert rows.source_gid is not None
-        weight, more = rows.weight, {}
+        weight: npt.NDArray[Any] = rows.weight
+        more: dict[str, Any] = {}
         if port is not None:
             slot = int(port.parameters.get("slot", 0))
             weight = np.zeros((len(rows.gid), slot + 1)) if slot else weight
             if slot:
                 weight[:, slot] = rows.weight
             more = {"template_point": int(port.parameters.get("point", 0))}
+        if rows.plastic is not None and port is not None:
+            raise UnsupportedError(f"the plastic connections '{rows.label}' lead straight into cells, with no synapse")
+        if rows.plastic is not None:
+            entry = {"id": rows.label, "begin": 0, "end": len(rows.gid), "parameters": rows.plastic.parameters(),
+                     "variable": None}  # fmt: skip
+            more |= {"plastic": [entry], "start": self.tables.add(f"{key}.start", weight)}
         return {
             "source_gid": self.tables.add(f"{key}.source", rows.source_gid), "points": points,
             "index": self.tables.add(f"{key}.index", index), "weight": self.tables.add(f"{key}.weight", weight),

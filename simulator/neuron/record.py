@@ -81,6 +81,8 @@ class Recorder:
     def _pointer(self, place: Mapping[str, Any]) -> Any:
         network, name = self.network, f"_ref_{place['variable']}"
         try:
+            if "plastic" in place:
+                return getattr(network.adjusters[place["plastic"]][place["row"]], name)
             if "points" in place:
                 return getattr(network.groups[place["points"]].members[place["index"]], name)
             if "generators" in place:
@@ -216,7 +218,7 @@ SPIKE = np.dtype([("gid", "<i8"), ("time", "<f8")])
 
 _KEYS = (
     *("gid", "section", "x", "mechanism", "variable"),
-    *("points", "generators", "index", "template_point", "artificial"),
+    *("points", "generators", "index", "template_point", "artificial", "plastic", "row"),
 )
 
 

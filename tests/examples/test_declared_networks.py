@@ -121,6 +121,17 @@ def test_a_coil_excites_thick_axons_that_lie_along_its_field(repository: Path) -
     assert answers(strength=500, angle=90) == (0, 0)
 
 
+def test_a_cell_learns_to_answer_the_first_inputs(repository: Path) -> None:
+    model = repository / "examples" / "18_learning" / "latency.yaml"
+    results = nmlbridge.simulate(model)
+    latency = results.spikes.of("OUT") % 0.1
+    weights = np.array([results[f"weights/learned[{row}]"][-1] for row in range(60)])
+    assert len(latency) == 39 and latency[-1] < 0.7 * latency[0]
+    assert (weights[:12] == 2.5).all() and (weights[20:34] < 0.05).all()
+    fixed = nmlbridge.simulate(model, changes={"learning": 0}).spikes.of("OUT") % 0.1
+    assert np.ptp(fixed[1:]) < 1e-9
+
+
 @pytest.mark.parametrize("name", ["10_ping/ping", "11_thalamocortical/loop", "12_cortical_column/column",
                                   "13_hippocampus/ca1", "14_basal_ganglia/actions", "15_epilepsy/slice",
                                   "16_nmda_spike/dendrite"])  # fmt: skip
