@@ -54,6 +54,8 @@ class Format:
     in_folder: tuple[str, ...] = ()
     writes_folder: bool = False
     simulation: str | Callable[..., tuple[Network, Simulation]] | None = None
+    compiled: frozenset[str] = frozenset()
+    """features that are written as mechanisms of NEURON: all of them runs, none of it comes back as what it was"""
     changeable: bool = False
     """whether ``simulation`` takes ``changes``, other values for what the file states by name"""
     holds_code: bool = False
@@ -91,9 +93,12 @@ class Format:
         if report is not None:
             present: dict[str, str] = resolve_name("nmlbridge.graph.features:present")(network)
             for feature, where in present.items():
-                if feature not in self.features:
-                    report.add(f"no-{feature.replace(' ', '-')}", "loss",
-                               f"{self.title} cannot hold {feature}; {where} has some, which is left out")  # fmt: skip
+                code = f"no-{feature.replace(' ', '-')}"
+                if feature in self.compiled:
+                    report.add(code, "approximation", f"{self.title} holds {feature} as mechanisms of NEURON only; "
+                               f"{where} has some, which runs but is not read back as it was")  # fmt: skip
+                elif feature not in self.features:
+                    report.add(code, "loss", f"{self.title} cannot hold {feature}; {where} has some, which is left out")
         resolve_name(self.writer)(network, path, report)
 
 
@@ -132,6 +137,9 @@ _NETPYNE_PYTHON = re.compile(rb"^[ \t]*(from|import)[ \t]+netpyne\b", re.M)
 _NETPYNE_HOLDS = frozenset({
     "native mechanisms", "networks", "positions", "properties", "connections", "weights", "delays", "places on cells",
     "inputs", "temperature", "simulation",
+})  # fmt: skip
+_COMPILED = frozenset({
+    "components", "component types", "morphologies", "biophysics", "gap junctions", "continuous projections",
 })  # fmt: skip
 # a circuit with its files of nodes, or a simulation of one
 _SONATA = re.compile(rb'^\s*\{.*("nodes_file"|"edges_file"|"node_sets_file"|"network"\s*:\s*"[^"]*config)', re.S)
@@ -228,6 +236,7 @@ _FORMATS = (
         simulation="nmlbridge.converters.netpyne.read:read_simulation",
         sniff=lambda head: any(sign(head) for sign in (_NETPYNE.match, _NPJSON.match, _NETPYNE_PYTHON.search)),
         features=_NETPYNE_HOLDS,
+        compiled=_COMPILED,
         in_folder=("index.npjson",),
         holds_code=True,
         changeable=True,

@@ -37,6 +37,7 @@ def instance_of(data: Mapping[str, Any], path: Path, report: Report) -> Instance
     cells: dict[int, Cell] = {}
     connections: list[Connection] = []
     columns = config.get("compactConnFormat") or None
+    synapses = params.get("synMechParams") or {}
     for place, raw in enumerate(net["cells"]):
         cell = _cell(raw, place, file)
         if cell.gid in cells:
@@ -46,6 +47,11 @@ def instance_of(data: Mapping[str, Any], path: Path, report: Report) -> Instance
         for at, connection in enumerate(raw.get("conns") or ()):
             where = f"net.cells[{place}].conns[{at}]"
             spec = _named(connection, columns, where, file)
+            synapse = synapses.get(spec.get("synMech")) if isinstance(spec.get("synMech"), str) else None
+            if isinstance(synapse, Mapping) and synapse.get("pointerParams"):
+                report.add("netpyne-connection", "loss", f"gap junctions are left out, the first in {where}", file=file,
+                           component=str(spec.get("label") or ""))  # fmt: skip
+                continue
             connections.append(_connection(spec, cells[raw["gid"]], where, file, report))
     _settle_rxd(params, report, file)
     return Instance(

@@ -142,3 +142,12 @@ DISTRIBUTIONS: dict[str, Callable[..., float]] = {
                  "geometric")
 }  # fmt: skip
 """Those that a string function of NetPyNE may call, by name."""
+
+
+def rate_of(interval: float) -> float:
+    """The rate (Hz) of which NetPyNE makes just this interval (ms), if there is one."""
+    near = 1e3 / interval
+    for rate in (near, math.nextafter(near, 0), math.nextafter(near, math.inf)):
+        if rate**-1 * 1e3 == interval:
+            return rate
+    return near

@@ -6,7 +6,6 @@ What NetPyNE's loader cannot build (events to a cell's own process, VecStims) is
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,6 +19,7 @@ from ...report import Report
 from ...results import settings_in
 from ...results.lems import atomic
 from . import streams
+from .model import write_model
 
 _SIZE = 100.0  # um; of a network that states no larger extent
 _INDEXED = re.compile(r"^(?P<name>\w+)\[(?P<index>\d+)\]$")
@@ -27,8 +27,17 @@ _AT = re.compile(r"^(?P<population>\w+)\[(?P<row>\d+)\]/(?P<section>[^/()]+)\((?
 
 
 def write(network: Network, path: Path, report: Report | None = None) -> None:
-    """Write ``network`` as one JSON file. Raises UnsupportedError for a part that is not native."""
+    """Write ``network`` as one JSON file, or as an index (``.npjson``) with its files beside it.
+
+    What is no mechanism of NEURON goes along as mod files. Raises UnsupportedError for what NetPyNE has no place for.
+    """
     report = report if report is not None else Report()
+    used = [population.component for population in network.populations.values()]
+    used += [inputs.component for inputs in network.inputs]
+    used += [synapse for projection in network.projections for synapse in projection.synapses]
+    if path.suffix == ".npjson" or any(component not in network.native for component in used):
+        write_model(network, path, report)
+        return
     text = json.dumps(_Writer(network, report).document(), allow_nan=False)
     with atomic(path) as stream:
         stream.write(text.encode())
@@ -257,7 +266,7 @@ class _Writer:
                 raise UnsupportedError(f"input list '{inputs.id}': NetPyNE drives cells by NetStims only, not by a "
                                        f"{part.mechanism}")  # fmt: skip
             cell["stims"].append(stim | {
-                "rate": self.rate(values.get("interval", 10.0)), "noise": values.get("noise", 0.0),
+                "rate": streams.rate_of(values.get("interval", 10.0)), "noise": values.get("noise", 0.0),
                 "start": values.get("start", 50.0), "number": values.get("number", 10.0),
                 "seed": self.seed_of(inputs.random, row, cell["gid"], inputs.id),
             })  # fmt: skip
@@ -266,14 +275,6 @@ class _Writer:
                 "weight": 1.0 if inputs.weight is None else float(inputs.weight[row]),
                 "delay": 0.0 if inputs.delay is None else float(inputs.delay[row]),
             })  # fmt: skip
-
-    def rate(self, interval: float) -> float:
-        """The rate (Hz) of which NetPyNE makes just this interval (ms), if there is one."""
-        near = 1e3 / interval
-        for rate in (near, math.nextafter(near, 0), math.nextafter(near, math.inf)):
-            if rate**-1 * 1e3 == interval:
-                return rate
-        return near
 
     def seed_of(self, random: Any, row: int, gid: int, who: str) -> int:
         """The seed of a NetStim; its stream in NetPyNE is made of it, the gid and a word."""

@@ -236,10 +236,11 @@ def simulation(reader: Reader, network: str) -> list[Element]:
     events = Element("EventOutputFile", {"id": "spikes", "fileName": "spikes.dat", "format": "TIME_ID"})
     gid = 0
     for nodes in reader.nodes.values():
+        ids = nodes.instance_ids
         for piece in nodes.pieces:
             for row in piece.rows:
                 if piece.element is not None and piece.element.tag != "spikeArray":
-                    place = f"{piece.population}/{int(nodes.ids[row])}/{piece.component}"
+                    place = f"{piece.population}/{int(ids[row])}/{piece.component}"
                     events.children.append(
                         Element("EventSelection", {"id": str(gid), "select": place, "eventPort": "spike"})
                     )
@@ -259,11 +260,12 @@ def _report(reader: Reader, simulation: Element, name: str, report: dict[str, An
     file = Element("OutputFile", {"id": safe_id(name), "fileName": f"{safe_id(name)}.dat"})
     for population, rows in select(reader, report.get("cells"), f"the report '{name}'").items():
         nodes = reader.nodes[population]
+        instances = nodes.instance_ids
         for row in rows:
             piece = nodes.pieces[int(nodes.piece[row])]
             if piece.element is not None and piece.element.tag not in ("spikeArray", "intFire1"):
                 node = int(nodes.ids[row])
-                path = f"{piece.population}/{node}/{piece.component}/v"
+                path = f"{piece.population}/{int(instances[row])}/{piece.component}/v"
                 file.children.append(Element("OutputColumn", {"id": f"{safe_id(population)}_{node}", "quantity": path}))
     if file.children:
         simulation.children.append(file)

@@ -55,6 +55,12 @@ class Nodes:
     piece: Array
     place: Array
 
+    @property
+    def instance_ids(self) -> Array:
+        """What the graph calls each row: a circuit that came from NeuroML kept the ids of its instances."""
+        kept = self.table.columns.get("neuroml_instance_id")
+        return self.ids if kept is None else np.where(np.isfinite(kept), kept, self.ids).astype(np.int64)
+
     def rows(self, ids: Array) -> Array:
         """Rows of node ids, -1 where there is none."""
         order = np.argsort(self.ids, kind="stable")
@@ -262,11 +268,9 @@ class Reader:
                     positions[:, axis] = np.nan_to_num(table.columns[name][rows])
             if len(there) < 3:
                 properties["sonata_axes"] = " ".join(there)
-        ids = nodes.ids[rows]
+        ids = nodes.instance_ids[rows]
         for name, values in table.columns.items():
-            if name == "neuroml_instance_id":
-                ids = values[rows].astype(np.int64)
-            elif name in _PLACES or name in _WHAT:
+            if name in (*_PLACES, *_WHAT, "neuroml_instance_id"):
                 continue
             elif all(v is None or v != v for v in values[rows].tolist()):
                 continue  # of a group that these rows are not in

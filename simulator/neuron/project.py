@@ -98,12 +98,17 @@ def write(network: Network, path: Path, report: Report | None = None) -> None:
         (folder / "README.md").write_text(_readme(network, run, lowered), encoding="utf-8")
 
 
-def lowered_of(network: Network, path: Path, report: Report) -> tuple[Lowered, Simulation]:
-    """The Program of a network and how it is run."""
+def lowered_of(
+    network: Network, path: Path, report: Report, method: str | None = None
+) -> tuple[Lowered, Simulation]:
+    """The Program of a network and how it is run; by ``method`` instead of what the model says, if that is given.
+
+    Raises UnsupportedError for what is no network, and what ``lower`` raises.
+    """
     from ...neuroml.formats import as_document
 
     if network.id is None:
-        raise UnsupportedError("there is no network in it; a NEURON project needs one")
+        raise UnsupportedError("there is no network in it, so there is nothing to run")
     document = as_document(network, path)
     library = load_core().extended(document.elements(), report)
     model = resolve(document.elements(), library, report)
@@ -112,8 +117,10 @@ def lowered_of(network: Network, path: Path, report: Report) -> tuple[Lowered, S
         simulation = model.simulation(document.target)
         run = stated(simulation)
         wanted = simulation.references.ids.get("target") or simulation.texts.get("target")
-        if wanted != network.id:
-            raise UnsupportedError(f"the simulation is of '{wanted}', not of the network '{network.id}'")
+        target = next((n for n in (network, *network.others) if n.id == wanted), None)
+        if target is None:
+            raise UnsupportedError(f"the simulation is of '{wanted}', which is no network")
+        network = target
     if run is None:
         run = _default(network, model, library, report)
     outputs = run.outputs
@@ -122,8 +129,10 @@ def lowered_of(network: Network, path: Path, report: Report) -> tuple[Lowered, S
             OutputFile(d.id, f"{number}.dat", tuple((line.id, line.quantity) for line in d.lines))
             for number, d in enumerate(outputs.displays, 1)
         ))  # fmt: skip
-    run = replace(run, outputs=replace(outputs, displays=()))
-    return lower(network, model, library, settings_of(run), run.outputs, report), run
+    run = replace(run, outputs=outputs, method=method or run.method)
+    # what is drawn is recorded too: it may decide how a component is lowered, as in `nmlbridge run`
+    lowered = lower(network, model, library, settings_of(run), run.outputs, report)
+    return lowered, replace(run, outputs=replace(outputs, displays=()))
 
 
 def _default(network: Network, model: Model, library: Library, report: Report) -> Simulation:

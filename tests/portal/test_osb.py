@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import ast
 import json
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import yaml
 
-from nmlbridge import read_results, simulate
+from nmlbridge import read_results
 from nmlbridge.cli import main
 from nmlbridge.errors import ModelError, UnsupportedError, UsageError
 from nmlbridge.neuroml import read_document, validate
@@ -23,7 +20,7 @@ from nmlbridge.portal.omv.files import find
 from nmlbridge.portal.osb import check_repository, export_repository, repository_record
 from nmlbridge.portal.osb.annotate import annotated
 from nmlbridge.portal.osb.export import Options
-from nmlbridge.portal.osb.netpyne import program_of, write_index
+from nmlbridge.portal.osb.netpyne import write_netpyne
 from nmlbridge.report import Report
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -53,7 +50,8 @@ def test_a_dry_export_has_what_a_repository_needs(dry: Path) -> None:
     assert {"README.md", "LICENSE", "CITATION.md", "CITATION.cff", "_osb.yml", ".github/workflows/omv-ci.yml",
             "osb_repository.json", "NeuroML2/LEMS_TwoPopulations.xml", "NeuroML2/TwoPopulations.net.nml",
             "NeuroML2/cells.nml", "NeuroML2/synapses.nml", "NeuroML2/.test.validate.omt",
-            "NeuroML2/.test.TwoPopulations.jnmlnrn.omt", ".gitignore"} == there  # fmt: skip
+            "NeuroML2/.test.TwoPopulations.jnmlnrn.omt", ".gitignore", "index.npjson", "src/netParams.json",
+            "src/cfg.json"} == {name for name in there if not name.startswith("mod/")}  # fmt: skip
     assert "Ada Lovelace" in (dry / "LICENSE").read_text()
     readme = (dry / "README.md").read_text()
     assert "https://doi.org/10.1000/xyz" in readme
@@ -244,7 +242,7 @@ def test_the_verb(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
 def test_netpyne_gets_cells_synapses_and_connections(corpus: Path, tmp_path: Path) -> None:
     model = corpus / "ACnet2" / "neuroConstruct" / "generatedNeuroML2" / "LEMS_MediumNet.xml"
     network = read_document(model).networks[0]
-    names = write_index(program_of(model), tmp_path)
+    names = write_netpyne(model, tmp_path)
     index = json.loads((tmp_path / "index.npjson").read_text())
     params = json.loads((tmp_path / index["netParams"]).read_text())["net"]["params"]
     config = json.loads((tmp_path / index["simConfig"]).read_text())["simConfig"]
@@ -263,34 +261,11 @@ def test_netpyne_gets_cells_synapses_and_connections(corpus: Path, tmp_path: Pat
     assert (config["dt"], config["hParams"]["celsius"]) == (0.01, 6.3)
 
 
-@pytest.mark.neuron
-@pytest.mark.slow
-def test_netpyne_gives_our_spikes(corpus: Path, tmp_path: Path) -> None:
-    pytest.importorskip("netpyne")
-    model = corpus / "NetPyNEShowcase" / "NeuroML2" / "multicomp" / "LEMS_DendConn.xml"
-    write_index(program_of(model), tmp_path)
-    script = (
-        "import json, sys\nfrom netpyne import sim\n"
-        "config, params = sim.loadModel(sys.argv[1])\nconfig.saveJson = False\n"
-        "sim.create(params, config)\nsim.simulate()\n"
-        "print('\\nSPIKES', json.dumps([list(sim.simData['spkid']), list(sim.simData['spkt'])]))\n"
-    )
-    command = [sys.executable, "-c", script, str(tmp_path)]
-    tools = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # NetPyNE calls nrnivmodl by its name
-    done = subprocess.run(
-        command, cwd=tmp_path, capture_output=True, text=True, timeout=300, env={**os.environ, "PATH": tools}
-    )
-    assert done.returncode == 0, done.stderr
-    ids, times = json.loads(next(line for line in done.stdout.splitlines() if line.startswith("SPIKES"))[7:])
-    ours = simulate(model, method="implicit").spikes
-    theirs = sorted(zip(times, map(int, ids), strict=True))
-    # equal steps of equal equations: nothing but the order of sums may differ
-    assert [t for t, _ in theirs] == pytest.approx(ours.time * 1e3, abs=1e-9)
-    assert [gid for _, gid in theirs] == ours.gid.tolist()
-
-
-def test_what_netpyne_cannot_say_is_named(dry: Path, tmp_path: Path) -> None:
-    with pytest.raises(UnsupportedError, match="gap junctions"):
-        write_index(program_of(EXAMPLE), tmp_path)
-    assert list(tmp_path.iterdir()) == []
-    assert not (dry / "index.npjson").exists()
+def test_what_netpyne_cannot_say_is_named(tmp_path: Path) -> None:
+    shutil.copytree(EXAMPLE.parent, tmp_path / "model")
+    net = tmp_path / "model" / "TwoPopulations.net.nml"
+    net.write_text(net.read_text().replace('postSegmentId="4"', 'postSegmentId="4" preSegmentId="1"'))
+    (tmp_path / "out").mkdir()
+    with pytest.raises(UnsupportedError, match="several places"):
+        write_netpyne(tmp_path / "model" / EXAMPLE.name, tmp_path / "out")
+    assert list((tmp_path / "out").iterdir()) == []

@@ -271,10 +271,10 @@ def _validation_tests(scratch: Path, report: Report) -> list[str]:
 
 def _netpyne(scratch: Path, layout: Layout, report: Report) -> bool:
     """Write the model for NetPyNE UI, if it can be said in NetPyNE's parameters."""
-    from .netpyne import program_of, write_index
+    from .netpyne import write_netpyne
 
     try:
-        write_index(program_of(scratch / layout.main), scratch)
+        write_netpyne(scratch / layout.main, scratch, report)
     except UnsupportedError as fault:
         report.add("no-npjson", "loss", f"there is no index.npjson for NetPyNE UI: {fault}", file=layout.main)
         return False
