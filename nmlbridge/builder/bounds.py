@@ -7,7 +7,7 @@ Source: Moore, Kearfott, Cloud, Introduction to Interval Analysis, 2009.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,8 @@ import numpy.typing as npt
 
 from ..lems.expression import Apply, Bin, Call, Cmp, Expr, Logic, Name, Neg, Num
 from .evaluate import quantity
-from .language import Quantity
+from .language import Lookup, Quantity
+from .tables import Table
 
 Array = npt.NDArray[Any]
 Interval = tuple[Array, Array]
@@ -26,17 +27,19 @@ _RANGE = {"sin": (-1.0, 1.0), "cos": (-1.0, 1.0)}
 _ANY: Interval = (np.asarray(-np.inf), np.asarray(np.inf))
 
 
-def bounds(expr: Expr, box: Callable[[str], Interval | None]) -> Interval:
+def bounds(
+    expr: Expr, box: Callable[[str], Interval | None], tables: Mapping[str, Table] | None = None
+) -> Interval:  # fmt: skip
     """The least and the greatest value that ``expr`` may have where each name lies in its interval ``box(name)``.
 
     Bounds may be wide, never too narrow; NaN becomes infinite.
     """
     with np.errstate(all="ignore"):
-        low, high = _bounds(expr, box)
+        low, high = _bounds(expr, box, tables or {})
     return np.where(np.isnan(low), -np.inf, low), np.where(np.isnan(high), np.inf, high)
 
 
-def _bounds(expr: Expr, box: Callable[[str], Interval | None]) -> Interval:
+def _bounds(expr: Expr, box: Callable[[str], Interval | None], tables: Mapping[str, Table]) -> Interval:
     if isinstance(expr, Num):
         return np.asarray(expr.value), np.asarray(expr.value)
     if isinstance(expr, Quantity):
@@ -45,19 +48,22 @@ def _bounds(expr: Expr, box: Callable[[str], Interval | None]) -> Interval:
     if isinstance(expr, Name):
         return box(expr.id) or _ANY
     if isinstance(expr, Neg):
-        low, high = _bounds(expr.arg, box)
+        low, high = _bounds(expr.arg, box, tables)
         return -high, -low
     if isinstance(expr, Bin):
-        return _binary(expr.op, _bounds(expr.left, box), _bounds(expr.right, box))
+        return _binary(expr.op, _bounds(expr.left, box, tables), _bounds(expr.right, box, tables))
     if isinstance(expr, Cmp):
-        return _compare(expr.op, _bounds(expr.left, box), _bounds(expr.right, box))
+        return _compare(expr.op, _bounds(expr.left, box, tables), _bounds(expr.right, box, tables))
     if isinstance(expr, Logic):
-        (a, b), (c, d) = _truth(_bounds(expr.left, box)), _truth(_bounds(expr.right, box))
+        (a, b), (c, d) = _truth(_bounds(expr.left, box, tables)), _truth(_bounds(expr.right, box, tables))
         return (a * c, b * d) if expr.op == "and" else (np.maximum(a, c), np.maximum(b, d))
     if isinstance(expr, Call):
-        return _call(expr.function, _bounds(expr.arg, box))
+        return _call(expr.function, _bounds(expr.arg, box, tables))
+    if isinstance(expr, Lookup):
+        table = tables.get(expr.table)
+        return _ANY if table is None else table.between([_bounds(arg, box, tables) for arg in expr.args])
     if isinstance(expr, Apply):
-        return _apply(expr, [_bounds(arg, box) for arg in expr.args])
+        return _apply(expr, [_bounds(arg, box, tables) for arg in expr.args])
     return _ANY
 
 

@@ -217,7 +217,7 @@ class Components:
         needed = type is not None and word in type.parameters
         if not numeric or not (needed or (used and used <= set(self.context.parameters))):
             return value
-        evaluator = Evaluator(self.context.named, lambda: self.context.parameters, 1)
+        evaluator = Evaluator(self.context.named, lambda: self.context.parameters, 1, tables=self.context.tables)
         try:
             return self._quantity(evaluator.value(parse(value)), None if type is None else type.parameters.get(word))
         except ModelError as error:

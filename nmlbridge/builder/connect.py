@@ -193,7 +193,7 @@ class Rule:
             return None if one is None or two is None else (one.values, two.values)
 
         assert isinstance(value, str)
-        most = bounds(parse(value), box)[1]
+        most = bounds(parse(value), box, self.context.tables)[1]
         return np.broadcast_to(np.clip(most * (1 + 1e-9), 0, 1), (len(part) * count,))
 
     def _numbers(self, value: float | str, word: str, rows: Rows, most: Ints, what: str, path: Path_) -> Ints:

@@ -15,6 +15,7 @@ from .evaluate import Column, Draw, Evaluator, in_unit
 from .language import names, parse
 from .randomness import key_of, uniforms
 from .specification import Specification
+from .tables import Table, tables_of
 
 Path_ = tuple[str | int, ...]
 Floats = npt.NDArray[np.float64]
@@ -34,12 +35,14 @@ class Context:
     spec: Specification
     seed: int
     parameters: dict[str, Column] = field(default_factory=dict)
+    tables: dict[str, Table] = field(default_factory=dict)
 
     @classmethod
     def of(cls, spec: Specification, seed: int | None = None) -> Context:
         """With the parameters evaluated. Raises NetworkError for one that needs itself."""
         run = spec.model.run
-        context = cls(spec, seed if seed is not None else run.seed if run is not None else 1)
+        context = cls(spec, seed if seed is not None else run.seed if run is not None else 1,
+                      tables=tables_of(spec))  # fmt: skip
         for name in spec.model.parameters:
             context._parameter(name, ())
         return context
@@ -53,7 +56,8 @@ class Context:
             raise self.spec.error(f"'{name}' is a name of geometry; call the parameter something else", *path)
         if name in above:
             raise self.spec.error(f"the parameter needs itself: {' -> '.join((*above, name))}", *path)
-        evaluator = Evaluator(lambda other: self._parameter(other, (*above, name)), lambda: given, 1)
+        evaluator = Evaluator(lambda other: self._parameter(other, (*above, name)), lambda: given, 1,
+                              tables=self.tables)  # fmt: skip
         try:
             column = evaluator.value(_tree(given[name]))
         except LemsError as error:
@@ -87,7 +91,7 @@ class Context:
             return np.asarray(float(value))
         tree = _tree(value)
         evaluator = Evaluator(lambda name: self.named(name) or columns(name),
-                              lambda: (*known, *self.parameters), rows, draw)  # fmt: skip
+                              lambda: (*known, *self.parameters), rows, draw, self.tables)  # fmt: skip
         try:
             found = in_unit(evaluator.value(tree), unit)
         except LemsError as error:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +21,10 @@ from ..lems import evaluate as lems
 from ..lems import load_core
 from ..lems.expression import Apply, Bin, Call, Cmp, Expr, Logic, Name, Neg, Num
 from ..units import NONE, Dimension, nearest
-from .language import DISTRIBUTIONS, Glob, Members, Quantity
+from .language import DISTRIBUTIONS, Glob, Lookup, Members, Quantity
+
+if TYPE_CHECKING:
+    from .tables import Table
 
 Array = npt.NDArray[Any]
 Draw = Callable[[int], Array]
@@ -81,8 +84,8 @@ class Evaluator:
     """Evaluates formulas over ``rows`` rows; ``draw(place)`` gives uniform numbers for the place-th draw of one."""
 
     def __init__(self, columns: Callable[[str], Column | None], known: Callable[[], Iterable[str]], rows: int,
-                 draw: Draw | None = None) -> None:  # fmt: skip
-        self.column, self.known, self.rows, self.draw = columns, known, rows, draw
+                 draw: Draw | None = None, tables: Mapping[str, Table] | None = None) -> None:  # fmt: skip
+        self.column, self.known, self.rows, self.draw, self.tables = columns, known, rows, draw, tables or {}
         self.place = 0
 
     def value(self, expr: Expr) -> Column:
@@ -110,6 +113,8 @@ class Evaluator:
             return self.call(expr)
         if isinstance(expr, Apply):
             return self.apply(expr)
+        if isinstance(expr, Lookup):
+            return self.lookup(expr)
         if isinstance(expr, (Members, Glob)):
             raise LemsError("members of a set can stand in a selection only")
         raise TypeError(f"not an expression: {expr!r}")
@@ -169,6 +174,15 @@ class Evaluator:
         if expr.function not in simple:
             raise LemsError(f"{expr.function}() can stand in a selection only")
         return Column(np.asarray(simple[expr.function](*values)), dimension)
+
+    def lookup(self, expr: Lookup) -> Column:
+        table = self.tables.get(expr.table)
+        if table is None:
+            hint = nearest(expr.table, self.tables) or f"; there are {', '.join(self.tables) or 'none'}"
+            raise LemsError(f"there is no table '{expr.table}'{hint}")
+        if len(expr.args) != len(table.axes):
+            raise LemsError(f"table '{expr.table}' has {len(table.axes)} axes, and is given {len(expr.args)} numbers")
+        return Column(table(*(self.number(arg).values for arg in expr.args)))
 
     def uniform(self) -> Array:
         if self.draw is None:

@@ -6,6 +6,7 @@ It is the LEMS expression language with
 - functions of several arguments and distributions: ``normal(mean, sd)``, ``min(a, b)`` (FUNCTIONS, DISTRIBUTIONS);
 - ``< <= > >= == !=`` beside ``.lt.`` and its like, and ``& | !`` or ``and or not``, which bind in this order: ``!``,
   comparisons, ``&``, ``|``;
+- numbers from a table of the specification: ``table(profile, depth)``, ``table(map, x, y)``;
 - members of a set: ``E[0]``, ``E[0:10]``, ``E[-5:]``, and names with wildcards in quotes: ``'L4_*'``.
 
 A selection is a formula with a truth value for each cell or segment: ``(E | I) & depth > 300``. Nothing runs text.
@@ -58,6 +59,14 @@ class Glob(Expr):
     """All sets whose name matches a pattern with ``*`` and ``?``."""
 
     pattern: str
+
+
+@dataclass(frozen=True, slots=True)
+class Lookup(Expr):
+    """A number from a table of the specification."""
+
+    table: str
+    args: tuple[Expr, ...]
 
 
 _LEVELS: tuple[tuple[str, ...], ...] = (
@@ -139,25 +148,44 @@ class _Parser(Parser):
         return sign * int(value)
 
     def call(self, name: str) -> Expr:
+        if name == "table":
+            return self.lookup()
         if name in LEMS_FUNCTIONS and name not in DISTRIBUTIONS:
             return super().atom()
         known = {**FUNCTIONS, **{d: len(arguments) for d, arguments in DISTRIBUTIONS.items()}}
         if name not in known:
-            self.fail(f"'{name}' is no function{nearest(name, [*known, *LEMS_FUNCTIONS])}")
-        self.deeper()
+            self.fail(f"'{name}' is no function{nearest(name, [*known, 'table', *LEMS_FUNCTIONS])}")
         self.at += 2
+        arguments = self.arguments()
+        wanted = known[name]
+        if len(arguments) != wanted if wanted >= 0 else len(arguments) < -wanted or len(arguments) % 2 == 0:
+            self.fail(f"{name} has {len(arguments)} arguments; expected {signature(name)}")
+        self.at += 1
+        return self.members(Apply(name, tuple(arguments)))
+
+    def arguments(self) -> list[Expr]:
+        """What stands up to the closing bracket, which is not taken."""
+        self.deeper()
         arguments = [self.level(0, True)]
         while self.peek() == ",":
             self.at += 1
             arguments.append(self.level(0, True))
         if self.peek() != ")":
             self.fail("expected ')' or ','")
-        wanted = known[name]
-        if len(arguments) != wanted if wanted >= 0 else len(arguments) < -wanted or len(arguments) % 2 == 0:
-            self.fail(f"{name} has {len(arguments)} arguments; expected {signature(name)}")
-        self.at += 1
         self.depth -= 1
-        return self.members(Apply(name, tuple(arguments)))
+        return arguments
+
+    def lookup(self) -> Expr:
+        self.at += 2
+        kind, table, _ = self.tokens[self.at]
+        if kind != "name" or self.tokens[self.at + 1][1] != ",":
+            self.fail("expected the name of a table, as in table(profile, depth)")
+        self.at += 2
+        arguments = self.arguments()
+        if len(arguments) > 2:
+            self.fail("a table has one axis or two: table(name, x) or table(name, x, y)")
+        self.at += 1
+        return Lookup(table, tuple(arguments))
 
 
 def signature(name: str) -> str:
@@ -176,6 +204,8 @@ def parse(text: str) -> Expr:
 
 def parts(expr: Expr) -> tuple[Expr, ...]:
     """The direct sub-expressions."""
+    if isinstance(expr, Lookup):
+        return expr.args
     return (expr.of,) if isinstance(expr, Members) else operands(expr)
 
 

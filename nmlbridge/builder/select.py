@@ -117,7 +117,7 @@ class Selections:
         if text not in self._found:
             tree = parse(text)
             known = (*self.sets, *self.numbers, *self.context.parameters, "x", "y", "z", "depth", "all")
-            selector = _Selector(self.column, lambda: known, len(self.cells))
+            selector = _Selector(self.column, lambda: known, len(self.cells), tables=self.context.tables)
             selector.sets, selector.keys = tuple(self.sets), self.cells.keys
             selector.key = self.context.key("sample", text)
             try:
@@ -136,7 +136,8 @@ def select_segments(context: Context, text: str, count: int, column: Callable[[s
     """The rows of the selected segments of a cell. Raises NetworkError if there are none."""
     known = tuple(sets)
     selector = _Selector(lambda name: column(name) or context.named(name),
-                         lambda: (*known, "path_dist", "x", "y", "z", "diam"), count)  # fmt: skip
+                         lambda: (*known, "path_dist", "x", "y", "z", "diam"), count,
+                         tables=context.tables)  # fmt: skip
     selector.sets = known
     try:
         chosen = np.flatnonzero(np.broadcast_to(truth(selector.value(parse(text))), count))

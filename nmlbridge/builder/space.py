@@ -71,7 +71,8 @@ class Space:
             return self.point(name, points)
 
         known = (*self.context.parameters, *self.shapes, *AXES, "depth")
-        evaluator = Evaluator(lambda name: self.context.named(name) or column(name), lambda: known, len(points))
+        evaluator = Evaluator(lambda name: self.context.named(name) or column(name), lambda: known, len(points),
+                              tables=self.context.tables)  # fmt: skip
         try:
             return np.broadcast_to(truth(evaluator.value(parse(text))), len(points))
         except LemsError as error:

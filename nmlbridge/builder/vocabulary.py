@@ -521,12 +521,28 @@ class Defaults(Item):
     delay: Value = Field(default=0.0, description="ms")
 
 
+class Table(Item):
+    """Numbers to look up in formulas by ``table(name, x)`` or ``table(name, x, y)``: linear in between."""
+
+    x: list[float] | None = Field(default=None, description="increasing numbers")
+    y: list[float] | None = Field(default=None, description="increasing numbers, if the table has two axes")
+    values: list[float] | list[list[float]] | None = Field(default=None, description="one for each x, or a row")
+    file: str | None = Field(default=None, description="CSV: x, value; or a corner, y along the first row, x down")
+
+    @model_validator(mode="after")
+    def _either(self) -> Table:
+        if (self.file is None) == (self.x is None or self.values is None):
+            raise PydanticCustomError("table", "a table needs x and values, or a file")
+        return self
+
+
 class Model(Item):
     """A network, stated."""
 
     name: Id = "network"
     notes: str | None = None
     parameters: dict[Id, Value] = Field(default={}, description="names for numbers, to be used in every formula")
+    tables: dict[Id, Table] = Field(default={}, description="numbers to look up in formulas")
     defaults: Defaults = Defaults()
     space: Region = Region(x=(0, 100), y=(0, 100), z=(0, 100))
     regions: dict[Id, Region] = {}
