@@ -24,6 +24,7 @@ from ..graph import Network
 from ..graph.morphology import CABLE, Morphology
 from ..report import Report
 from ..results.lems import atomic
+from .somas import unbranched
 
 _NAMES = {1: "soma", 2: "axon", 3: "dend", 4: "apic"}
 _GROUPS = {"soma": "soma_group", "axon": "axon_group", "dend": "dendrite_group", "apic": "apical_group"}
@@ -81,26 +82,36 @@ def read_shape(path: Path, report: Report) -> Shape:
     if b"\0" in text[:_HEAD] or text.lstrip()[:1] not in b'#;("0123456789':
         raise DocumentError(f"this is no {kind.upper()} file", file=str(path))
     morphio.set_maximum_warnings(0)
+    words = text.decode("utf-8", errors="replace")
+    names = _NAMES
+    simpler = unbranched(words) if kind == "swc" else None
+    if simpler is not None:
+        words, spare = simpler
+        names = {**_NAMES, spare: "soma"}
+        report.add("branched-soma", "info", "the soma branches; its side branches are sections of their own, which "
+                   "belong to the soma", file=str(path))  # fmt: skip
     try:
-        source = morphio.Morphology(text.decode("utf-8", errors="replace"), kind)
+        source = morphio.Morphology(words, kind, morphio.Option.allow_unifurcated_section_change)
     except (morphio.MorphioError, RuntimeError, ValueError) as fault:
         line = re.search(r":(\d+):\s*error", str(fault))
-        why = [part.strip() for part in str(fault).splitlines() if part.strip()]
+        plain = re.sub(r"\x1b\[[\d;]*m", "", str(fault))  # MorphIO colours what it says
+        why = [part.strip() for part in plain.splitlines() if part.strip() and ":warning" not in part]
         raise DocumentError(
             re.sub(r"^.*?error:?\s*", "", why[0] if len(why) == 1 else why[-1])[:200] or "MorphIO cannot read it",
             file=str(path), line=int(line.group(1)) if line else None,
         ) from None  # fmt: skip
     if not len(source.points) and not len(source.soma.points):
         raise DocumentError(f"there is no point in it; this is no {kind.upper()} file", file=str(path))
-    return _Builder(path, source, report).run()
+    return _Builder(path, source, report, names).run()
 
 
 class _Builder:
-    def __init__(self, path: Path, source: Any, report: Report) -> None:
-        self.path, self.source, self.report = path, source, report
+    def __init__(self, path: Path, source: Any, report: Report, names: dict[int, str]) -> None:
+        self.path, self.source, self.report, self.names = path, source, report, names
         self.segments: list[Element] = []
         self.sections: list[tuple[str, list[int]]] = []
-        self.ends: dict[int, tuple[int, Any]] = {}  # by section: its last segment, and the point where it ends
+        self.ends: dict[int, tuple[tuple[int, float] | None, Any, bool]] = {}
+        """by section: the place on a segment where it ends, the point there, whether that segment ends at the point"""
         self.soma: list[int] = []
 
     def run(self) -> Shape:
@@ -169,31 +180,33 @@ class _Builder:
         return self.segment("soma", (x, y - diameter / 2, z, diameter), (x, y + diameter / 2, z, diameter), None)
 
     def build_section(self, section: Any) -> None:
-        name = _NAMES.get(int(section.type), "dend")
-        if int(section.type) not in _NAMES:
+        name = self.names.get(int(section.type), "dend")
+        if int(section.type) not in self.names:
             self.note("section-type", f"sections of type {int(section.type)} are taken for dendrites")
         points = np.column_stack([section.points, section.diameters]).astype(float)
         moved = np.concatenate([[True], np.any(np.diff(points[:, :3], axis=0) != 0, axis=1)])
         if not moved.all():
             self.note("double-points", "points at the place of the one before are left out")
             points = points[moved]
-        parent, begin = None, None
+        parent: tuple[int, float] | None = None
+        begin: Any = None
+        joined = False
         if section.is_root:
             parent = self.at_soma(points[0]) if self.soma else (0, 0.0) if self.segments else None
         else:
-            last, begin = self.ends[section.parent.id]
-            parent = (last, 1.0) if last >= 0 else (0, 0.0) if self.segments else None
-            begin = begin if last >= 0 else None
+            parent, begin, joined = self.ends[section.parent.id]
+            if parent is None and self.segments:
+                parent = (0, 0.0)
         if len(points) == 1 and begin is not None and not np.array_equal(begin[:3], points[0][:3]):
             points = np.vstack([begin, points])
         ids: list[int] = []
         for near, far in pairwise(points):
-            first = not ids and (begin is None or not np.array_equal(near, begin))
+            first = not ids and not (joined and np.array_equal(near, begin))
             ids.append(self.segment(name, near if first else None, far, parent))
             parent = (ids[-1], 1.0)
         if not ids:
             self.note("point-section", "a section of a single point has no length and is left out")
-        self.ends[section.id] = (ids[-1] if ids else (parent[0] if parent else -1), points[-1])
+        self.ends[section.id] = (parent, points[-1], bool(ids))
         self.sections.append((name, ids))
 
     def groups(self) -> list[Element]:

@@ -107,6 +107,31 @@ def test_asc_with_the_outline_of_a_soma(tmp_path: Path) -> None:
     assert shape.area[shape.groups["soma_group"].rows].sum() == pytest.approx(np.pi * 20**2, rel=1e-6)
 
 
+def test_a_soma_that_branches_keeps_its_length(tmp_path: Path) -> None:
+    """A line of 30 um with a side branch of 5 um from its middle; a dendrite of 20 um hangs on the side branch."""
+    path = tmp_path / "cell.swc"
+    path.write_text(
+        "1 1 0 0 0 5 -1\n2 1 0 10 0 5 1\n3 1 5 10 0 2 2\n4 1 0 20 0 5 2\n5 1 0 30 0 5 4\n"
+        "6 3 5 10 1 1 3\n7 3 5 10 20 1 6\n"
+    )
+    report = Report()
+    shape = shape_of(path, report)
+    assert [note.code for note in report] == ["branched-soma"]
+    soma = shape.groups["soma_group"].rows
+    assert shape.length[soma].sum() == pytest.approx(30 + 5, rel=1e-6)
+    assert shape.length[shape.groups["dendrite_group"].rows].sum() == pytest.approx(20, rel=1e-6)
+    side = next(row for row in soma if shape.distal[row][0] == 5)
+    assert shape.proximal[side][:3].tolist() == [0, 10, 0] and shape.start[side] == 10
+    assert not path.read_text().startswith("#"), "the file itself is not touched"
+
+
+def test_branches_of_a_section_of_one_point_begin_there(tmp_path: Path) -> None:
+    path = tmp_path / "cell.swc"
+    path.write_text("1 1 0 0 0 5 -1\n2 3 0 9 0 1 1\n3 3 0 29 0 1 2\n4 3 40 9 0 1 2\n")
+    shape = shape_of(path)
+    assert shape.length[shape.groups["dendrite_group"].rows].sum() == pytest.approx(20 + 40, rel=1e-6)
+
+
 def test_a_branch_from_the_middle_of_a_segment_keeps_its_place(tmp_path: Path) -> None:
     (tmp_path / "cell.nml").write_text("""<neuroml id="n"><cell id="c"><morphology id="m">
         <segment id="0" name="soma"><proximal x="0" y="0" z="0" diameter="9"/><distal x="0" y="30" z="0" diameter="9"/>
