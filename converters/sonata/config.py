@@ -20,6 +20,8 @@ class Config:
 
     main: Path
     components: dict[str, Path] = field(default_factory=dict)
+    refused: dict[str, DocumentError] = field(default_factory=dict)
+    """folders of components that may not be looked into, which matters where a file of one is needed"""
     nodes: list[tuple[Path, Path | None]] = field(default_factory=list)
     edges: list[tuple[Path, Path | None]] = field(default_factory=list)
     simulation: dict[str, Any] = field(default_factory=dict)
@@ -32,7 +34,10 @@ class Config:
     """what our own writer kept of NeuroML's names"""
 
     def find(self, directory: str, name: str) -> Path | None:
-        """A file of one of the components' folders, None if it is not there."""
+        """A file of one of the components' folders, None if it is not there. Raises DocumentError for a folder that
+        may not be looked into."""
+        if directory in self.refused and name:
+            raise self.refused[directory]
         folder = self.components.get(directory)
         if folder is None or not name:
             return None
@@ -74,7 +79,10 @@ def load(path: Path) -> Config:
     config.target_simulator = str(circuit.get("target_simulator", ""))
     for name, value in _object(circuit, "components", where).items():
         if isinstance(value, str):
-            config.components[name] = _path(value, variables, home, where)
+            try:
+                config.components[name] = _path(value, variables, home, where)
+            except DocumentError as refused:
+                config.refused[name] = refused
     for kind, files in (("nodes", config.nodes), ("edges", config.edges)):
         entries = circuit["networks"].get(kind, [])
         if not isinstance(entries, list):
@@ -90,9 +98,11 @@ def load(path: Path) -> Config:
                 _path(entry[f"{kind}_file"], variables, home, where),
                 None if types is None else _path(types, variables, home, where),
             ))  # fmt: skip
-    for owner, text in ((config.home, config.simulation.get("node_sets_file")), (home, circuit.get("node_sets_file"))):
+    for text, names, owner in (
+        (config.simulation.get("node_sets_file"), config.variables, config.home),
+        (circuit.get("node_sets_file"), variables, home),
+    ):
         if isinstance(text, str):
-            names = config.variables if owner == config.home and config.variables else variables
             config.node_sets |= load_json(_path(text, names, owner, where))
     return config
 

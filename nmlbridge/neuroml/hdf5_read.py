@@ -32,6 +32,9 @@ _PLACED = ("pre_cell_id", "post_cell_id", "pre_segment_id", "post_segment_id", "
            "post_fraction_along")  # fmt: skip
 _CONNECTIONS = {2: _PLACED[:2], 6: _PLACED, 7: ("id", *_PLACED), 8: ("id", *_PLACED, "weight")}
 _MAX_ELEMENTS = 1 << 34
+_CONFIG = "these are {} of SONATA: read the circuit_config.json that lists the file"
+_RESULTS = "these are results of SONATA: see nmlbridge results"
+_OTHERS = {"nodes": _CONFIG.format("nodes"), "edges": _CONFIG.format("edges"), "spikes": _RESULTS, "report": _RESULTS}
 
 
 def read_hdf5(path: Path, shown: str) -> SourceFile:
@@ -60,7 +63,8 @@ class _Reader:
     def run(self) -> SourceFile:
         top = self.groups(self.file).get("neuroml")
         if top is None:
-            raise DocumentError("the HDF5 file has no group /neuroml; this is not NeuroML2 HDF5", file=self.shown)
+            kind = next((hint for group, hint in _OTHERS.items() if group in self.file), "this is not NeuroML2 HDF5")
+            raise DocumentError(f"the HDF5 file has no group /neuroml; {kind}", file=self.shown)
         text = self.text(top, "neuroml_top_level")
         if text:
             root = self.parsed(text)

@@ -439,3 +439,32 @@ def propagate(sonata: Path, stop: float, step: float, expm: Callable[..., Any]) 
         for node in fired:
             found.setdefault(int(node), []).append((at + 1) * step)
     return found
+
+
+def test_a_file_of_a_circuit_by_itself_is_named(tmp_path: Path) -> None:
+    for group, hint in (("nodes", "circuit_config"), ("edges", "circuit_config"), ("report", "nmlbridge results")):
+        with h5py.File(tmp_path / "part.h5", "w") as file:
+            file.create_group(f"{group}/V1")
+        with pytest.raises(DocumentError, match=hint):
+            read(tmp_path / "part.h5")
+
+
+def test_paths_belong_to_the_file_that_they_stand_in(tmp_path: Path) -> None:
+    """The circuit's variables are its own, and a folder of components matters only where a file of it is needed."""
+    with h5py.File(tmp_path / "nodes.h5", "w") as file:
+        population = file.create_group("nodes/V1")
+        population["node_type_id"] = np.zeros(2, np.int64)
+        population["node_group_id"] = np.zeros(2, np.int64)
+        population["node_group_index"] = np.arange(2)
+        population.create_group("0")
+    (tmp_path / "types.csv").write_text("node_type_id model_type\n0 virtual\n")
+    (tmp_path / "sets.json").write_text('{"both": {"population": "V1"}}')
+    (tmp_path / "circuit.json").write_text(json.dumps({
+        "manifest": {"$HERE": "."}, "components": {"templates_dir": "/elsewhere"}, "node_sets_file": "$HERE/sets.json",
+        "networks": {"nodes": [{"nodes_file": "$HERE/nodes.h5", "node_types_file": "types.csv"}], "edges": []},
+    }))  # fmt: skip
+    (tmp_path / "simulation_config.json").write_text(json.dumps({
+        "manifest": {"$OUT": "out"}, "network": "circuit.json", "run": {"tstop": 10, "dt": 0.1},
+    }))  # fmt: skip
+    network = read(tmp_path / "simulation_config.json", format="sonata")
+    assert [population.size for population in network.populations.values()] == [2]
