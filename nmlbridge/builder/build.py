@@ -17,6 +17,7 @@ from ..units import nearest
 from .components import Components
 from .connect import Rule
 from .context import RESERVED, Context
+from .diversity import divided, with_model
 from .fields import imposed
 from .record import settings
 from .segments import CellParts
@@ -67,17 +68,20 @@ def build(
         raise context.error(f"a component is called '{model.name}' too; rename one", "name")
     components.check_channels()
     for name, population in model.populations.items():
-        if population.cell not in components.cells:
-            if population.cell not in components.by_id:
+        kinds = [population.cell] if isinstance(population.cell, str) else population.cell
+        for kind in kinds:
+            if kind not in components.cells and kind not in components.by_id:
                 known = list(components.cells)
-                hint = nearest(population.cell, known) or f"; there are {', '.join(known) or 'none'}"
-                raise context.error(f"there is no cell '{population.cell}'{hint}", "populations", name, "cell")
-            components.cells[population.cell] = population.cell
+                hint = nearest(kind, known) or f"; there are {', '.join(known) or 'none'}"
+                raise context.error(f"there is no cell '{kind}'{hint}", "populations", name, "cell")
+            components.cells.setdefault(kind, kind)
     space = Space(context)
     placed = {name: space.place(name, population) for name, population in model.populations.items()}
+    model, placed = divided(context, placed)
+    context = space.context = with_model(context, model)
     cells = Cells.of(placed)
     select = Selections(context, space, cells)
-    of_population = {name: components.cells[population.cell] for name, population in model.populations.items()}
+    of_population = {name: components.cells[str(population.cell)] for name, population in model.populations.items()}
     parts = CellParts(context, components.by_id, of_population, components.native, components.shapes)
     mine = None
     if posts is not None:

@@ -10,10 +10,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import LemsError
+from ..errors import DocumentError, LemsError
 from .context import Context, Path_, used_names
 from .evaluate import Column, Evaluator, truth
 from .language import parse
+from .listed import file_of
+from .mesh import surface
 from .randomness import uniforms
 from .vocabulary import Grid, Population, Region
 
@@ -48,6 +50,12 @@ class Space:
 
     def shape(self, region: Region, path: Path_, around: Shape | None) -> Shape:
         """The Shape of a region. Raises NetworkError for a range that is empty or has no numbers."""
+        mask = partial(self._mask, region.where, (*path, "where")) if region.where else None
+        if region.file is not None:
+            low, high, inside, volume = self._surface(region.file, region.scale, path)
+            if mask is None:
+                return Shape(low, high, inside, volume)
+            return Shape(low, high, lambda points: np.asarray(inside(points) & mask(points)), None)
         low, high = np.zeros(3), np.zeros(3)
         for axis, name in enumerate(AXES):
             given = getattr(region, name)
@@ -59,10 +67,18 @@ class Space:
                 raise self.context.error(f"the range goes from {ends[0]:g} to {ends[1]:g}; the smaller number stands "
                                          "first", *path, name)  # fmt: skip
             low[axis], high[axis] = ends
-        mask = partial(self._mask, region.where, (*path, "where")) if region.where else None
         size = high - low
         volume = float(np.prod(size)) * {"box": 1.0, "cylinder": np.pi / 4, "ellipsoid": np.pi / 6}[region.shape]
         return Shape(low, high, partial(_inside, region.shape, low, high, mask), None if mask else volume)
+
+    def _surface(self, file: str, scale: float | str, path: Path_) -> tuple[Floats, Floats, Any, float]:
+        unit = self.context.number(scale, "um", *path, "scale")
+        if not unit > 0:
+            raise self.context.error(f"the scale is {unit:g}; it must be more than zero", *path, "scale")
+        try:
+            return surface(file_of(self.context.spec, file, *path, "file"), unit)
+        except DocumentError as error:
+            raise self.context.error(f"'{file}': {error.message}", *path, "file") from None
 
     def _mask(self, text: str, path: Path_, points: Floats) -> Bools:
         def column(name: str) -> Column | None:

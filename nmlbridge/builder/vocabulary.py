@@ -233,13 +233,26 @@ Cell = Annotated[
 
 
 class Region(Item):
-    """A part of space. A box by default; a cylinder stands along y; ranges (um) that are not given are the space's."""
+    """A part of space. A box by default; a cylinder stands along y; ranges (um) that are not given are the space's.
 
-    shape: Literal["box", "cylinder", "ellipsoid"] = "box"
+    Of shape mesh: what a closed surface encloses, wherever it lies.
+    """
+
+    shape: Literal["box", "cylinder", "ellipsoid", "mesh"] = "box"
+    file: str | None = Field(default=None, description="STL, OBJ, PLY or OFF: the surface of a mesh")
+    scale: Value = Field(default=1.0, description="um: the file's unit of length")
     x: Range | None = None
     y: Range | None = None
     z: Range | None = None
     where: Selection | None = Field(default=None, description="a mask: a formula of x, y, z, depth and other regions")
+
+    @model_validator(mode="after")
+    def _mesh(self) -> Region:
+        if (self.shape == "mesh") != (self.file is not None):
+            raise PydanticCustomError("mesh", "a region of shape mesh, and no other, has a file")
+        if self.shape == "mesh" and (self.x or self.y or self.z):
+            raise PydanticCustomError("mesh", "a mesh has the ranges of its surface; cut it by where")
+        return self
 
 
 class Grid(Item):
@@ -251,9 +264,9 @@ class Grid(Item):
 
 
 class Population(Item):
-    """Cells of one kind: how many, and where."""
+    """Cells: of what kind or kinds, how many, and where."""
 
-    cell: str
+    cell: str | dict[Id, Value] = Field(description="a kind of cells, or several with their shares: {a: 3, b: 1}")
     number: Value | None = None
     density: Value | None = Field(default=None, description="cells per mm3; may be a formula of x, y, z, depth")
     grid: Grid | None = None
@@ -317,7 +330,7 @@ class Connection(Item):
     divergence: Value | None = Field(default=None, description="how many outputs each cell gives, to distinct cells")
     pattern: Literal["all_to_all", "one_to_one"] | None = None
     pairs: list[tuple[int, int]] | None = Field(default=None, description="places in from and in to")
-    file: str | None = Field(default=None, description="CSV or HDF5: pre, post and, if need be, weight, delay")
+    file: str | None = Field(default=None, description="CSV, HDF5, SONATA edges: pre, post; weight, delay")
     small_world: SmallWorld | None = None
     degrees: Degrees | None = None
     synapse: str | list[str] | None = None
