@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from .report import Report
     from .results import Results, compare_results, read_results, write_results
     from .simulator.converge import converge
+    from .simulator.neuron.importer import from_neuron
     from .simulator.run import simulate, simulate_network
 
 # Where each public name lives. Kept apart from the imports above so that `import nmlbridge` costs nothing.
@@ -65,6 +66,7 @@ _HOMES = {
     "diff": ".neuroml",
     "export_repository": ".portal.osb",
     "extract_archive": ".portal.archive",
+    "from_neuron": ".simulator.neuron.importer",
     "read": ".registry",
     "read_results": ".results",
     "simulate": ".simulator.run",
@@ -96,6 +98,7 @@ __all__ = [
     "diff",
     "export_repository",
     "extract_archive",
+    "from_neuron",
     "read",
     "read_results",
     "simulate",

@@ -40,7 +40,8 @@ class Format:
     it is written.
     ``simulation`` is for files that also say how to run: (path, report, allow) -> (Network, results.Simulation), where
     ``allow`` holds the kinds of code that the user lets in: "mods" (mechanisms in NMODL, which are compiled), "python"
-    (which is run). ``holds_code``: such code may come with a model, and ``reader`` takes ``allow`` too.
+    (which is run), "code" (hoc or Python that builds cells in NEURON, which is run). ``holds_code``: such code may come
+    with a model, and ``reader`` takes ``allow`` too.
     """
 
     name: str
@@ -143,6 +144,9 @@ _COMPILED = frozenset({
 })  # fmt: skip
 # a circuit with its files of nodes, or a simulation of one
 _SONATA = re.compile(rb'^\s*\{.*("nodes_file"|"edges_file"|"node_sets_file"|"network"\s*:\s*"[^"]*config)', re.S)
+
+# hoc that makes sections or templates, or Python that imports NEURON; not PyNN's or NetPyNE's scripts
+_HOC = re.compile(rb"^[ \t]*(begintemplate[ \t]+\w|create[ \t]+\w|load_file[ \t]*\(|(from|import)[ \t]+neuron\b)", re.M)
 
 _NETWORK = frozenset({
     "networks", "positions", "instance ids", "properties", "connections", "weights", "delays", "places on cells",
@@ -252,6 +256,20 @@ _FORMATS = (
             "continuous projections", "temperature", "imposed fields", "plasticity",
         },
         writes_folder=True,
+    ),
+    Format(
+        name="hoc",
+        title="NEURON code: hoc or Python that builds cells",
+        extensions=(".hoc", ".py"),
+        specification="https://nrn.readthedocs.io",
+        reader="nmlbridge.simulator.neuron.importer:read",
+        simulation="nmlbridge.simulator.neuron.importer:read_simulation",
+        sniff=lambda head: _HOC.search(head) is not None,
+        features=frozenset({
+            "native mechanisms", "networks", "positions", "connections", "weights", "delays", "places on cells",
+            "inputs", "temperature", "simulation",
+        }),
+        holds_code=True,
     ),
     Format(
         name="pynn",

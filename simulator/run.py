@@ -224,6 +224,7 @@ def simulate_network(
     saving = Saving(None if output is None else Path(output), record_format, checkpoint, resume, name)
     with _phase(phases, "lower", progress):
         from ..lems import load_core, resolve
+        from ..nmodl.files import fingerprints
         from .neuron.lower import lower
 
         library = load_core().extended(network.components, report)
@@ -234,6 +235,8 @@ def simulate_network(
             lowered, outputs = with_electrodes(lowered, network, electrodes, outputs)
     provenance = _provenance(model or network.file or network.id or "", backend, simulation.dt, simulation.duration,
                              simulation.seed, ranks)  # fmt: skip
+    if network.mods:
+        provenance["mods"] = fingerprints(network.mods)
     digits = COMPAT_DIGITS if settings.compat else None
     return _run(lowered, ranks, progress, phases, outputs, report, provenance, saving, digits, runner)
 

@@ -168,7 +168,7 @@ def _work(command: list[str], folder: Path, extra: dict[str, str], report: Progr
         process = subprocess.Popen(
             command,
             cwd=folder,  # NEURON would load mechanisms that lie in the current folder
-            env=_environment(extra),
+            env=environment(extra),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=errors,
@@ -220,16 +220,21 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         os.killpg(process.pid, signal.SIGKILL)
 
 
-def _environment(extra: dict[str, str]) -> dict[str, str]:
+def environment(extra: dict[str, str]) -> dict[str, str]:
     """This process's environment, with the package importable and one thread for numpy."""
     path = os.pathsep.join([str(_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
     return {**os.environ, "PYTHONPATH": path, "OPENBLAS_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1", **extra}
 
 
+def neuron_words(text: str) -> list[str]:
+    """What NEURON itself complained about, from standard error."""
+    return [line[line.index("NEURON: ") + 8 :].strip() for line in text.splitlines() if "NEURON: " in line]
+
+
 def _message(text: str, said: deque[str], code: int) -> str:
     """What went wrong, from the worker's standard error."""
     lines = [line for line in text.splitlines() if line.strip()]
-    hoc = [line[line.index("NEURON: ") + 8 :].strip() for line in lines if "NEURON: " in line]
+    hoc = neuron_words(text)
     for line in lines:
         if MARK in line:
             with suppress(ValueError, KeyError):

@@ -19,6 +19,7 @@ from ...graph import InputList, Network, Population, Projection, Stdp
 from ...graph.native import Along, NativeCell, NativeProcess
 from .attachments import Floats, Ints, stream_of
 from .population import CellKind, Kind
+from .roles import BUILT_IN_IONS, valence
 from .tables import Tables, distinct
 
 LINEAR = frozenset({"ExpSyn", "Exp2Syn"})
@@ -28,6 +29,7 @@ RANDOM = {"NetStim": "ranvar"}
 CLAMPS = frozenset({"SEClamp", "VClamp"})
 PLAYED = "VecStim"
 """artificial cells that send given trains; the worker plays them, so that no mod file is needed"""
+_USED_ION = re.compile(r"\bUSEION\s+(\w+)")
 _SAFE = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
 
 
@@ -315,6 +317,8 @@ class Natives:
     def _ions(self, cell: NativeCell, key: str) -> list[dict[str, Any]]:
         spelled = {"e": "reversal", "i": "internal", "o": "external"}
         groups: dict[tuple[str, tuple[str, ...]], list[int]] = {}
+        # ions that NEURON or a mechanism brings along, each with its charge
+        known = {*BUILT_IN_IONS, *(name for text in self.network.mods.values() for name in _USED_ION.findall(text))}
         for number, section in enumerate(cell.sections):
             for ion, values in section.ions.items():
                 if not _SAFE.match(ion):
@@ -323,6 +327,7 @@ class Natives:
         return [
             {
                 "ion": ion, "sections": members, "as_written": True,
+                **({} if ion in known else {"charge": valence(ion)}),
                 **{
                     spelled[name]: self._along(
                         f"{key}.ion{serial}.{name}", [cell.sections[i].ions[ion][name] for i in members],

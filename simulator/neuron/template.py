@@ -108,7 +108,8 @@ class Template:
         for ion in spec.get("ions", ()):
             names = {"internal": f"{ion['ion']}i", "external": f"{ion['ion']}o", "reversal": f"e{ion['ion']}"}
             values = {names[k]: along(ion[k], ion["sections"]) for k in names if ion.get(k) is not None}
-            h.ion_register(ion["ion"], ion.get("charge", 1))  # does nothing if a mechanism brought the ion
+            if ion.get("charge") is not None:
+                h.ion_register(ion["ion"], ion["charge"])  # does nothing if a mechanism brought the ion
             for i in ion["sections"]:
                 named = [(name, each[i]) for name, each in values.items()]
                 self.sections[i].ions.append((ion["ion"], named))

@@ -21,7 +21,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from ...errors import SimulatorError
-from .vectorise import FLAGS
+from .vectorise import EDITION, FLAGS
 
 COMPILERS = ("g++", "clang++", "c++")
 CURE = "install one, for example with 'apt install g++' or 'xcode-select --install', or name it in $CXX"
@@ -65,7 +65,7 @@ class Toolchain:
                 f"neuron {self.version} {size}",
                 " ".join(self.compiler),
                 self.compiler_version,
-                " ".join(self.flags),
+                f"{' '.join(self.flags)} {EDITION}",
                 f"{sys.platform} {platform.machine()} {self.processor}",
             )
         )

@@ -69,6 +69,9 @@ static NMLB_INLINE double nmlb_exp(double x) {
 #define exp nmlb_exp
 """
 
+EDITION = 2
+"""counts the changes of what this module makes, so that a cache gives nothing that was compiled before them"""
+
 _INDEPENDENT = """
 #if defined(__clang__)
 #pragma clang loop vectorize(assume_safety)
@@ -84,6 +87,9 @@ def vectorised(source: str) -> str:
     """The translator's output, made to vectorise; unchanged where it does not look as expected."""
     head, found, body = source.partition(_AFTER_MACROS)
     if not found or "#define exp hoc_Exp" not in head:
+        return source
+    if "\nstatic size_t _iml" in source:
+        # not thread-safe: one counter for the file, which its functions read, so that no loop may have its own
         return source
     density = "register_mech(" in body and "point_register_mech(" not in body
     # point processes of one segment add to the same node, so their currents cannot be added in one go

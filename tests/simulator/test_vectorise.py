@@ -102,3 +102,23 @@ def test_the_loops_of_a_channel_become_vectors(tools: Toolchain, tmp_path: Path)
 
 def test_what_is_not_the_translators_is_left_alone() -> None:
     assert vectorised("int main() { return 0; }\n") == "int main() { return 0; }\n"
+
+
+SHARED = """
+NEURON { SUFFIX shared GLOBAL inf }
+ASSIGNED { v inf }
+STATE { n }
+INITIAL { n = 0 }
+BREAKPOINT { SOLVE states METHOD cnexp }
+PROCEDURE rates() { inf = v }
+DERIVATIVE states { rates()  n' = inf - n }
+"""
+
+
+def test_a_mechanism_with_one_counter_for_the_file_keeps_it(tools: Toolchain, tmp_path: Path) -> None:
+    """Its functions read the counter, so an inner one of the same name would have them see another instance."""
+    (tmp_path / "shared.mod").write_text(SHARED)
+    subprocess.run([str(tools.translator), "shared.mod"], cwd=tmp_path, check=True, capture_output=True)
+    source = (tmp_path / "shared.cpp").read_text()
+    assert "\nstatic size_t _iml" in source
+    assert vectorised(source) == source

@@ -1,0 +1,111 @@
+"""NEURON models as Networks: hoc and Python that build cells, with their mod files, and what is live in this process.
+
+Code of a model is run only where the user allows it, and in a process of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ...errors import DocumentError, UsageError
+from ...graph import Network
+from ...nmodl.files import FOLDERS, mods_beside, whole_text
+from ...report import Report
+from ...results import Simulation
+from .assemble import network_of
+from .compile import compile_mods
+from .launch import environment, neuron_words
+
+_NEAR = re.compile(r"near line (\d+)")
+_TAIL = 300  # characters of what the process said last
+
+
+def read(
+    path: str | Path, report: Report | None = None, allow: Collection[str] = (), *, template: str | None = None,
+    arguments: Sequence[float | str] = (),
+) -> Network:  # fmt: skip
+    """The Network that a hoc or Python file builds in NEURON: its cells, processes and connections.
+
+    ``allow`` must hold "code", as the file is run, in a process of its own; with "mods" the mod files beside it are
+    compiled for it. A file that makes nothing but defines one template gives one cell of it, or of ``template``, made
+    with ``arguments``. Raises UsageError if code is not allowed, DocumentError with file and line if it fails.
+    """
+    report = report if report is not None else Report()
+    path = Path(path)
+    if not path.is_file():
+        raise DocumentError("there is no such file", file=str(path))
+    if "code" not in allow:
+        raise UsageError(f"'{path}' is code, which is run only if you say so: --allow-code, or allow=('code',)")
+    mods = mods_beside(path)
+    taken = mods if "mods" in allow else {}
+    library = compile_mods(taken)
+    request = {"file": str(path.absolute()), "library": str(library) if library else None, "template": template,
+               "arguments": list(arguments)}  # fmt: skip
+    found, words = _run(request)
+    if "error" in found:
+        hint = ""
+        if mods and not taken:
+            hint = f"; the {len(mods)} mod files beside it are compiled only if you say so: --allow-mods"
+        near = _NEAR.search(words)
+        line = found["line"] or (int(near[1]) if near else None)
+        told = neuron_words(words)
+        message = " ".join(str(found["error"]).split())
+        message = f"{message} ({told[0]})" if told and told[0] not in message else message
+        raise DocumentError(f"{message}{hint}", file=str(path), line=line)
+    return network_of(found, taken, report, str(path))
+
+
+def read_simulation(
+    path: Path, report: Report | None = None, allow: Collection[str] = ()
+) -> tuple[Network, Simulation]:  # fmt: skip
+    """The network that a file builds, and a run of it as its tstop, dt and v_init say."""
+    network = read(path, report, allow)
+    return network, network.settings
+
+
+def from_neuron(
+    h: Any = None, *, mods: str | Path | Mapping[str, str] | None = None, report: Report | None = None
+) -> Network:
+    """What is in NEURON now, in this process, as a Network that can be run, converted and written.
+
+    ``h`` is NEURON's top level (None: ``neuron.h``). ``mods`` is a folder with the mod files of the model's mechanisms,
+    or their texts by file name: without them the network can be converted, but not run. Raises NetworkError for what
+    cannot be a network, UsageError if there are no sections.
+    """
+    from .live import extract
+
+    if h is None:
+        import neuron
+
+        h = neuron.h
+    texts: Mapping[str, str] = {}
+    if isinstance(mods, Mapping):
+        texts = mods
+    elif mods is not None:
+        texts = {file.name: whole_text(file) for file in sorted(Path(mods).glob("*.mod"))}
+        if not texts:
+            raise UsageError(f"there are no mod files in '{mods}'; expected a folder such as {', '.join(FOLDERS[:3])}")
+    return network_of(extract(h), texts, report if report is not None else Report(), None)
+
+
+def _run(request: dict[str, Any]) -> tuple[dict[str, Any], str]:
+    """The worker's answer, and what it said."""
+    with tempfile.TemporaryDirectory(prefix="nmlbridge-") as folder:
+        asked, answer = Path(folder, "request.json"), Path(folder, "answer.json")
+        asked.write_text(json.dumps(request))
+        done = subprocess.run(
+            [sys.executable, "-P", "-m", "nmlbridge.simulator.neuron.importing", str(asked), str(answer)], cwd=folder,
+            env=environment({}), capture_output=True, text=True, errors="replace", stdin=subprocess.DEVNULL,
+            check=False,
+        )  # fmt: skip
+        if not answer.exists():
+            last = " ".join(done.stderr.split())[-_TAIL:]
+            raise DocumentError(f"the code ended NEURON with code {done.returncode}: {last}", file=request["file"])
+        return json.loads(answer.read_text()), done.stderr
