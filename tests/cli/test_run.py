@@ -46,12 +46,14 @@ def test_times_are_read_in_ms(text: str, value: float) -> None:
 
 
 def test_options_reach_the_simulation(calls: list[dict[str, Any]], tmp_path: Path) -> None:
-    words = ["run", "a.xml", "-o", str(tmp_path), "--dt", "25us", "--duration", "1s", "--seed", "7", "-n", "2"]
+    words = ["run", "a.xml", "-o", str(tmp_path), "--dt", "25us", "--duration", "1s", "--seed", "7", "-n", "2",
+             "--allow-mods"]  # fmt: skip
     assert main(words) == 0
     (call,) = calls
     assert call.pop("progress") is not None
     assert call == {
         "path": Path("a.xml"),
+        "allow": frozenset({"mods"}),
         "backend": None,
         "output": tmp_path,
         "dt": 0.025,
