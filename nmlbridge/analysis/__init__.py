@@ -5,6 +5,8 @@
 - ``information``: mutual information, transfer entropy, Granger causality
 - ``connectivity``: matrices of populations and cells, degrees, motifs, paths
 - ``fields``: current source density; EEG and MEG of dipole moments (LFPykit)
+- ``kinetics``: activation and time constants of LEMS channels
+- ``shapes``: cells as straight pieces, and numbers along them
 - ``cells``: features of single cells (eFEL) and f-I curves
 
 Sources of the definitions stand in each function. Times are in s, rates and frequencies in Hz.
@@ -13,6 +15,8 @@ Sources of the definitions stand in each function. Times are in s, rates and fre
 from .connectivity import connectivity_by_distance, connectivity_matrix, degrees, motifs, path_lengths
 from .fields import current_source_density, eeg, meg
 from .information import granger, granger_spectrum, mutual_information, transfer_entropy
+from .kinetics import channel_kinetics, channels
+from .shapes import Pieces, pieces, synapse_density
 from .spectral import coherence, phase_locking, power_spectrum, spectrogram
 from .spikes import (
     correlogram,
@@ -28,8 +32,9 @@ from .spikes import (
 )
 
 __all__ = [
-    "coherence", "connectivity_by_distance", "connectivity_matrix", "correlogram", "current_source_density", "cv",
-    "degrees", "eeg", "fano", "granger", "granger_spectrum", "histogram", "intervals", "local_variation", "meg",
-    "motifs", "mutual_information", "path_lengths", "phase_locking", "population_rate", "power_spectrum", "rates",
-    "select", "spectrogram", "synchrony", "transfer_entropy",
+    "Pieces", "channel_kinetics", "channels", "coherence", "connectivity_by_distance", "connectivity_matrix",
+    "correlogram", "current_source_density", "cv", "degrees", "eeg", "fano", "granger", "granger_spectrum",
+    "histogram", "intervals", "local_variation", "meg", "motifs", "mutual_information", "path_lengths",
+    "phase_locking", "pieces", "population_rate", "power_spectrum", "rates", "select", "spectrogram",
+    "synapse_density", "synchrony", "transfer_entropy",
 ]  # fmt: skip

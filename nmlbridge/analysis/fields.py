@@ -42,8 +42,10 @@ def eeg(
     limits = np.asarray(radii, float)
     if not 0 < np.linalg.norm(where) < limits[0]:
         raise UsageError(f"the dipole must lie in the brain, within {limits[0]:g} um of the centre, and not in it")
-    if (np.linalg.norm(contacts, axis=1) > limits[-1] * (1 + 1e-9)).any():
+    far = np.linalg.norm(contacts, axis=1, keepdims=True)
+    if (far > limits[-1] * (1 + 1e-9)).any():
         raise UsageError(f"an electrode lies beyond the scalp, {limits[-1]:g} um from the centre")
+    contacts = contacts * np.where(far > limits[-1] * (1 - 1e-12), limits[-1] * (1 - 1e-12) / np.maximum(far, 1.0), 1.0)
     head = tools.FourSphereVolumeConductor(contacts, list(limits), list(np.asarray(conductivities, float)))
     potentials: Floats = head.get_dipole_potential(moment * 1e15, where) * 1e-3  # LFPykit: nA um, mV
     return potentials

@@ -11,8 +11,10 @@ from .options import milliseconds
 
 _EPILOG = """\
 kinds from results: raster, rate, rates, rate-distribution, intervals, traces, spectrum, spectrogram, coherence,
-phase-plane; from a model: connectivity, network; from both: movie (SOURCE is the results, --model the model).
-The ending of FILE says what is written: .png, .pdf, .svg, .html (interactive; extra 'interactive'), .gif for a movie.
+phase-plane, lfp, csd, dipole, eeg; from a model: connectivity, chord, network, morphology (with --results for what was
+recorded), kinetics (SOURCE may be a .mod file); from both: movie (SOURCE is the results, --model the model).
+The ending of FILE says what is written: .png, .pdf, .svg, .html (interactive; extra 'interactive'), .gif or .html for a
+movie.
 """
 
 
@@ -30,6 +32,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--quantity", action="append", default=[], metavar="PATH", dest="quantities",
                         help="a recorded quantity such as pop[0]/v (may be repeated)")  # fmt: skip
     parser.add_argument("--population", metavar="ID", help="only this population")
+    parser.add_argument("--include", action="append", default=[], metavar="CELLS", type=_cells,
+                        help="spikes of these alone: a population, pop[3] or a number (may be repeated)")  # fmt: skip
     parser.add_argument("--start", type=milliseconds, metavar="TIME", help="begin of the window")
     parser.add_argument("--stop", type=milliseconds, metavar="TIME", help="end of the window")
     parser.add_argument(
@@ -43,9 +47,21 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="connectivity: number, probability, convergence, divergence, weight, delay, strength",
     )
     parser.add_argument(
-        "--by", choices=("population", "cell"), default="population", help="connectivity: rows are these"
+        "--by", choices=("population", "cell", "x", "y", "z"), default="population",
+        help="connectivity: rows are these; x, y, z: slabs of 100 um",
     )
-    parser.add_argument("--view", choices=("xy", "xz", "yz", "3d"), default="xy", help="network: seen from where")
+    parser.add_argument("--view", choices=("xy", "xz", "yz", "3d"), default="xy",
+                        help="network, morphology: seen from where")  # fmt: skip
+    parser.add_argument("--part", metavar="ID", help="lfp, csd, dipole, eeg: of a population, or of a cell pop[3]")
+    parser.add_argument("--spacing", type=float, metavar="UM", help="csd: distance of the contacts")
+    parser.add_argument("--up", choices=("x", "y", "z"), default="y", help="eeg: the axis that points out of the head")
+    parser.add_argument("--channel", metavar="ID", help="kinetics: which channel (default: the first)")
+    parser.add_argument("--temperature", type=float, default=6.3, metavar="DEGC", help="kinetics: (default: 6.3)")
+    parser.add_argument("--color", default="path", metavar="WHAT",
+                        help="morphology: synapses, path, diameter, or a recorded variable such as v")  # fmt: skip
+    parser.add_argument("--cell", type=int, default=0, metavar="N", help="morphology: the cell whose values are shown")
+    parser.add_argument("--time", type=milliseconds, metavar="TIME", help="morphology: of the values (default: end)")
+    parser.add_argument("--results", type=Path, metavar="FILE", help="morphology: results that recorded the variable")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -54,7 +70,8 @@ def run(arguments: argparse.Namespace) -> int:
 
     require_matplotlib()
     seconds = {
-        name: None if (v := getattr(arguments, name)) is None else v * 1e-3 for name in ("start", "stop", "width")
+        name: None if (v := getattr(arguments, name)) is None else v * 1e-3
+        for name in ("start", "stop", "width", "time")
     }
     name = arguments.kind
     ending = "gif" if name == "movie" else "png"
@@ -65,10 +82,15 @@ def run(arguments: argparse.Namespace) -> int:
         kind = kind_named(name)
         options = Options(
             seconds["start"] or 0.0, seconds["stop"], arguments.population, tuple(arguments.quantities),
-            arguments.feature, arguments.by, arguments.view, seconds["width"], arguments.limit,
+            arguments.feature, arguments.by, arguments.view, seconds["width"], arguments.limit, arguments.include,
+            arguments.part, arguments.spacing, arguments.up, arguments.channel, arguments.temperature, arguments.color,
+            arguments.cell, seconds["time"],
         )  # fmt: skip
-        source = _model(arguments.source) if kind.source == "network" else _results(arguments)
-        path = save(figure(name, source, options), target)
+        source = _model(arguments.source) if kind.source == "network" else _results(arguments, arguments.source)
+        more = None
+        if kind.also and arguments.results is not None:
+            more = _results(arguments, arguments.results)
+        path = save(figure(name, source, options, more), target)
     print(json.dumps({"figure": str(path), "kind": name}) if arguments.json else path)
     return 0
 
@@ -81,16 +103,28 @@ def _movie(arguments: argparse.Namespace, target: Path, seconds: dict[str, float
         raise UsageError("a movie needs the model too, which says where the cells are: --model FILE")
     network = _model(arguments.model)
     start, stop = seconds["start"] or 0.0, seconds["stop"]
-    return movie(network, _results(arguments).spikes, target, stop, start, view=arguments.view)
+    return movie(network, _results(arguments, arguments.source).spikes, target, stop, start, view=arguments.view)
+
+
+def _cells(text: str) -> str | int:
+    return int(text) if text.isdigit() else text
 
 
 def _model(path: Path) -> Any:
     from .. import read
 
+    if path.suffix == ".mod":
+        from ..errors import UsageError
+        from ..graph import Network
+
+        try:
+            return Network(path.stem, mods={path.name: path.read_text()})
+        except (OSError, UnicodeDecodeError) as error:
+            raise UsageError(f"{path} cannot be read: {error}") from None
     return read(path)
 
 
-def _results(arguments: argparse.Namespace) -> Any:
+def _results(arguments: argparse.Namespace, path: Path) -> Any:
     from ..results import read_results
 
-    return read_results(arguments.source, folder=arguments.outputs)
+    return read_results(path, folder=arguments.outputs)

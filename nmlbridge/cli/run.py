@@ -8,7 +8,6 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import UsageError
 from .options import add_allow, allowed, changes_of, milliseconds, say_notes, tolerance, whole, write_json
 from .progress import ProgressBar
 
@@ -95,8 +94,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
         require_matplotlib()  # before minutes of simulation, not after
         for kind in arguments.kinds:
-            if kind_named(kind).source == "network":
-                raise UsageError(f"the figure '{kind}' is made from a model: nmlbridge plot {kind} {arguments.file}")
+            kind_named(kind)
     from .. import simulate
 
     electrodes = None
@@ -139,11 +137,15 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _draw(results: Results, arguments: argparse.Namespace) -> list[Path]:
-    from ..plot import draw, figure, save
+    from .. import read
+    from ..plot import draw, figure, kind_named, save
 
     stem = arguments.file.name.partition(".")[0]
     drawn = draw(results, arguments.output, stem) if arguments.plot else []
-    return drawn + [save(figure(kind, results), arguments.output / f"{stem}.{kind}.png") for kind in arguments.kinds]
+    for name in arguments.kinds:
+        source = results if kind_named(name).source != "network" else read(arguments.file)
+        drawn.append(save(figure(name, source, results=results), arguments.output / f"{stem}.{name}.png"))
+    return drawn
 
 
 def _say(results: Results, answer: dict[str, Any]) -> None:

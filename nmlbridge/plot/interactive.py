@@ -6,6 +6,7 @@ every function that draws is interactive with the same call.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,6 +22,32 @@ _DASH = {"-": "solid", "--": "dash", ":": "dot", "-.": "dashdot"}
 def page_of(figure: Figure) -> str:
     """A whole HTML page that needs no network. Raises UsageError if plotly is not installed."""
     page: str = plotly_of(figure).to_html(include_plotlyjs=True, full_html=True)
+    return page
+
+
+def movie_of(figure: Figure, lit: Sequence[Any], words: Sequence[str]) -> str:
+    """A page with a figure and, over it, points (n, 2) that change from frame to frame; ``words`` name the frames."""
+    graph = require("plotly.graph_objects", "interactive", "interactive figures")
+    result = plotly_of(figure)
+    look = {"size": 9, "color": "#D55E00", "line": {"color": "black", "width": 1}}
+
+    def points(places: Any) -> Any:
+        return graph.Scatter(x=places[:, 0], y=places[:, 1], mode="markers", marker=look, name="spikes",
+                             showlegend=False)  # fmt: skip
+
+    number = len(result.data)
+    result.add_trace(points(lit[0]))
+    result.frames = [graph.Frame(data=[points(places)], traces=[number], name=name)
+                     for places, name in zip(lit, words, strict=True)]  # fmt: skip
+    how = {"mode": "immediate", "frame": {"duration": 80, "redraw": False}, "transition": {"duration": 0}}
+    steps = [{"method": "animate", "label": name, "args": [[name], how]} for name in words]
+    buttons = [{"method": "animate", "label": "play", "args": [None, how]},
+               {"method": "animate", "label": "stop", "args": [[None], how]}]  # fmt: skip
+    result.update_layout(
+        sliders=[{"steps": steps, "currentvalue": {"prefix": ""}, "y": -0.08}],
+        updatemenus=[{"type": "buttons", "direction": "left", "buttons": buttons, "x": 0, "xanchor": "left", "y": 1.1}],
+    )
+    page: str = result.to_html(include_plotlyjs=True, full_html=True, auto_play=False)
     return page
 
 
@@ -55,6 +82,9 @@ def _flat(graph: Any, result: Any, axes: Any, number: int) -> None:
     ):
         options = {"domain": [max(low, 0), min(high, 1)], "anchor": other, "title": {"text": label}, "type": scale}
         options["range"] = list(np.log10(limits)) if scale == "log" else list(limits)
+        options["visible"] = bool(axes.axison)
+        if name == "yaxis" and axes.get_aspect() != "auto":
+            options |= {"scaleanchor": f"x{mark}", "scaleratio": float(axes.get_aspect())}
         ticks = _names(axes, name)
         if ticks:
             options |= {"tickvals": ticks[0], "ticktext": ticks[1]}
@@ -66,6 +96,12 @@ def _flat(graph: Any, result: Any, axes: Any, number: int) -> None:
         if text.get_transform() is axes.transAxes:
             result.add_annotation(text=text.get_text(), x=(place.x0 + place.x1) / 2, y=(place.y0 + place.y1) / 2,
                                   xref="paper", yref="paper", showarrow=False)  # fmt: skip
+        elif text.get_text().strip():
+            x, y = text.get_position()
+            result.add_annotation(text=text.get_text(), x=x, y=y, xref=where["xaxis"], yref=where["yaxis"],
+                                  textangle=-_upright(text.get_rotation()), xanchor=text.get_ha(),
+                                  yanchor={"center": "middle"}.get(text.get_va(), text.get_va()), showarrow=False,
+                                  font={"color": _hex(text.get_color())})  # fmt: skip
     for image in axes.images:
         _image(graph, result, image, where)
     for part in axes.collections:
@@ -106,8 +142,46 @@ def _image(graph: Any, result: Any, image: Any, where: dict[str, str]) -> None:
         values = np.where(values[..., 3] > 0, values[..., 3], np.nan)
     x = left + (np.arange(values.shape[1]) + 0.5) * (right - left) / values.shape[1]
     y = first + (np.arange(values.shape[0]) + 0.5) * (last - first) / values.shape[0]
-    result.add_trace(graph.Heatmap(x=x, y=y, z=np.ma.filled(values.astype(float), np.nan), colorscale="Viridis",
-                                   showscale=not colored, **where))  # fmt: skip
+    look = {"colorscale": "Viridis", "showscale": False} if colored else _scale(image)
+    result.add_trace(graph.Heatmap(x=x, y=y, z=np.ma.filled(values.astype(float), np.nan), **look, **where))
+
+
+def _scale(part: Any) -> dict[str, Any]:
+    """Colours, limits and the bar of something that shows values."""
+    low, high = part.get_clim()
+    bar: dict[str, Any] = {"showscale": part.colorbar is not None, "zmin": low, "zmax": high,
+                           "colorscale": "RdBu" if part.get_cmap().name.startswith("RdBu") else "Viridis",
+                           "reversescale": part.get_cmap().name == "RdBu_r"}  # fmt: skip
+    if part.colorbar is not None:
+        bar["colorbar"] = {"title": {"text": part.colorbar.ax.get_ylabel(), "side": "right"}}
+    return bar
+
+
+def _grouped(part: Any, lines: Any) -> Iterator[tuple[tuple[str, float], Any]]:
+    """Points of the lines of each colour and width, with gaps between the lines."""
+    paint = [_hex(color) for color in part.get_colors()] or ["#000000"]
+    widths = [round(float(width), 1 if width < 2 else 0) for width in part.get_linewidths()] or [1.0]
+    looks: dict[tuple[str, float], list[Any]] = {}
+    for number, line in enumerate(lines):
+        look = (paint[number % len(paint)], widths[number % len(widths)])
+        looks.setdefault(look, []).append(np.vstack([line, np.full((1, len(line[0])), np.nan)]))
+    for look, pieces in looks.items():
+        yield look, np.concatenate(pieces)
+
+
+def _bar(graph: Any, result: Any, part: Any, **where: Any) -> None:
+    """A bar for the colours of lines."""
+    if part.colorbar is not None:
+        look = _scale(part)
+        marker = {"color": [look["zmin"]], "cmin": look["zmin"], "cmax": look["zmax"], "showscale": True,
+                  "colorscale": look["colorscale"], "colorbar": look["colorbar"], "size": 0.1}  # fmt: skip
+        kind = graph.Scatter3d if "scene" in where else graph.Scatter
+        place: dict[str, Any] = {"z": [None]} if "scene" in where else {}
+        result.add_trace(kind(x=[None], y=[None], mode="markers", marker=marker, showlegend=False, **place, **where))
+
+
+def _upright(degrees: float) -> float:
+    return (degrees + 180) % 360 - 180
 
 
 def _collection(graph: Any, result: Any, part: Any, where: dict[str, str]) -> None:
@@ -117,8 +191,8 @@ def _collection(graph: Any, result: Any, part: Any, where: dict[str, str]) -> No
         corners = part.get_coordinates()
         x = (corners[0, 1:, 0] + corners[0, :-1, 0]) / 2
         y = (corners[1:, 0, 1] + corners[:-1, 0, 1]) / 2
-        z = np.asarray(part.get_array(), float).reshape(len(y), len(x))
-        result.add_trace(graph.Heatmap(x=x, y=y, z=z, colorscale="Viridis", **where))
+        z = np.ma.filled(np.ma.asarray(part.get_array()).astype(float), np.nan).reshape(len(y), len(x))
+        result.add_trace(graph.Heatmap(x=x, y=y, z=z, **_scale(part), **where))
     elif kind == "PathCollection":
         points = np.asarray(part.get_offsets(), float)
         size = float(np.sqrt(part.get_sizes()[0])) if len(part.get_sizes()) else 6.0
@@ -131,17 +205,11 @@ def _collection(graph: Any, result: Any, part: Any, where: dict[str, str]) -> No
 
 
 def _segments(graph: Any, result: Any, part: Any, where: dict[str, str]) -> None:
-    """Lines of a few colours: one trace for each colour, with gaps between the lines."""
-    lines = part.get_segments()
-    paint = [_hex(color) for color in part.get_colors()] or ["#000000"]
-    by_color: dict[str, list[Any]] = {}
-    for number, line in enumerate(lines):
-        by_color.setdefault(paint[number % len(paint)], []).append(np.vstack([line, [[np.nan] * 2]]))
-    wide = float(np.mean(part.get_linewidths()))
-    for color, pieces in by_color.items():
-        points = np.concatenate(pieces)
+    """Lines: one trace for each look, with gaps between the lines."""
+    for (color, wide), points in _grouped(part, part.get_segments()):
         result.add_trace(graph.Scattergl(x=points[:, 0], y=points[:, 1], mode="lines", showlegend=False,
                                          line={"color": color, "width": wide}, **where))  # fmt: skip
+    _bar(graph, result, part, **where)
 
 
 def _patch(graph: Any, result: Any, patch: Any, where: dict[str, str]) -> None:
@@ -156,6 +224,13 @@ def _patch(graph: Any, result: Any, patch: Any, where: dict[str, str]) -> None:
         result.add_trace(graph.Bar(x=[patch.get_x() + patch.get_width() / 2], y=[patch.get_height()],
                                    width=[patch.get_width()], marker={"color": _hex(patch.get_facecolor())},
                                    showlegend=False, **where))  # fmt: skip
+    elif kind == "Polygon":
+        points = patch.get_xy()
+        red, green, blue, alpha = patch.get_facecolor()
+        fill = f"rgba({red * 255:.0f},{green * 255:.0f},{blue * 255:.0f},{alpha:.2f})"
+        result.add_trace(graph.Scatter(x=points[:, 0], y=points[:, 1], mode="lines", fill="toself", fillcolor=fill,
+                                       line={"width": 0}, name=name, showlegend=bool(name), hoverinfo="skip",
+                                       **where))  # fmt: skip
 
 
 def _solid(graph: Any, result: Any, axes: Any, number: int) -> None:
@@ -172,11 +247,11 @@ def _solid(graph: Any, result: Any, axes: Any, number: int) -> None:
                                              marker={"size": 3, "color": paint}, name=name, showlegend=bool(name),
                                              scene=scene))  # fmt: skip
         elif hasattr(part, "_segments3d"):
-            rows = [np.vstack([line, [[np.nan] * 3]]) for line in np.asarray(part._segments3d)]
-            points = np.concatenate(rows) if rows else np.empty((0, 3))
-            result.add_trace(graph.Scatter3d(x=points[:, 0], y=points[:, 1], z=points[:, 2], mode="lines",
-                                             line={"color": "#999999", "width": 1}, showlegend=False,
-                                             scene=scene))  # fmt: skip
+            for (color, wide), points in _grouped(part, np.asarray(part._segments3d)):
+                result.add_trace(graph.Scatter3d(x=points[:, 0], y=points[:, 1], z=points[:, 2], mode="lines",
+                                                 line={"color": color, "width": wide}, showlegend=False,
+                                                 scene=scene))  # fmt: skip
+            _bar(graph, result, part, scene=scene)
 
 
 def _label(artist: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from .. import analysis
 from ..errors import UsageError
 from ..graph import Network
 from ..results import SpikeTrains
-from .style import canvas, color_bar, colors, legend, nothing
+from .style import MOST_IN_LEGEND, canvas, color_bar, colors, legend, nothing, short
 
 _MOST_CELLS = 5_000  # a matrix of cells has at most so many rows
 _MOST_LINES = 2_000
@@ -19,7 +20,8 @@ _UNITS = {"delay": " (ms)"}
 
 
 def connectivity(network: Network, feature: str = "number", by: str = "population", axes: Any = None) -> Any:
-    """One feature of the connections as a matrix, from (rows) to (columns); by "population" or "cell".
+    """One feature of the connections as a matrix, from (rows) to (columns); by "population" or "cell", or in slabs
+    of 100 um along "x", "y" or "z".
 
     The features are those of ``analysis.connectivity_matrix``. Returns the axes. Raises UsageError for an unknown one,
     and for more than 5000 cells.
@@ -27,19 +29,26 @@ def connectivity(network: Network, feature: str = "number", by: str = "populatio
     if by == "cell" and network.size > _MOST_CELLS:
         raise UsageError(f"a matrix of {network.size} cells is too large to be seen; draw it by population")
     names, matrix = analysis.connectivity_matrix(network, feature, by)
-    axes = canvas(axes, (6.5, 5.5))
+    named = by != "cell" and len(names) <= 40
+    side = 5.5 + 0.12 * max(0, len(names) - 10) if named else 5.5
+    axes = canvas(axes, (side + 1, side))
     if not names or not len(network.projections):
         return nothing(axes, "there are no connections")
     values = np.asarray(matrix.toarray() if by == "cell" else matrix, float)
+    if by in ("x", "y", "z"):
+        axes.set_title(f"slabs along {by} (um)")
     if by == "cell" or feature in ("number", "probability", "convergence", "divergence", "strength"):
         values = np.where(values == 0, np.nan, values)
     image = axes.imshow(values, cmap="viridis", interpolation="nearest", vmin=min(0.0, np.nanmin(values, initial=0.0)))
     color_bar(axes, image, feature + _UNITS.get(feature, ""))
     axes.set_xlabel("to")
     axes.set_ylabel("from")
-    if by == "population" and len(names) <= 40:
-        axes.set_xticks(range(len(names)), names, rotation=90 if len(names) > 4 else 0)
-        axes.set_yticks(range(len(names)), names)
+    if named:
+        shown = [short(name, 24) for name in names]
+        upright = len(names) * max(map(len, shown)) > 32
+        size = "medium" if len(names) <= 15 else "small"
+        axes.set_xticks(range(len(names)), shown, rotation=90 if upright else 0, fontsize=size)
+        axes.set_yticks(range(len(names)), shown, fontsize=size)
         if len(names) <= 6:
             _write_values(axes, values)
     return axes
@@ -82,6 +91,8 @@ def layout(network: Network, view: str = "xy", connections: bool = True, axes: A
     if view != "3d":
         axes.set_aspect("equal", adjustable="datalim")
     legend(axes, len(placed))
+    if len(placed) > MOST_IN_LEGEND:
+        axes.set_title(f"{len(placed)} populations")
     return axes
 
 
@@ -107,9 +118,10 @@ def movie(
     network: Network, spikes: SpikeTrains, path: Any, stop: float | None = None, start: float = 0.0,
     frames: int = 100, view: str = "xy",
 ) -> Any:  # fmt: skip
-    """Activity as a moving picture (GIF, 12 frames a second): cells where they are, lit in the frames they spike in.
+    """Activity as a moving picture: cells where they are, lit in the frames that they spike in.
 
-    Returns the path. Raises UsageError for no positions or a name that does not end in .gif.
+    A .gif has 12 frames a second, a .html a slider through them (plotly). Returns the path. Raises UsageError for no
+    positions, or another ending.
     """
     from pathlib import Path
 
@@ -119,8 +131,9 @@ def movie(
     from .spikes import last_time
 
     path = Path(path)
-    if path.suffix.lower() != ".gif":
-        raise UsageError(f"'{path.name}' cannot be a movie; expected a name that ends in .gif")
+    kind = path.suffix.lower()
+    if kind not in (".gif", ".html"):
+        raise UsageError(f"'{path.name}' cannot be a movie; expected a name that ends in .gif or .html")
     if view not in _VIEWS:
         raise UsageError(f"there is no view '{view}' of a movie; there are {', '.join(_VIEWS)}")
     placed = [p for p in network.populations.values() if p.positions is not None and p.size]
@@ -139,16 +152,29 @@ def movie(
     bounds = np.searchsorted(spikes.time, edges)
     edge = axes.set_title(" ")
 
-    def frame(number: int) -> list[Any]:
+    def fired_in(number: int) -> Any:
+        """Places of the cells that spike in a frame."""
         fired = np.unique(spikes.gid[bounds[number] : bounds[number + 1]])
         fired = row[fired[fired < len(row)]]
-        lit.set_offsets(places[fired[fired >= 0]])
-        edge.set_text(f"{edges[number] * 1e3:.1f} to {edges[number + 1] * 1e3:.1f} ms")
+        return places[fired[fired >= 0]]
+
+    words = [f"{a * 1e3:.1f} to {b * 1e3:.1f} ms" for a, b in pairwise(edges)]
+
+    def frame(number: int) -> list[Any]:
+        lit.set_offsets(fired_in(number))
+        edge.set_text(words[number])
         return [lit]
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_name(f".{path.name}.new.gif")
+    fresh = path.with_name(f".{path.name}.new{kind}")
     try:
+        if kind == ".html":
+            from .interactive import movie_of
+
+            lit.remove()
+            fresh.write_text(movie_of(axes.figure, [fired_in(k) for k in range(frames)], words), encoding="utf-8")
+            fresh.replace(path)
+            return path
         FuncAnimation(axes.figure, frame, frames=frames, blit=False).save(fresh, PillowWriter(fps=12), dpi=80)
         fresh.replace(path)
     finally:

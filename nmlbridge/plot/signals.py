@@ -11,7 +11,7 @@ import numpy.typing as npt
 from .. import analysis
 from ..errors import UsageError
 from ..results import Traces
-from .style import canvas, color_bar, colors, legend, nothing
+from .style import canvas, color_bar, colors, legend, nothing, short
 
 Floats = npt.NDArray[np.float64]
 _MOST_POINTS = 20_000  # a line: more than a figure of this size can show
@@ -31,16 +31,17 @@ def traces(data: Traces, quantities: Sequence[str] = (), axes: Any = None) -> An
     axes.set_xlabel("time (ms)")
     if not chosen or not len(data.time):
         return nothing(axes, "no traces were recorded")
+    if len(data.time) < 2:
+        return nothing(axes, f"there is one sample, at {data.time[0] * 1e3:g} ms: no trace to draw")
     units = {data.unit(name) for name in chosen}
     scale, label = _prefixed([data[name] for name in chosen], units.pop()) if len(units) == 1 else (1.0, "SI")
     for name, color in zip(chosen, colors(len(chosen)), strict=True):
         x, y = envelope(data.time * 1e3, data[name] / scale)
         axes.plot(x, y, color=color, linewidth=1.0, label=name + (f" ({data.unit(name)})" if label == "SI" else ""))
     axes.set_ylabel(label or "value")
-    if len(data.time) > 1:
-        axes.set_xlim(data.time[0] * 1e3, data.time[-1] * 1e3)
+    axes.set_xlim(data.time[0] * 1e3, data.time[-1] * 1e3)
     if len(chosen) == 1:
-        axes.set_title(chosen[0])
+        axes.set_title(short(chosen[0], 80))
     legend(axes, len(chosen))
     return axes
 
@@ -90,7 +91,7 @@ def spectrogram(
     mesh = axes.pcolormesh((time + data.time[0]) * 1e3, frequency[seen], level, cmap="viridis", rasterized=True)
     axes.set_ylim(bottom=0)
     color_bar(axes, mesh, f"power (dB of {data.unit(quantity) or '1'}²/Hz)")
-    axes.set_title(quantity)
+    axes.set_title(short(quantity, 80))
     return axes
 
 
@@ -114,7 +115,7 @@ def coherence(
     axes.plot(frequency[seen], value[seen], color=colors(1)[0], linewidth=1.2)
     axes.set_xlim(0, top)
     axes.set_ylim(0, 1.02)
-    axes.set_title(f"{first} and {second}")
+    axes.set_title(f"{short(first, 40)} and {short(second, 40)}")
     return axes
 
 
@@ -128,12 +129,12 @@ def phase_plane(data: Traces, x: str, y: str | None = None, axes: Any = None) ->
     first = data[x] / scale
     if y:
         other, unit = _prefixed([data[y]], data.unit(y))
-        second, name = data[y] / other, f"{y} ({unit})" if unit else y
+        second, name = data[y] / other, f"{short(y)} ({unit})" if unit else short(y)
     else:
         second, name = np.gradient(first, data.time * 1e3), f"rate of change ({label or '1'}/ms)"
     axes.plot(first, second, color=colors(1)[0], linewidth=0.9)
     axes.plot(first[:1], second[:1], "o", color=colors(2)[1], markersize=4, label="start")
-    axes.set_xlabel(f"{x} ({label})" if label else x)
+    axes.set_xlabel(f"{short(x)} ({label})" if label else short(x))
     axes.set_ylabel(name)
     axes.legend(frameon=False, fontsize="small")
     return axes

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy.typing as npt
 from .. import analysis
 from ..errors import UsageError
 from ..results import SpikeTrains
-from .style import SIZE, canvas, colors, legend, nothing
+from .style import MOST_IN_LEGEND, SIZE, canvas, color_bar, colors, legend, nothing, short
 
 Floats = npt.NDArray[np.float64]
 _MOST_MARKS = 100_000  # spikes drawn as marks of their own; more become an image of counts
@@ -54,7 +54,11 @@ def raster(
         axes.set_xlim(start * 1e3, stop * 1e3)
         axes.set_ylim(low - 0.5, high - 0.5)
         axes.yaxis.get_major_locator().set_params(integer=True)
-        legend(axes, len(spans))
+        legend(axes, len(spans), 8 / _mark(high - low))
+        if len(spans) > MOST_IN_LEGEND:  # their names stand at the side, where each begins
+            every = -(-len(spans) // 30)
+            axes.set_yticks([first for _, first, _ in spans[::every]], [short(n, 24) for n, _, _ in spans[::every]],
+                            fontsize="small")  # fmt: skip
     axes.set_xlabel("time (ms)")
     axes.set_ylabel("cell")
     return axes
@@ -102,14 +106,19 @@ def rate(
     axes.set_ylabel("rate (Hz)")
     if not len(spikes):
         return nothing(axes, _NO_SPIKES)
-    for (name, _, size), color in zip(spans or [("", 0, 0)], colors(max(len(spans), 1)), strict=True):
+    means = {}
+    for name, _, size in spans or [("", 0, 0)]:
         total: Any = 0
         for piece in _pieces(spikes):
             edges, counts = analysis.histogram(piece, width, stop, start, name or None)
             total = total + counts
-        cells = size or int(spikes.gid.max()) + 1
-        ends = np.append(edges, edges[-1] + width) * 1e3
-        axes.stairs(total / (width * cells), ends, baseline=None, color=color, label=name)
+        means[name] = total / (width * (size or int(spikes.gid.max()) + 1))
+    ends = np.append(edges, edges[-1] + width) * 1e3
+    if len(spans) > MOST_IN_LEGEND:
+        axes.set_xlim(start * 1e3, stop * 1e3)
+        return _rows(axes, means, ends, "rate (Hz)")
+    for (name, values), color in zip(means.items(), colors(len(means)), strict=True):
+        axes.stairs(values, ends, baseline=None, color=color, label=name)
     axes.set_xlim(start * 1e3, stop * 1e3)
     axes.set_ylim(bottom=0)
     legend(axes, len(spans))
@@ -118,15 +127,28 @@ def rate(
 
 def rate_bars(spikes: SpikeTrains, stop: float | None = None, start: float = 0.0, axes: Any = None) -> Any:
     """Mean rate (Hz) of each population as a bar, with the standard deviation over its cells."""
-    axes = canvas(axes)
     spans, each = _each_rate(spikes, stop, start)
     place = np.arange(len(spans))
     means, spread = [values.mean() for values in each], [values.std() for values in each]
-    axes.bar(place, means, yerr=[np.minimum(means, spread), spread], color=colors(len(spans)), capsize=3, width=0.7)
-    slant = sum(len(name) for name in spans) > 70
-    axes.set_xticks(place, spans, rotation=45 if slant else 0, ha="right" if slant else "center")
-    axes.set_ylabel("rate (Hz)")
-    axes.set_ylim(bottom=0)
+    if not len(spikes):
+        return nothing(canvas(axes), _NO_SPIKES)
+    error, names = [np.minimum(means, spread), spread], [short(name, 24) for name in spans]
+    if sum(len(name) for name in names) <= 70:
+        axes = canvas(axes)
+        axes.bar(place, means, yerr=error, color=colors(len(spans)), capsize=3, width=0.7)
+        axes.set_xticks(place, names)
+        spare = max(0, 4 - len(spans)) / 2  # a bar alone does not fill the figure
+        axes.set_xlim(-0.6 - spare, len(spans) - 0.4 + spare)
+        axes.set_ylabel("rate (Hz)")
+        axes.set_ylim(bottom=0)
+        return axes
+    axes = canvas(axes, (SIZE[0], float(np.clip(0.25 * len(spans) + 1, SIZE[1], 12))))  # long names: bars lie
+    axes.barh(place, means, xerr=error, color=colors(len(spans)), capsize=3, height=0.7)
+    every = -(-len(spans) // 50)
+    axes.set_yticks(place[::every], names[::every])
+    axes.set_ylim(len(spans) - 0.5, -0.5)
+    axes.set_xlabel("rate (Hz)")
+    axes.set_xlim(left=0)
     return axes
 
 
@@ -140,6 +162,10 @@ def rate_distribution(spikes: SpikeTrains, stop: float | None = None, start: flo
     if not top:
         return nothing(axes, _NO_SPIKES)
     edges = np.linspace(0, top * 1.0001, 31)
+    if len(spans) > MOST_IN_LEGEND:
+        parts = {name: np.histogram(v, edges)[0] / max(len(v), 1) for name, v in zip(spans, each, strict=True)}
+        axes.set_xlim(0, edges[-1])
+        return _rows(axes, parts, edges, "part of the cells")
     for name, values, color in zip(spans, each, colors(len(spans)), strict=True):
         counts, _ = np.histogram(values, edges)
         axes.stairs(counts / max(len(values), 1), edges, color=color, label=name, linewidth=1.4)
@@ -167,12 +193,31 @@ def intervals(
         return nothing(axes, "no cell spiked twice: there are no intervals")
     low, high = every.min(), every.max()
     edges = np.geomspace(low * 0.9, high * 1.1, 41)
+    if len(found) > MOST_IN_LEGEND:
+        axes.set_xscale("log")
+        parts = {name: np.histogram(v, edges)[0] / max(len(v), 1) for name, v in found.items()}
+        return _rows(axes, parts, edges, "part of the intervals")
     for (name, values), color in zip(found.items(), colors(len(found)), strict=True):
         if len(values):
             axes.stairs(np.histogram(values, edges)[0] / len(values), edges, color=color, label=name, linewidth=1.4)
     axes.set_xscale("log")
     axes.set_ylim(bottom=0)
     legend(axes, len(found))
+    return axes
+
+
+def _rows(axes: Any, values: Mapping[str, Floats], edges: Floats, label: str) -> Any:
+    """Many histograms as rows of an image, with their names: as lines they could not be told apart."""
+    heights = np.arange(len(values) + 1) - 0.5
+    mesh = axes.pcolormesh(edges, heights, np.array(list(values.values())), cmap="viridis", vmin=0, rasterized=True)
+    every = -(-len(values) // 30)
+    names = [short(name, 24) for name in values]
+    few = axes.get_position().height < 0.35  # a strip below another figure: names would lie on each other
+    axes.set_yticks([] if few else range(0, len(names), every), [] if few else names[::every], fontsize="small")
+    if not few:
+        axes.invert_yaxis()
+    axes.set_ylabel("populations" if few else "")
+    color_bar(axes, mesh, label)
     return axes
 
 

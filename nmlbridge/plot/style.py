@@ -23,7 +23,7 @@ PALETTE = (
     "#332288", "#44AA99", "#117733", "#999933", "#882255", "#AA4499", "#DDCC77", "#88CCEE",
 )  # fmt: skip
 SIZE, DPI = (9.0, 4.5), 120
-MOST_IN_LEGEND = 14
+MOST_IN_LEGEND = 16  # as many as there are colours
 LONGEST_NAME = 36  # in a legend; of a longer one the middle is left out
 
 
@@ -53,14 +53,20 @@ def canvas(axes: Any = None, size: tuple[float, float] = SIZE, projection: str |
     return axes
 
 
-def legend(axes: Any, count: int) -> None:
-    """A legend beside the axes, if there are more than one and not too many names."""
+def short(name: str, longest: int = LONGEST_NAME) -> str:
+    """The name, or its beginning and end where it is longer than that."""
+    if len(name) <= longest:
+        return name
+    end = (longest - 3) // 2
+    return f"{name[: longest - 3 - end]}...{name[-end:]}"
+
+
+def legend(axes: Any, count: int, grow: float = 1.0) -> None:
+    """A legend beside the axes, if there are more than one and not too many names; ``grow`` enlarges marks."""
     if 1 < count <= MOST_IN_LEGEND:
         for artist in axes.get_legend_handles_labels()[0]:
-            name = str(artist.get_label())
-            if len(name) > LONGEST_NAME:
-                artist.set_label(f"{name[: LONGEST_NAME // 2 - 1]}...{name[-LONGEST_NAME // 2 + 2 :]}")
-        axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize="small", frameon=False)
+            artist.set_label(short(str(artist.get_label())))
+        axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize="small", frameon=False, markerscale=grow)
 
 
 def nothing(axes: Any, message: str) -> Any:

@@ -3,6 +3,7 @@
 from .compare import Comparison, Limits, Scales, compare_results
 from .electrodes import Electrodes
 from .formats.neo import from_neo, to_neo
+from .kinetics import Kinetics
 from .lems import output_paths, write_lems
 from .outputs import Display, EventOutputFile, Line, OutputFile, Outputs, requested
 from .registry import ResultsFormat, read_results, results_formats, write_results
@@ -14,6 +15,7 @@ __all__ = [
     "Display",
     "Electrodes",
     "EventOutputFile",
+    "Kinetics",
     "Limits",
     "Line",
     "OutputFile",
