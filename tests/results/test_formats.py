@@ -267,3 +267,22 @@ def test_another_package_adds_a_format(monkeypatch: pytest.MonkeyPatch, tmp_path
     finally:
         monkeypatch.undo()
         results_formats.cache_clear()
+
+
+def test_a_sonata_report_without_places_on_elements(tmp_path: Path) -> None:
+    """As libsonata writes and reads them: an element that stands n times is n compartments, in order."""
+    path = tmp_path / "soma.h5"
+    with h5py.File(path, "w") as file:
+        group = file.create_group("report/net")
+        group["data"] = np.arange(8.0).reshape(2, 4)
+        group["data"].attrs["units"] = "mV"
+        mapping = group.create_group("mapping")
+        mapping["node_ids"], mapping["index_pointers"] = [3, 7], [0, 3, 4]
+        mapping["element_ids"], mapping["time"] = [0, 1, 1, 0], [0.0, 0.2, 0.1]
+        file.create_group("report/empty")
+    report = Report()
+    results = read_results(path, report=report)
+    named = ["net[3]/soma", "net[3]/1/soma@0.25", "net[3]/1/soma@0.75", "net[7]/soma"]
+    assert list(results.traces.quantities) == named
+    np.testing.assert_allclose(results["net[3]/1/soma@0.75"], [2e-3, 6e-3])
+    assert [note.code for note in report] == ["no-data"]

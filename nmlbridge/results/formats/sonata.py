@@ -89,6 +89,9 @@ def _read_spikes(content: Any, file: Path, report: Report) -> Iterator[tuple[str
 def _read_reports(content: Any, file: Path, report: Report) -> Iterator[Column]:
     if "report" in content:
         for name, group in content["report"].items():
+            if not {"data", "mapping"} <= set(group):
+                report.add("no-data", "info", f"the report's population '{name}' has no data", file=str(file))
+                continue
             yield from _one_report(str(name), group["data"], group["mapping"], file, report)
     elif "mapping" in content:  # as the first version of the format had it: one group a variable
         for variable, group in content.items():
@@ -104,7 +107,10 @@ def _one_report(
     nodes = np.atleast_1d(mapping["node_ids" if "node_ids" in mapping else "gids"][:]).astype(np.int64)
     pointers = mapping["index_pointers" if "index_pointers" in mapping else "index_pointer"][:].astype(np.int64)
     elements = mapping["element_ids" if "element_ids" in mapping else "element_id"][:].astype(np.int64)
-    places = mapping["element_pos"][:].astype(float)
+    if "element_pos" in mapping:
+        places = mapping["element_pos"][:].astype(float)
+    else:
+        places = _middles(nodes, pointers, elements)
     if len(pointers) == len(nodes):  # the first version left out the end
         pointers = np.append(pointers, values.shape[1])
     if len(pointers) != len(nodes) + 1 or pointers[-1] != values.shape[1] or (np.diff(pointers) < 0).any() \
@@ -126,6 +132,19 @@ def _one_report(
         for column, quantity in zip(range(span.start, span.stop), _quantities(
                 population, node, elements[span], places[span], name), strict=True):  # fmt: skip
             yield Column(quantity, unit, time, values[:, column] * factor)
+
+
+def _middles(nodes: np.ndarray, pointers: np.ndarray, elements: np.ndarray) -> np.ndarray:
+    """Places on elements, where a file (libsonata's dialect) has none: an element that a node has n times is divided
+    into n compartments, in their order."""
+    places = np.full(len(elements), 0.5)
+    ends = np.append(pointers[1:], len(elements))[: len(nodes)]
+    for begin, end in zip(pointers.tolist(), ends.tolist(), strict=False):
+        own = elements[begin:end]
+        for element, count in Counter(own.tolist()).items():
+            if count > 1:
+                places[begin:end][own == element] = (np.arange(count) + 0.5) / count
+    return places
 
 
 def _times(mapping: Any, length: int, report: Report, file: Path) -> np.ndarray:
