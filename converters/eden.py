@@ -7,10 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..errors import UnsupportedError
+from ..files import new_folder
 from ..graph import Network
 from ..report import Report
 from ..results import elements_of, saved
-from ..results.lems import new_folder
 from .scripts import DEFAULT_RUN, components_of
 
 MODEL = "LEMS_model.xml"

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 
 from .. import __version__
+from ..files import atomic
 from ..graph import Network
 from ..report import Report
-from ..results.lems import atomic
 from .shapes import groups, mesh
 
 _SIDES = 8

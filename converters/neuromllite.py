@@ -21,9 +21,9 @@ import yaml
 
 from ..element import Element
 from ..errors import DocumentError, NetworkError
+from ..files import atomic
 from ..graph import InputList, Network, Population, Projection
 from ..report import Report
-from ..results.lems import atomic
 from .swc import safe_id
 
 _SEED, _SIMULATION_SEED = 1234, 5678

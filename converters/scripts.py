@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from ..errors import NetworkError
+from ..files import new_folder
 from ..graph import InputList, Network, Population, Projection
 from ..lems import Component, Library, load_core, resolve
 from ..report import Report
-from ..results.lems import new_folder
 from ..results.outputs import OutputFile
 from ..results.paths import place_of
 from ..results.simulation import Simulation, settings_in

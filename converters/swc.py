@@ -20,10 +20,10 @@ import numpy as np
 from ..element import Element
 from ..errors import DocumentError, UnsupportedError
 from ..extras import require
+from ..files import atomic
 from ..graph import Network
 from ..graph.morphology import CABLE, Morphology
 from ..report import Report
-from ..results.lems import atomic
 from .somas import unbranched
 
 _NAMES = {1: "soma", 2: "axon", 3: "dend", 4: "apic"}

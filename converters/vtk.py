@@ -14,9 +14,9 @@ from xml.sax.saxutils import quoteattr
 
 import numpy as np
 
+from ..files import atomic
 from ..graph import Network
 from ..report import Report
-from ..results.lems import atomic
 from .shapes import Group, groups
 
 _TYPES = {"float32": "Float32", "int64": "Int64", "int32": "Int32"}

@@ -12,10 +12,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from ...files import atomic
 from ...graph import Network
 from ...registry import resolve_name
 from ...report import Report
-from ...results.lems import atomic
 from .parameters import Parameters
 
 

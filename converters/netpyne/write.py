@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 
 from ...errors import UnsupportedError
+from ...files import atomic
 from ...graph import InputList, NativeCell, NativeProcess, Network, Population
 from ...report import Report
 from ...results import settings_in
-from ...results.lems import atomic
 from . import streams
 from .model import write_model
 

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from ...element import Element
+from ...files import new_folder
 from ...graph import Network, Population
 from ...graph.morphology import Morphology
 from ...lems import load_core
 from ...report import Report
-from ...results.lems import new_folder
 from ...units import parse_quantity
 from ..swc import swc_text
 from .models import PYNN, intfire1, nest_cell, number

@@ -77,7 +77,7 @@ def say_notes(report: Report) -> None:
 
 def write_json(path: Path, answer: dict[str, Any]) -> None:
     """Write an answer as a JSON file, all of it or nothing; UsageError if the place cannot be written."""
-    from ..results.lems import atomic
+    from ..files import atomic
 
     try:
         with atomic(path) as stream:

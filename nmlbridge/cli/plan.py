@@ -56,7 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
         options = [word for name, value in changed if value is not None for word in (name, str(value))]
         script = batch_script(found, arguments.script, options)
     if arguments.output is not None:
-        from ..results.lems import atomic
+        from ..files import atomic
 
         try:
             with atomic(arguments.output) as stream:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -27,19 +26,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run or read, write the page, and say where."""
+    from ..files import atomic
     from ..plot import page, require_matplotlib
 
     require_matplotlib()
     source = arguments.source
     results, network = _gather(arguments)
     target = arguments.output or Path(f"{source.name.partition('.')[0]}.report.html")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    fresh = target.with_name(f".{target.name}.new")
-    try:
-        fresh.write_text(page(results, network, source.name), encoding="utf-8")
-        os.replace(fresh, target)
-    finally:
-        fresh.unlink(missing_ok=True)
+    text = page(results, network, source.name)
+    with atomic(target) as stream:
+        stream.write(text.encode())
     print(json.dumps({"report": str(target)}) if arguments.json else target)
     return 0
 

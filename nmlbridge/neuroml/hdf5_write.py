@@ -13,7 +13,7 @@ import re
 import zlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ import h5py
 import numpy as np
 
 from ..element import Element
+from ..files import atomic_path
 from ..graph import InputList, Network, Population, Projection
 from .xml_write import header_of, skeleton, top_level
 
@@ -42,17 +43,9 @@ _LIBNEUROML_LOOKS_FOR = re.compile(r"(population|projection|inputList|input_list
 @contextmanager
 def _replacing(path: Path) -> Iterator[h5py.File]:
     """An HDF5 file that becomes ``path`` when all is written."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        # the file format of HDF5 1.8: attributes may be longer than 64 kB
-        with h5py.File(temporary, "x", libver=("v108", "v108")) as file:
-            yield file
-        os.replace(temporary, path)
-    except BaseException:
-        with suppress(FileNotFoundError):
-            temporary.unlink()
-        raise
+    # the file format of HDF5 1.8: attributes may be longer than 64 kB
+    with atomic_path(path) as temporary, h5py.File(temporary, "x", libver=("v108", "v108")) as file:
+        yield file
 
 
 def write_network(network: Network, path: Path) -> None:

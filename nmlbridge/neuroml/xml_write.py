@@ -7,9 +7,8 @@ annotations) goes out byte for byte.
 from __future__ import annotations
 
 import io
-import os
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 from xml.sax.saxutils import escape, quoteattr
@@ -17,6 +16,7 @@ from xml.sax.saxutils import escape, quoteattr
 import numpy as np
 
 from ..element import Element
+from ..files import atomic_path
 from ..graph import InputList, Network, Population, Projection
 from .rows_write import row_texts
 from .schema import document_order
@@ -31,16 +31,8 @@ _KELVIN = 273.15
 @contextmanager
 def replacing(path: Path) -> Iterator[IO[str]]:
     """A text stream whose content becomes ``path`` when all is written."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with temporary.open("x", encoding="utf-8", newline="\n") as stream:
-            yield stream
-        os.replace(temporary, path)
-    except BaseException:
-        with suppress(FileNotFoundError):
-            temporary.unlink()
-        raise
+    with atomic_path(path) as temporary, temporary.open("x", encoding="utf-8", newline="\n") as stream:
+        yield stream
 
 
 _CORE = ("Cells.xml", "Networks.xml", "Simulation.xml", "PyNN.xml")

@@ -7,13 +7,13 @@ matplotlib is changed.
 
 from __future__ import annotations
 
-import os
 from itertools import cycle, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import UsageError
 from ..extras import require
+from ..files import atomic_path
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -89,9 +89,7 @@ def save(figure: Figure, path: str | Path) -> Path:
     """
     path = Path(path)
     kind = path.suffix.lower()
-    fresh = path.with_name(f".{path.name}.new{kind}")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
+    with atomic_path(path) as fresh:
         if kind in (".html", ".htm"):
             from .interactive import page_of
 
@@ -103,7 +101,4 @@ def save(figure: Figure, path: str | Path) -> Path:
             figure.savefig(fresh, dpi=DPI)
         else:
             raise UsageError(f"'{path.name}' does not say what figure to write; expected .png, .pdf, .svg or .html")
-        os.replace(fresh, path)
-    finally:
-        fresh.unlink(missing_ok=True)
     return path

@@ -9,9 +9,8 @@ The files can be written block by block while a run goes on (``stream`` says wha
 from __future__ import annotations
 
 import os
-import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
@@ -46,45 +45,6 @@ def output_paths(outputs: Outputs, folder: str | Path) -> dict[str, Path]:
             raise file.place.error(f"another output of this simulation already goes to '{file.name}'")
         paths[file.name] = path
     return paths
-
-
-@contextmanager
-def atomic_path(path: Path) -> Iterator[Path]:
-    """A name beside ``path`` to write to, which becomes ``path`` at the end; missing folders are made.
-
-    If the body raises, nothing stays.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
-    try:
-        yield temporary
-        os.replace(temporary, path)
-    except BaseException:
-        with suppress(FileNotFoundError):
-            temporary.unlink()
-        raise
-
-
-@contextmanager
-def atomic(path: Path) -> Iterator[IO[bytes]]:
-    """A binary stream whose content becomes ``path`` when all is written; missing folders are made."""
-    with atomic_path(path) as temporary, temporary.open("xb") as stream:
-        yield stream
-
-
-@contextmanager
-def new_folder(path: Path) -> Iterator[Path]:
-    """A folder that becomes ``path`` when all in it is written."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    temporary.mkdir()
-    try:
-        yield temporary
-        os.replace(temporary, path)
-    except BaseException:
-        with suppress(OSError):
-            shutil.rmtree(temporary)
-        raise
 
 
 def write_lems(

@@ -16,11 +16,12 @@ from typing import Any
 import numpy as np
 
 from ...errors import UnsupportedError
+from ...files import new_folder
 from ...graph import Network
 from ...lems import Component, Library, Model, load_core, resolve
 from ...report import Report
 from ...results import OutputFile, Outputs, Simulation, saved
-from ...results.lems import new_folder, output_paths
+from ...results.lems import output_paths
 from ..run import settings_of, stated
 from .lower import Lowered, lower
 

@@ -98,6 +98,15 @@ def test_instances_of_cells_with_many_sections(corpus: Path, tmp_path: Path) -> 
     same(in_netpyne(tmp_path / "m_netpyne.json", SAVED), model)
 
 
+@pytest.mark.neuron
+def test_there_and_back_runs_the_same(corpus: Path, tmp_path: Path) -> None:
+    """Rules and mod files are read again as those of any NetPyNE model."""
+    model = corpus / "NetPyNEShowcase" / "NeuroML2" / "multicomp" / "LEMS_DendConn.xml"
+    convert(model, tmp_path / "index.npjson")
+    found = simulate(tmp_path / "index.npjson", allow=("mods",)).spikes
+    same(sorted(zip((found.time * 1e3).tolist(), found.gid.tolist(), strict=True)), model)
+
+
 def test_what_the_loader_of_instances_leaves_out_is_a_loss(tmp_path: Path) -> None:
     report = Report()
     convert(EXAMPLE, tmp_path / "m_netpyne.json", report=report)

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from nmlbridge.errors import ModelError
+from nmlbridge.files import atomic
 from nmlbridge.results import EventOutputFile, OutputFile, Outputs, Results, SpikeTrains, Traces, write_lems
-from nmlbridge.results.lems import atomic, output_paths
+from nmlbridge.results.lems import output_paths
 from nmlbridge.results.outputs import Place
 
 PLACE = Place("LEMS_x.xml", 12, "of0")

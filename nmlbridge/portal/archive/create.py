@@ -8,10 +8,10 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from ...errors import UsageError
+from ...files import atomic
 from ...lems import resolve
 from ...report import Report
 from ...results import requested
-from ...results.lems import atomic
 from ..about import About, archive_rdf, described
 from ..closure import Closure, case_clash, closure
 from .manifest import METADATA, NAME, NEUROML, Entry, format_of, manifest_text

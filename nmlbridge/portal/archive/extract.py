@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
 import stat
-import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -14,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from ...errors import DocumentError, UsageError
+from ...files import new_folder
 
 _BLOCK = 1 << 20
 _DRIVE = re.compile(r"[A-Za-z]:")
@@ -104,20 +102,10 @@ def extract_archive(path: str | Path, folder: str | Path, limits: Limits | None 
         raise UsageError(f"'{folder}' exists and is not an empty folder; name a new one")
     with open_archive(path) as archive:
         chosen = members(archive, str(path), limits)
-        parent = folder.resolve().parent
-        parent.mkdir(parents=True, exist_ok=True)
-        scratch = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=parent))
-        try:
-            left = limits.total
+        left = limits.total
+        with new_folder(folder) as scratch:
             for info in chosen:
                 left -= _unpack(archive, info, scratch.joinpath(*info.orig_filename.split("/")), left, path)
-            scratch.chmod(0o755)
-            if folder.exists():
-                folder.rmdir()
-            os.replace(scratch, folder)
-        except BaseException:
-            shutil.rmtree(scratch, ignore_errors=True)
-            raise
     return [folder.joinpath(*info.orig_filename.split("/")) for info in chosen]
 
 

@@ -6,7 +6,7 @@ import xml.etree.ElementTree as xml
 from collections.abc import Sequence
 from pathlib import Path
 
-from ...results.lems import atomic
+from ...files import atomic
 from .run import FAIL, PASS, UNSUPPORTED, Outcome
 
 

@@ -11,8 +11,8 @@ import numpy as np
 import yaml
 
 from ...errors import UsageError
+from ...files import atomic
 from ...results import Results
-from ...results.lems import atomic
 from .judge import detect
 
 ENGINE = "jNeuroML_NEURON"

@@ -15,9 +15,9 @@ from pathlib import Path
 import numpy as np
 
 from ...errors import DocumentError
+from ...files import atomic
 from ...report import Report
 from ..assemble import Column, by_population, traces_of, trains_of
-from ..lems import atomic
 from ..results import Results, SpikeTrains, Traces
 from ..symbols import to_si
 

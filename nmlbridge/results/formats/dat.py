@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 
 from ...errors import DocumentError
+from ...files import atomic
 from ...report import Report
 from ..assemble import plain, trains_of
-from ..lems import atomic
 from ..results import Results, SpikeTrains, Traces
 from ..table import rows
 

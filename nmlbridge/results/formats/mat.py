@@ -13,9 +13,9 @@ import numpy as np
 
 from ...errors import DocumentError, UsageError
 from ...extras import require
+from ...files import atomic
 from ...report import Report
 from ..assemble import plain
-from ..lems import atomic
 from ..results import Results, SpikeTrains, Traces
 
 _LARGEST = 2**31 - 1  # bytes of one variable

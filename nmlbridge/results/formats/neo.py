@@ -15,9 +15,9 @@ import numpy as np
 
 from ...errors import DocumentError
 from ...extras import require
+from ...files import atomic_path
 from ...report import Report
 from ..assemble import Column, plain, regular_step, traces_of, trains_of
-from ..lems import atomic_path
 from ..results import Results, SpikeTrains
 from ..symbols import to_si
 

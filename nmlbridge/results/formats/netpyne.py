@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 
 from ...errors import DocumentError
+from ...files import atomic
 from ...report import Report
 from ..assemble import Column, plain, traces_of
-from ..lems import atomic
 from ..paths import Place, place_of
 from ..results import Results, SpikeTrains
 from ..symbols import NEURON, to_si

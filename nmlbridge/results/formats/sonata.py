@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 
 from ...errors import DocumentError
+from ...files import atomic_path
 from ...report import Report
 from ..assemble import Column, by_population, regular_step, traces_of, trains_of
-from ..lems import atomic_path
 from ..paths import Place, place_of
 from ..results import Results, Traces
 from ..sonata import MAGIC, VERSION, Element, ReportFile
