@@ -53,23 +53,31 @@ class Pieces:
         return found
 
 
-def pieces(network: Network, population: str) -> Pieces:
-    """The cells' shape in their own coordinates. Raises UsageError for cells without one, such as point cells."""
-    if population not in network.populations:
-        known = get_close_matches(population, network.populations, 3) or list(network.populations)
-        raise UsageError(f"there is no population '{population}'; there are {', '.join(known) or 'none'}")
-    component = network.populations[population].component
+def pieces(network: Network, of: str) -> Pieces:
+    """The shape of a population's cells, or of a cell or morphology by its id, in its own coordinates.
+
+    Raises UsageError for a name that is not there, and for cells without a shape, such as point cells.
+    """
+    elements = {element.get("id"): element for element in network.components}
+    component = network.populations[of].component if of in network.populations else of
     native = network.native.get(component)
     if isinstance(native, NativeCell):
         return _native(native)
-    elements = {element.get("id"): element for element in network.components}
     element = elements.get(component)
+    if element is None and of not in network.populations:
+        known = get_close_matches(of, network.populations, 3) or list(network.populations)
+        raise UsageError(f"there is no population '{of}', and no such cell; there are {', '.join(known) or 'none'}")
+    if element is not None and element.tag == "morphology":
+        return _pieces_of(Morphology.from_element(element))
     shape = None if element is None else element.find("morphology")
     if shape is None and element is not None and element.get("morphology"):
         shape = elements.get(element.get("morphology"))
     if shape is None:
-        raise UsageError(f"the cells of '{population}' ({component}) have no morphology: there is no shape to show")
-    morphology = Morphology.from_element(shape)
+        raise UsageError(f"the cells of '{of}' ({component}) have no morphology: there is no shape to show")
+    return _pieces_of(Morphology.from_element(shape))
+
+
+def _pieces_of(morphology: Morphology) -> Pieces:
     count = len(morphology.ids)
     start = morphology.proximal.copy()
     names = {name: int(id) for name, id in zip(morphology.names, morphology.ids, strict=True) if name}

@@ -32,8 +32,9 @@ def morphology(
 
     That is "synapses" (for each um, the mean over the population), "path" (distance from the root), "diameter", None,
     or the name of a variable whose values ``recorded`` has (quantity -> value, in the SI ``unit``), of the cell
-    ``row``. Parts without a value are grey. ``view`` is a plane, xy, xz or yz, or 3d. Without ``population`` it is the
-    first whose cells have a shape. Returns the axes. Raises UsageError for a name or view that is not there.
+    ``row``. Parts without a value are grey. ``population`` may be the id of a cell as well; without it, it is the
+    first with a shape. ``view`` is a plane, xy, xz or yz, or 3d. Returns the axes. Raises UsageError for a name or
+    view that is not there.
     """
     if view not in (*VIEWS, "3d"):
         raise UsageError(f"there is no view '{view}'; there are {', '.join([*VIEWS, '3d'])}")
@@ -78,12 +79,12 @@ def morphology(
 
 
 def _first(network: Network) -> tuple[str, Pieces]:
-    for name in network.populations:
+    for name in (*network.populations, *(str(element.get("id")) for element in network.components)):
         try:
             return name, pieces(network, name)
         except UsageError:
             continue
-    raise UsageError("no population has cells with a shape")
+    raise UsageError("no cell of the model has a shape")
 
 
 def _values(
@@ -93,6 +94,8 @@ def _values(
     """The numbers to colour by, and what they are."""
     if color is None:
         return None, ""
+    if color not in (None, "path", "diameter") and population not in network.populations:
+        raise UsageError(f"'{population}' is no population; to colour a cell by '{color}' a network is needed")
     if color == "synapses":
         return synapse_density(network, population, shape), "synapses for each um"
     if color == "path":
@@ -165,7 +168,11 @@ def kinetics(found: Kinetics, axes: Any = None) -> Any:
     names = list(dict.fromkeys([*found.steady, *found.tau]))
     paint = dict(zip(names, colors(len(names)), strict=True))
     for part, curves, factor in ((left, found.steady, 1.0), (right, found.tau, 1e3)):
+        drawn: list[Floats] = []
         for name, values in curves.items():
+            if any(np.array_equal(values, other, equal_nan=True) for other in drawn):
+                continue  # such as the only open state of a scheme, beside the whole gate
+            drawn.append(values)
             part.plot(volts, values * factor, color=paint[name], linewidth=1.4, label=name)
         part.set_xlabel("voltage (mV)")
         if len(volts) > 1:

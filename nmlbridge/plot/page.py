@@ -17,6 +17,7 @@ from ..results import Results
 from .kinds import KINDS, Options, figure
 from .spikes import last_time
 
+_MOST_TRACES = 14
 _MOST_ROWS = 60  # of a table; the rest is counted
 _OF_SPIKES = ("raster", "rates", "rate-distribution", "intervals")
 _OF_TRACES = ("traces", "spectrum")
@@ -101,8 +102,16 @@ def _figures(results: Results, network: Network | None) -> Iterator[str]:
     wanted: list[tuple[str, Any]] = []
     if len(results.spikes):
         wanted += [(kind, results) for kind in _OF_SPIKES]
-    if len(results.traces):
+    chosen: tuple[str, ...] = ()
+    plain = [name for name in results.traces if not name.startswith(("lfp[", "dipole/"))]
+    if plain:
+        first = results.traces.unit(plain[0])
+        chosen = tuple(name for name in plain if results.traces.unit(name) == first)[:_MOST_TRACES]
         wanted += [(kind, results) for kind in _OF_TRACES]
+    if "lfp[0]" in results.traces:
+        wanted.append(("lfp", results))
+    if "dipole/x" in results.traces:
+        wanted.append(("dipole", results))
     if network is not None and network.projections:
         wanted.append((_OF_NETWORK[0], network))
     if network is not None and any(p.positions is not None for p in network.populations.values()):
@@ -110,7 +119,7 @@ def _figures(results: Results, network: Network | None) -> Iterator[str]:
     for kind, source in wanted:
         caption = escape(KINDS[kind].title)
         try:
-            data = _png(figure(kind, source, Options()))
+            data = _png(figure(kind, source, Options(quantities=chosen if kind in _OF_TRACES else ())))
         except UsageError as error:  # such as unequal steps of time: said, where the figure would be
             yield f'<p class="small">{caption}: {escape(str(error))}</p>'
             continue

@@ -14,7 +14,7 @@ import nmlbridge
 from nmlbridge.analysis import rates
 from nmlbridge.cli import main
 from nmlbridge.plot import page, statistics
-from nmlbridge.results import Results, SpikeTrains, write_results
+from nmlbridge.results import Results, SpikeTrains, Traces, write_results
 
 pytest.importorskip("matplotlib", reason="figures need the extra 'plot'")
 EXAMPLE = Path(__file__).parents[2] / "examples/12_cortical_column/column.yaml"
@@ -53,6 +53,16 @@ def test_a_model_becomes_a_page(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert text.count("data:image/png;base64,") == 8
     assert not re.search(r'(src|href)="(?!data:)', text)  # nothing is fetched
     assert list(target.parent.iterdir()) == [target]
+
+
+def test_fields_are_shown_once() -> None:
+    clock = np.arange(100) * 1e-3
+    names = ["a[0]/v", "lfp[0]", "lfp[1]", "dipole/x", "dipole/y", "dipole/z"]
+    values = np.random.default_rng(1).normal(0, 1e-3, (6, 100))
+    text = page(Results(Traces(clock, values, names, ["V"] * 3 + ["A m"] * 3)))
+    captions = re.findall(r"<figcaption>(.*?)</figcaption>", text)
+    assert captions == ["recorded quantities over time", "power by frequency",
+                        "extracellular potentials, contact by contact", "current dipole moment over time"]  # fmt: skip
 
 
 def test_statistics_are_those_of_the_spikes() -> None:
