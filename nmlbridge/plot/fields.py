@@ -165,9 +165,13 @@ def eeg(data: Traces, part: str | None = None, up: str = "y", axes: Any = None) 
     radius = np.hypot(x, y)
     inside = radius <= 1
     tilt, around = radius[inside] * np.pi / 2, np.arctan2(y[inside], x[inside])  # equal distances from the top
-    contacts = _RADII[-1] * np.stack([np.sin(tilt) * np.cos(around), np.sin(tilt) * np.sin(around), np.cos(tilt)], 1)
+    # around the dipole's axis the potential is that of the upright part plus a cosine times that of the lying part
+    tilts = np.linspace(0, np.pi / 2, 61)
+    rim = _RADII[-1] * np.stack([np.sin(tilts), 0 * tilts, np.cos(tilts)], axis=1)
+    lying, upright = (np.interp(tilt, tilts, part) for part in analysis.eeg(np.eye(3)[:, [0, 2]], place, rim).T)
     shown = np.full(x.shape, np.nan)
-    shown[inside] = analysis.eeg(moment[:, [peak]], place, contacts)[:, 0]
+    p = moment[:, peak]
+    shown[inside] = p[2] * upright + (p[0] * np.cos(around) + p[1] * np.sin(around)) * lying
     by, name = _prefixed([shown], "V")
     top = float(np.nanmax(np.abs(shown))) / by
     mesh = disc.pcolormesh(grid, grid, shown / by, cmap="RdBu_r", vmin=-top, vmax=top, rasterized=True)

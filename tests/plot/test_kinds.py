@@ -282,6 +282,15 @@ def test_the_scalp_sees_the_dipole() -> None:
     assert lines.get_ylabel() == "potential on the scalp (pV)"
     assert np.abs(curves["90°"]).max() < 0.2 * np.abs(curves["0°"]).max()
     assert "seen from above" in disc.get_title()
+    peak = int(np.abs(expected).argmax())
+    (mesh,) = disc.collections
+    shown = np.ma.filled(mesh.get_array(), np.nan).reshape(61, 61)
+    for row, column in ((30, 30), (30, 50), (12, 22)):  # y and x of the map, in steps of 1/30 of its radius
+        x, y = (column - 30) / 30, (row - 30) / 30
+        tilt, around = np.hypot(x, y) * np.pi / 2, np.arctan2(y, x)
+        place = 90e3 * np.array([np.sin(tilt) * np.cos(around), np.sin(tilt) * np.sin(around), np.cos(tilt)])
+        there = analysis.eeg(moment[:, [peak]], [0, 0, 77e3], [place])[0, 0]
+        assert shown[row, column] == pytest.approx(there * 1e12, abs=2e-3 * np.abs(expected).max() * 1e12)
 
 
 def test_a_cell_is_coloured_by_its_synapses_and_by_what_was_recorded() -> None:
