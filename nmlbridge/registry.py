@@ -254,6 +254,7 @@ _FORMATS = (
         features=(_SCRIPT - {"positions"}) | {
             "component types", "native mechanisms", "morphologies", "biophysics", "places on cells", "gap junctions",
             "continuous projections", "temperature", "imposed fields", "plasticity",
+            "reactions and diffusion",
         },
         writes_folder=True,
     ),

@@ -45,6 +45,8 @@ The keys of the specification::
     fields       [{population, first_gid, rows: "T:" of the population, positions: "T:" (n,3) um of these, that NEURON
                    does not know of, kind: "uniform" | "point", vector, origin (3 numbers), conductivity S/m,
                    times: "T:" ms, values: "T:" V/m or uA}]: potentials imposed from outside
+    rxd          {constants: {name: number}, regions: [{name, gid, section: "T:" rows alike, side, geometry, numbers} or
+                   {name, box, dx, volume_fraction, tortuosity}], species, reactions: as in graph.reactions}
     recordings   [{column, scale, offset} and the place]: SI value = raw * scale + offset (1 and 0 if not given);
                  the place is one of
                    {gid, section, x, variable}                  "v", or an ion's variable such as "cai"
@@ -54,6 +56,8 @@ The keys of the specification::
                    {gid, artificial: true, variable}            of an artificial cell
                    {generators: id, index, variable}            of a generator
                    {gid, plastic: id of a projection, row, variable}   of what adjusts the weight of a connection to gid
+                   {gid, section, x, species, region}           the concentration of a species of ``rxd``
+                   {species, region, at: [x, y, z]}             the same, outside of cells
                    {constant: number}
                    {terms: [{place, scale}, ...]}               the sum of raw * scale of each
                    {field: index}                               a row of what ``electrodes`` gives

@@ -287,8 +287,9 @@ def _run(
         check(program)
         if saving.checkpoint or saving.resume:
             raise UsageError("CoreNEURON keeps no checkpoints; leave out --checkpoint and --resume")
-    if program.spec.get("fields") and (saving.checkpoint or saving.resume):
-        raise UsageError("a run with imposed fields keeps no checkpoints; leave out --checkpoint and --resume")
+    for key, what in (("fields", "imposed fields"), ("rxd", "reactions and diffusion")):
+        if program.spec.get(key) and (saving.checkpoint or saving.resume):
+            raise UsageError(f"a run with {what} keeps no checkpoints; leave out --checkpoint and --resume")
     checkpointing = saving.checkpointing(program)
     shape = Shape.of(program)
     clock = (shape.samples, shape.dt * shape.every * 1e-3)

@@ -19,6 +19,7 @@ from .connect import Rule
 from .context import RESERVED, Context
 from .diversity import divided, with_model
 from .fields import imposed
+from .reactions import chemistry
 from .record import settings
 from .segments import CellParts
 from .select import Selections
@@ -109,7 +110,8 @@ def build(
                           file=source.file, line=source.line(("populations", name)))
          for name, where in placed.items()},
         projections, inputs, temperature=temperature, components=components.elements, native=components.native,
-        fields=fields, file=source.file, line=1 if source.file else None,
+        fields=fields, chemistry=chemistry(context, cells, select, parts), file=source.file,
+        line=1 if source.file else None,
     )  # fmt: skip
     return Built(network, settings(context, network, cells, select, parts), specification)
 

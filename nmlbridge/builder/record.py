@@ -12,7 +12,7 @@ from ..results.electrodes import Electrodes
 from ..results.outputs import EventOutputFile, OutputFile, Outputs, Place
 from ..results.simulation import Simulation
 from ..units import nearest
-from .context import Context
+from .context import Context, Path_
 from .segments import CellParts
 from .select import Selections
 from .space import Cells
@@ -32,6 +32,13 @@ def settings(context: Context, network: Network, cells: Cells, select: Selection
             weights = _weights(context, network, name, record)
             tables.append(OutputFile(name, f"{model.name}.{name}.dat", weights, place))
             continue
+        variable = _variable(context, record.variable, (*path, "variable"))
+        if record.place is not None:
+            where = ",".join(repr(float(number)) for number in record.place)
+            if not variable.startswith("rxd/"):
+                raise context.error("outside of cells there are species only, such as k[ecs]", *path, "variable")
+            tables.append(OutputFile(name, f"{model.name}.{name}.dat", ((name, f"{variable}/{where}"),), place))
+            continue
         assert record.cells is not None
         for row in select(record.cells, *path, "cells"):
             number = int(cells.population_of(row))
@@ -50,7 +57,7 @@ def settings(context: Context, network: Network, cells: Cells, select: Selection
                     where = f"{population}[{index}]/{native.names[section[0]]}({float(x[0])!r})"
                 else:
                     where = f"{population}/{index}/{parts.cells[population]}/{shape.ids[chosen[0]]}"
-            columns.append((f"{population}_{index}", f"{where}/{record.variable}"))
+            columns.append((f"{population}_{index}", f"{where}/{variable}"))
         tables.append(OutputFile(name, f"{model.name}.{name}.dat", tuple(columns), place))
     run = model.run
     if run is None:
@@ -102,3 +109,19 @@ def _weights(context: Context, network: Network, name: str, record: Record) -> t
     if record.number is not None and record.number < len(found):
         found = [found[i] for i in np.unique(np.linspace(0, len(found) - 1, record.number).round().astype(int))]
     return tuple(found)
+
+
+def _variable(context: Context, name: str, path: Path_) -> str:
+    """A variable as a path has it; a species stands as ca[er], or as ca if it is in one region only."""
+    species, bracket, region = name.partition("[")
+    said = context.spec.model.rxd
+    kinds = () if said is None else (said.species, said.states, said.parameters)
+    item: Any = next((kind[species] for kind in kinds if species in kind), None)
+    if item is None:
+        return name
+    regions = [item.regions] if isinstance(item.regions, str) else item.regions
+    region = region.rstrip("]") if bracket else regions[0]
+    if region not in regions or (not bracket and len(regions) > 1):
+        raise context.error(f"'{name}' names no region of '{species}'; it is in {', '.join(regions)}: write "
+                            f"{species}[{regions[0]}]", *path)  # fmt: skip
+    return f"rxd/{species}/{region}"

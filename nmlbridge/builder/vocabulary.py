@@ -6,71 +6,13 @@ truth value for each cell or segment (``builder.language``). Every model refuses
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic import BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_validator
 from pydantic_core import PydanticCustomError
 
-from ..units import nearest
-from .language import checked
-
-_NAME = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
-
-
-def _value(value: Any) -> float | str:
-    if isinstance(value, str):
-        try:
-            return float(value)
-        except ValueError:
-            return checked(value)
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise ValueError("expected a number, or a formula as text")
-    return value
-
-
-def _selection(value: Any) -> str:
-    if not isinstance(value, str):
-        raise ValueError('expected a selection as text, such as "E | I" or "E & depth > 300"')
-    return checked(value)
-
-
-def _name(value: Any) -> str:
-    if not isinstance(value, str) or not _NAME.match(value):
-        raise ValueError(f"'{str(value)[:40]}' cannot be a name: letters, digits and _, and no digit first")
-    return value
-
-
-Value = Annotated[float | str, BeforeValidator(_value)]
-Selection = Annotated[str, BeforeValidator(_selection)]
-Id = Annotated[str, BeforeValidator(_name)]
-Range = tuple[Value, Value]
-
-
-class Item(BaseModel):
-    """A model that refuses unknown words and offers the nearest known one."""
-
-    model_config = ConfigDict(extra="forbid", populate_by_name=True, frozen=True)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _words(cls, data: Any) -> Any:
-        if isinstance(data, dict) and cls.model_config.get("extra") != "allow":
-            known = [field.alias or name for name, field in cls.model_fields.items()]
-            for word in data:
-                if word not in known and word not in cls.model_fields:
-                    hint = nearest(str(word), known) or f"; there are {', '.join(known)}"
-                    raise PydanticCustomError("unknown_word", "'{word}' is not known here{hint}",
-                                              {"word": str(word), "hint": hint})  # fmt: skip
-        return data
-
-
-def _one_of(item: Item, words: tuple[str, ...], needed: bool = True) -> None:
-    given = [word for word in words if getattr(item, word) is not None]
-    if len(given) > 1:
-        raise PydanticCustomError("one_of", "{text}", {"text": f"'{given[0]}' and '{given[1]}' exclude each other"})
-    if needed and not given:
-        raise PydanticCustomError("one_of", "{text}", {"text": f"one of these is needed: {', '.join(words)}"})
+from .substances import Chemistry
+from .words import Id, Item, Range, Selection, Value, one_of
 
 
 class Component(Item):
@@ -276,7 +218,7 @@ class Population(Item):
 
     @model_validator(mode="after")
     def _count(self) -> Population:
-        _one_of(self, ("number", "density", "grid", "positions"))
+        one_of(self, ("number", "density", "grid", "positions"))
         return self
 
 
@@ -348,7 +290,7 @@ class Connection(Item):
 
     @model_validator(mode="after")
     def _rule(self) -> Connection:
-        _one_of(self, ("probability", "convergence", "divergence", "pattern", "pairs", "file", "small_world",
+        one_of(self, ("probability", "convergence", "divergence", "pattern", "pairs", "file", "small_world",
                        "degrees"))  # fmt: skip
         if isinstance(self.weight, list) and (
             not isinstance(self.synapse, list) or len(self.weight) != len(self.synapse)
@@ -396,7 +338,7 @@ class Times(_ThroughSynapse):
 
     @model_validator(mode="after")
     def _either(self) -> Times:
-        _one_of(self, ("times", "file"))
+        one_of(self, ("times", "file"))
         return self
 
 
@@ -447,7 +389,7 @@ class Course(Item):
 
     @model_validator(mode="after")
     def _alike(self) -> Course:
-        _one_of(self, ("times", "file"))
+        one_of(self, ("times", "file"))
         if self.times is not None and (not self.times or len(self.values or ()) != len(self.times)):
             raise PydanticCustomError("course", "as many values are needed as times")
         return self
@@ -492,13 +434,14 @@ class Record(Item):
 
     cells: Selection | None = None
     weights: str | None = Field(default=None, description="a rule for connections that has a plasticity")
+    place: tuple[float, float, float] | None = Field(default=None, description="um: of a species outside of cells")
     number: int | None = Field(default=None, ge=1, description="so many of the weights, evenly spread (default: all)")
-    variable: str = Field(default="v", description="what the cell exposes: v, u, caConc ...")
+    variable: str = Field(default="v", description="what the cell exposes: v, u, caConc, or a species: ca[er] ...")
     at: Selection | None = Field(default=None, description="one segment (default: the root)")
 
     @model_validator(mode="after")
     def _what(self) -> Record:
-        _one_of(self, ("cells", "weights"))
+        one_of(self, ("cells", "weights", "place"))
         return self
 
 
@@ -566,6 +509,7 @@ class Model(Item):
     populations: dict[Id, Population]
     connections: dict[Id, Connection] = {}
     stimuli: dict[Id, Stimulus] = {}
+    rxd: Chemistry | None = None
     record: dict[Id, Record] = {}
     electrodes: Electrodes | None = None
     run: Run | None = None

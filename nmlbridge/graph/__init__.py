@@ -6,6 +6,7 @@ from .network import Network
 from .plasticity import Stdp
 from .population import Population
 from .projection import InputList, Projection
+from .reactions import Reactions
 
 __all__ = [
     "ImposedField",
@@ -17,5 +18,6 @@ __all__ = [
     "Network",
     "Population",
     "Projection",
+    "Reactions",
     "Stdp",
 ]

@@ -106,6 +106,7 @@ FEATURES: dict[str, Callable[[Network], str]] = {
     "gap junctions": lambda n: _projections(n, lambda p: p.kind == "electrical"),
     "continuous projections": lambda n: _projections(n, lambda p: p.kind == "continuous"),
     "inputs": lambda n: _first([i.id for i in n.inputs], "input list"),
+    "reactions and diffusion": lambda n: "rxd" if n.chemistry is not None else "",
     "imposed fields": lambda n: _first([f.id for f in n.fields], "field"),
     "temperature": lambda n: f"network '{n.id}'" if n.temperature is not None else "",
     "annotations": _annotations,

@@ -16,6 +16,7 @@ from .fields import ImposedField
 from .native import Native, NativeCell, NativeProcess
 from .population import Population
 from .projection import InputList, Projection
+from .reactions import Reactions
 
 
 @dataclass(eq=False)
@@ -51,6 +52,8 @@ class Network:
     mods: dict[str, str] = field(default_factory=dict)
     fields: list[ImposedField] = field(default_factory=list)
     """electric fields that act on cells from outside"""
+    chemistry: Reactions | None = None
+    """reactions and diffusion in and around cells"""
     file: str | None = None
     line: int | None = None
 
@@ -77,6 +80,10 @@ class Network:
             population = self.population(imposed.population, imposed, "population")
             in_range(f"field '{imposed.id}'", imposed.target, population.size, f"population '{population.id}'",
                      imposed.place())  # fmt: skip
+        for region in self.chemistry.regions.values() if self.chemistry is not None else ():
+            for part in region.parts:
+                in_range(f"region '{region.name}'", part.rows, self.population(part.population).size,
+                         f"population '{part.population}'", {"file": self.file, "line": self.line})  # fmt: skip
         self._check_native()
 
     def _check_native(self) -> None:
@@ -116,6 +123,11 @@ class Network:
             place: dict[str, Any] = owner.place() if owner is not None else {"file": self.file, "line": self.line}
             raise NetworkError(f"{role}='{id}' names no population of network '{self.id}'{hint}", **place)
         return found
+
+    @property
+    def outside(self) -> bool:
+        """Whether there is a space outside of cells, so that it matters where each of them is."""
+        return self.chemistry is not None and self.chemistry.outside
 
     @property
     def size(self) -> int:
@@ -160,6 +172,7 @@ class Network:
                             for i in self.inputs},
             **({"fields": {f.id: {"kind": f.kind, "population": f.population, "cells": len(f)} for f in self.fields}}
                if self.fields else {}),
+            **({"chemistry": self.chemistry.summary()} if self.chemistry is not None else {}),
             "components": len(self.components) + len(self.native),
         }  # fmt: skip
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from ...errors import SimulatorError
 from ..program import Program, is_table
+from .diffusion import Chemistry
 from .imposed import Imposed
 from .mirrors import Mirrors
 from .plastic import Plastic
@@ -69,6 +70,8 @@ class Network:
                 template = templates[population["template"]]
                 for gid in self.local(population["first_gid"], population["size"]):
                     template.start(self.cells[gid])
+        if spec.get("rxd"):
+            self.chemistry = Chemistry(self, spec["rxd"])
         if spec.get("fields"):
             self.imposed = Imposed(self, spec["fields"])
         for group in spec.get("points", ()):

@@ -28,7 +28,7 @@ from .clamps import rings
 from .compat import draws, first_reversal, layout_of, single, threshold_of
 from .native import Natives
 from .native_recordings import resolve_native
-from .outside import outside
+from .outside import outside, species_of
 from .plasticity import may_be_plastic, plastic_mods, weight_of
 from .population import CellKind, Kind, Placed
 from .recordings import Recording, asked_for, resolve, selected
@@ -298,8 +298,7 @@ class _Lowering:
         count = len(projection.pre)
         weight = projection.weight if projection.weight is not None else np.ones(count)
         delay = projection.delay if projection.delay is not None else np.zeros(count)
-        if projection.plasticity is not None:
-            may_be_plastic(projection, self.adds_up(post))
+        may_be_plastic(projection, self.adds_up(post))
         if projection.kind == "chemical":
             for number, synapse in enumerate(projection.synapses):
                 chosen = np.flatnonzero(projection.synapse == number)
@@ -398,7 +397,7 @@ class _Lowering:
     def recording(self, quantity: str, where: Place, saved: bool) -> Recording | None:
         """How to record a quantity; one that is only drawn and cannot be had is left out with a note."""
         try:
-            found = weight_of(quantity, self.network, where)
+            found = weight_of(quantity, self.network, where) or species_of(quantity, self.network, self.kinds, where)
             found = found or resolve_native(quantity, self.natives, self.kinds, where)
             return found or resolve(quantity, self.network, self.kinds, self.attachments, where)
         except (ModelError, UnsupportedError) as error:
@@ -419,10 +418,10 @@ class _Lowering:
     # the Program ---------------------------------------------------------------------------------------------------
 
     def scheme(self) -> int:
-        """NEURON's secondorder: 2 where it is stable. A voltage clamp rings under it."""
-        if self.settings.second_order is not None:
+        """NEURON's secondorder: 2 where it is stable. A voltage clamp rings under it; rxd has first-order steps."""
+        if self.network.chemistry is None and self.settings.second_order is not None:
             return self.settings.second_order
-        if self.natives.clamped():
+        if self.network.chemistry is not None or self.natives.clamped():
             return 0
         for attachment in self.attachments.values():
             flat = attachment.request.flat
@@ -587,7 +586,8 @@ class _Lowering:
                 entry |= {"random": random, "rng": "rng"}
         else:
             entry["template"] = kind.number
-            if self.settings.compat and kind.kind is Kind.CELL and population.positions is not None:
+            moved = self.settings.compat or self.network.outside
+            if moved and kind.kind is Kind.CELL and population.positions is not None:
                 places = single(population.positions.ravel(), 1.0).reshape(-1, 3)
                 entry["positions"] = self.tables.add(f"{population.id}.positions", places)
             if random:

@@ -356,7 +356,8 @@ class Natives:
                           "rng": RANDOM[kind.native.mechanism]}  # fmt: skip
         elif values:
             entry = {"point_parameters": [{"point": 0, "parameters": values}]}
-        if isinstance(kind.native, NativeCell) and kind.native.moved and population.positions is not None:
+        moved = isinstance(kind.native, NativeCell) and (kind.native.moved or self.network.outside)
+        if moved and population.positions is not None:
             entry["origins"] = self.tables.add(f"{population.id}.origins", population.positions)
         if isinstance(kind.native, NativeProcess) and kind.native.mechanism == PLAYED:
             entry["trains"] = {

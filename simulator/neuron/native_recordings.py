@@ -17,7 +17,7 @@ from .native import Natives
 from .population import CellKind
 from .recordings import Recording
 
-_AT = re.compile(r"^(?P<name>.+)\((?P<x>[0-9.eE+-]+)\)$")
+AT = re.compile(r"^(?P<name>.+)\((?P<x>[0-9.eE+-]+)\)$")
 
 
 def resolve_native(quantity: str, natives: Natives, kinds: dict[str, CellKind], where: Place) -> Recording | None:
@@ -44,7 +44,7 @@ def resolve_native(quantity: str, natives: Natives, kinds: dict[str, CellKind], 
 def _of_cell(quantity: str, path: CellPath, cell: NativeCell, gid: int, where: Place) -> Recording:
     rest = list(path.rest)
     section, x = (cell.spike_section, cell.spike_x) if path.segment is None else (path.segment, 0.5)
-    at = _AT.match(rest[0])
+    at = AT.match(rest[0])
     if at or (len(rest) > 1 and rest[0] in cell.index):
         try:
             section, x = cell.section(at["name"] if at else rest[0]), float(at["x"]) if at else 0.5
@@ -84,7 +84,7 @@ def _of_process(quantity: str, path: CellPath, natives: Natives, gid: int, kind:
     if len(path.rest) < 2:
         return None
     rest, section = list(path.rest), path.segment
-    at = _AT.match(rest[0])
+    at = AT.match(rest[0])
     if at and len(rest) > 2 and isinstance(kind.native, NativeCell):
         section, rest = kind.native.index.get(at["name"], -1), rest[1:]
     wanted = attached(rest[0])

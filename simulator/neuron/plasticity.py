@@ -17,7 +17,9 @@ _WEIGHT = re.compile(r"^weights/(?P<projection>[^\[\]/]+)\[(?P<row>\d+)\]$")
 
 
 def may_be_plastic(projection: Projection, adds_up: bool) -> None:
-    """UnsupportedError for connections whose weights nothing could change."""
+    """UnsupportedError for plastic connections whose weights nothing could change."""
+    if projection.plasticity is None:
+        return
     if projection.kind != "chemical" or len(projection.synapses) != 1:
         raise UnsupportedError(f"the plastic projection '{projection.id}' needs one kind of chemical synapse")
     if adds_up:

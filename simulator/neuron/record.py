@@ -55,6 +55,8 @@ class Recorder:
 
     def _home(self, place: Mapping[str, Any]) -> int:
         """The rank that has the variable."""
+        if "at" in place:
+            return 0  # every rank has the whole space outside
         if "gid" in place:
             return self.network.placement.of(int(place["gid"]))
         key = "points" if "points" in place else "generators"
@@ -66,7 +68,7 @@ class Recorder:
 
     def _vector(self, place: Mapping[str, Any]) -> int:
         """Index of the Vector that records this variable; each variable is recorded once."""
-        key = tuple(place.get(k) for k in _KEYS)
+        key = tuple(tuple(v) if isinstance(v := place.get(k), list) else v for k in _KEYS)
         if key not in self.known:
             vector = self.network.h.Vector()
             pointer = self._pointer(place)
@@ -79,8 +81,10 @@ class Recorder:
         return self.known[key]
 
     def _pointer(self, place: Mapping[str, Any]) -> Any:
-        network, name = self.network, f"_ref_{place['variable']}"
+        network, name = self.network, f"_ref_{place.get('variable')}"
         try:
+            if "species" in place:
+                return network.chemistry.pointer(place)
             if "plastic" in place:
                 return getattr(network.adjusters[place["plastic"]][place["row"]], name)
             if "points" in place:
@@ -219,6 +223,7 @@ SPIKE = np.dtype([("gid", "<i8"), ("time", "<f8")])
 _KEYS = (
     *("gid", "section", "x", "mechanism", "variable"),
     *("points", "generators", "index", "template_point", "artificial", "plastic", "row"),
+    *("species", "region", "at"),
 )
 
 

@@ -132,6 +132,22 @@ def test_a_cell_learns_to_answer_the_first_inputs(repository: Path) -> None:
     assert np.ptp(fixed[1:]) < 1e-9
 
 
+def test_a_buffer_slows_calcium_down(repository: Path) -> None:
+    """Free calcium from a point has its peak at x after x^2 / 2d; a fixed buffer divides d by 1 + B on / off."""
+    model = repository / "examples" / "19_calcium_diffusion" / "dendrite.yaml"
+
+    def peaks(**changes: float) -> tuple[float, float]:
+        """When calcium is highest 10 um away (ms), and how high."""
+        results = nmlbridge.simulate(model, changes=changes)
+        at10 = results.traces.values[1]
+        return float(results.time[at10.argmax()] * 1e3), float(at10.max())
+
+    free, bound, pumped = peaks(buffer=0), peaks(), peaks(buffer=0, pump=0.002)
+    assert free[0] == pytest.approx(10**2 / (2 * 0.2), rel=0.03)
+    assert bound[0] == pytest.approx(2 * free[0], rel=0.05) and bound[1] == pytest.approx(free[1] / 2, rel=0.05)
+    assert pumped[1] < 0.7 * free[1]
+
+
 @pytest.mark.parametrize("name", ["10_ping/ping", "11_thalamocortical/loop", "12_cortical_column/column",
                                   "13_hippocampus/ca1", "14_basal_ganglia/actions", "15_epilepsy/slice",
                                   "16_nmda_spike/dendrite"])  # fmt: skip
