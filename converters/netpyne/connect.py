@@ -51,7 +51,7 @@ def chosen(conditions: Mapping[str, Any], cells: Mapping[int, Cell]) -> list[int
 
 def connect(model: Model, cells: Mapping[int, Cell], connections: list[Connection], report: Report) -> None:
     """Append the connections of all rules, in NetPyNE's order."""
-    contacts = Contacts(model, cells)
+    contacts = Contacts(model, cells, report)
     for label, rule in model.entries("connParams"):
         for word, what in _REFUSED.items():
             if rule.get(word):

@@ -27,7 +27,7 @@ _REFUSED = {"shape": "weights that change in time", "plast": "plasticity"}
 def stimulate(model: Model, cells: Mapping[int, Cell], connections: list[Connection], report: Report) -> None:
     """Add the stimuli of all targets to the cells, in NetPyNE's order."""
     sources = dict(model.entries("stimSourceParams"))
-    contacts = Contacts(model, cells)
+    contacts = Contacts(model, cells, report)
     for label, target in model.entries("stimTargetParams"):
         source = sources.get(target.get("source", ""))
         if source is None:

@@ -25,7 +25,7 @@ def redistribute(model: Model, cells: Mapping[int, Cell], connections: list[Conn
     by_cell: dict[int, list[int]] = {}
     for row, connection in enumerate(connections):
         by_cell.setdefault(connection.post, []).append(row)
-    contacts = Contacts(model, cells)
+    contacts = Contacts(model, cells, report)
     for label, rule in model.entries("subConnParams"):
         pre = set(chosen(rule.get("preConds") or {}, cells))
         moved = False

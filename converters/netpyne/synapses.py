@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...errors import NetworkError, UnsupportedError
+from ...report import Report
+from ...units import nearest
 from .instance import Cell, Connection
 from .streams import Stream, of_text
 
@@ -20,8 +22,9 @@ _PLACES = of_text("connSynMechsSecs")
 class Contacts:
     """Makes contacts for the rules of a model."""
 
-    def __init__(self, model: Model, cells: Mapping[int, Cell]) -> None:
-        self.model, self.cells = model, cells
+    def __init__(self, model: Model, cells: Mapping[int, Cell], report: Report) -> None:
+        self.model, self.cells, self.report = model, cells, report
+        self.fallen: set[str] = set()
         config = model.config
         self.random_section = bool(config.get("connRandomSecFromList", True))
         self.uniform = bool(config.get("distributeSynsUniformly", True))
@@ -140,6 +143,11 @@ class Contacts:
             return [name for name in listed if name in cell.secs]
         if isinstance(wanted, str) and wanted in cell.secs:
             return [wanted]
+        if wanted and str(wanted) not in self.fallen:
+            self.fallen.add(str(wanted))
+            hint = nearest(str(wanted), [*cell.secs, *cell.lists])
+            self.report.add("netpyne-section", "approximation", f"cell {cell.gid} has no section or list '{wanted}', "
+                            f"so its soma or first section is taken{hint}", file=self.model.file)  # fmt: skip
         return ["soma" if "soma" in cell.secs else next(iter(cell.secs))]
 
     def places(

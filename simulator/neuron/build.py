@@ -22,6 +22,7 @@ from .mirrors import Mirrors
 from .plastic import Plastic
 from .ranks import Placement
 from .template import Cell, Template
+from .words import meant, variables
 
 _BLOCK = 8192  # rows of a table that are Python numbers at one time
 Tick = Callable[[int], None]  # told how many things were made
@@ -403,7 +404,7 @@ class Network:
                 for member, one in zip(members, values, strict=True):
                     setattr(member, name, one)
             except (AttributeError, LookupError):
-                raise _no_parameter(group.mechanism, name, group.id) from None
+                raise self._no_parameter(group.mechanism, name, group.id) from None
         if spec.get("random") is not None:
             for row, member in group.members.items():
                 self._random(member, spec, row)
@@ -413,7 +414,11 @@ class Network:
             try:
                 setattr(member, name, float(self.program.column(value)[row]) if is_table(value) else value)
             except (AttributeError, LookupError):
-                raise _no_parameter(str(member).partition("[")[0], name, place) from None
+                raise self._no_parameter(str(member).partition("[")[0], name, place) from None
+
+    def _no_parameter(self, mechanism: str, name: str, place: str) -> SimulatorError:
+        hint = meant(name, variables(self.h, mechanism))
+        return SimulatorError(f"'{place}': the mechanism '{mechanism}' has no parameter '{name}'{hint}")
 
     def _random(self, member: Any, spec: Mapping[str, Any], row: int) -> None:
         """Give the member's RANDOM variable its own Random123 stream."""
@@ -448,7 +453,8 @@ class Network:
         for mechanism, known, place in wanted:
             if mechanism not in known:
                 kind = kinds.get(id(known), "artificial cell")
-                raise SimulatorError(f"'{place}' needs the {kind} '{mechanism}', which NEURON does not have")
+                raise SimulatorError(f"'{place}' needs the {kind} '{mechanism}', which NEURON does not have"
+                                     + meant(mechanism, known))  # fmt: skip
 
 
 def _registered(h: Any) -> tuple[frozenset[str], frozenset[str], frozenset[str]]:
@@ -472,7 +478,3 @@ def _spiking(spec: Mapping[str, Any]) -> NDArray[np.int64]:
         if "artificial" in p or spec["templates"][p["template"]].get("source") is not None
     ]
     return np.concatenate(ranges) if ranges else np.zeros(0, dtype=np.int64)
-
-
-def _no_parameter(mechanism: str, name: str, place: str) -> SimulatorError:
-    return SimulatorError(f"'{place}': the mechanism '{mechanism}' has no parameter '{name}'")

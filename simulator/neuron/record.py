@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from ...errors import SimulatorError
 from .build import Network
+from .words import meant, variables
 
 
 class Recorder:
@@ -100,7 +101,22 @@ class Recorder:
             mechanism = place.get("mechanism")
             return getattr(segment, f"{name}_{mechanism}" if mechanism and not mechanism.endswith("_ion") else name)
         except (AttributeError, LookupError):
-            raise SimulatorError(f"a recording refers to {_said(place)}, which is not there") from None
+            raise SimulatorError(f"a recording refers to {_said(place)}{self._named(place)}, which is not there"
+                                 + self._meant(place)) from None  # fmt: skip
+
+    def _named(self, place: Mapping[str, Any]) -> str:
+        """The section by its name, in brackets, where there is one."""
+        cell = self.network.cells.get(place.get("gid", -1))
+        section = place.get("section")
+        if cell is None or section is None or not 0 <= section < len(cell.sections):
+            return ""
+        return f" (section '{cell.sections[section].name().rpartition('.')[2]}')"
+
+    def _meant(self, place: Mapping[str, Any]) -> str:
+        mechanism = place.get("mechanism")
+        if not mechanism or mechanism.endswith("_ion"):
+            return ""
+        return meant(str(place["variable"]), variables(self.network.h, mechanism, (1, 2, 3)))
 
     def _artificial(self, gid: int) -> Any:
         for group in self.network.groups.values():

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from ...errors import SimulatorError
 from ..program import Program, is_table
+from .words import meant, variables
 
 # What NEURON packs into the value of ion_style.
 _CONCENTRATION, _REVERSAL, _REVERSAL_INITIAL, _REVERSAL_ADVANCE = 3, 24, 32, 64
@@ -152,7 +153,10 @@ class Template:
             for mechanism, parameters in spec.inserts:
                 section.insert(mechanism)
                 for parameter, value in parameters:
-                    _along(section, parameter, value)
+                    try:
+                        _along(section, parameter, value)
+                    except (AttributeError, LookupError):
+                        raise self._unknown(spec.name, mechanism, parameter.removesuffix(f"_{mechanism}")) from None
             for ion, concentrations in spec.ions:
                 self._ion(section, ion, concentrations)
             if spec.v_init is not None:
@@ -163,9 +167,17 @@ class Template:
         for mechanism, index, x, parameters in self.points:
             point = getattr(h, mechanism)(cell.sections[index](x))
             for parameter, value in parameters:
-                setattr(point, parameter, value)
+                try:
+                    setattr(point, parameter, value)
+                except (AttributeError, LookupError):
+                    raise self._unknown(self.sections[index].name, mechanism, parameter) from None
             cell.points.append(point)
         return cell
+
+    def _unknown(self, section: str, mechanism: str, parameter: str) -> SimulatorError:
+        hint = meant(parameter, variables(self.h, mechanism))
+        return SimulatorError(f"'{self.id}': section '{section}': the mechanism '{mechanism}' has no parameter "
+                              f"'{parameter}'{hint}")  # fmt: skip
 
     def start(self, cell: Cell) -> None:
         """Set the voltage at the open ends of the roots; to be called when all cells are there.

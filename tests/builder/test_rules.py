@@ -27,6 +27,8 @@ EVERY_RULE: dict[str, dict[str, Any]] = {
     "convergence of depth": {"convergence": "10 + 20 * post_ynorm"},
     "divergence": {"divergence": "poisson(12)"},
     "all": {"pattern": "all_to_all"},
+    "one to one": {"from": "A[0:150]", "pattern": "one_to_one"},
+    "small world": {"to": "A", "small_world": {"neighbours": 6, "rewire": 0.3}},
     "degrees": {"degrees": {"into": 20, "out": "1 + pre_x"}},
     "pairs": {"pairs": [[0, 1], [5, 2], [199, 149], [0, 1]]},
 }

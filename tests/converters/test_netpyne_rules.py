@@ -17,7 +17,7 @@ from nmlbridge.converters.netpyne.functions import Function
 from nmlbridge.converters.netpyne.instance import Instance
 from nmlbridge.converters.netpyne.rules import build
 from nmlbridge.converters.netpyne.streams import DISTRIBUTIONS, Stream
-from nmlbridge.errors import NetworkError, NmlBridgeError, UnsupportedError
+from nmlbridge.errors import NetworkError, NmlBridgeError, SimulatorError, UnsupportedError
 from nmlbridge.registry import read
 from nmlbridge.report import Report
 
@@ -307,8 +307,10 @@ def changed(**more: Any) -> dict[str, Any]:
         ({"cellParams__E__secs__soma__geom__L": "dist_path/2"}, "geom.L.*dist_path"),
         ({"cellParams__E__secs__soma__mechs__hh__gnabar": "dist_euclidean/2"}, "no pt3d"),
         ({"synMechParams__exc__tau1": "uniform(0,1)+pre_x"}, "synMechParams.exc.tau1.*pre_x"),
-        ({"subConnParams": {"s": {"preConds": {"pop": "A"}, "postConds": {"pop": "B"}, "density": "even"}}},
-         "subConnParams.s.density: 'even'"),
+        (
+            {"subConnParams": {"s": {"preConds": {"pop": "A"}, "postConds": {"pop": "B"}, "density": "even"}}},
+            "subConnParams.s.density: 'even'",
+        ),
         ({"scale": 2}, "rng=native"),
     ],
 )
@@ -317,6 +319,33 @@ def test_what_is_wrong_or_not_supported_is_named(change: dict[str, Any], words: 
     path.write_text(json.dumps({"net": {"params": changed(**change)}, "simConfig": CONFIG}))
     with pytest.raises(NmlBridgeError, match=words):
         read(path)
+
+
+@pytest.mark.neuron
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"cellParams__E__secs__soma__mechs": {"hhh": {}}}, "mechanism 'hhh'.*did you mean 'hh'"),
+        ({"cellParams__E__secs__soma__mechs__hh__gnabr": 1}, "section 'soma'.*'gnabr'; did you mean 'gnabar'"),
+        ({"synMechParams__exc__tua1": 1}, "'tua1'; did you mean 'tau1'"),
+        ({"synMechParams__exc__mod": "Exp2Sny"}, "'Exp2Sny'.*did you mean 'Exp2Syn'"),
+    ],
+)
+def test_what_neuron_has_not_is_named_with_what_is_like_it(
+    change: dict[str, Any], words: str, tmp_path: Path
+) -> None:  # fmt: skip
+    path = tmp_path / "model.json"
+    path.write_text(json.dumps({"net": {"params": changed(**change)}, "simConfig": CONFIG}))
+    with pytest.raises(SimulatorError, match=words):
+        nmlbridge.simulate(path, duration=1)
+
+
+def test_a_section_that_is_not_there_is_said(tmp_path: Path) -> None:
+    path = tmp_path / "model.json"
+    path.write_text(json.dumps({"net": {"params": changed(connParams__conv__sec="dendd")}, "simConfig": CONFIG}))
+    report = Report()
+    read(path, report=report)
+    assert sum("no section or list 'dendd'" in str(note) for note in report) == 1
 
 
 def test_an_index_is_followed_and_cannot_leave_its_folder(tmp_path: Path) -> None:

@@ -324,7 +324,7 @@ np.save("v.npy", np.array(v))
         ({"recordings": [{"column": 0, "gid": 0, "section": 0, "x": 0.5, "mechanism": "pas", "variable": "g"}]},
          "mechanism pas"),
         ({"templates": [programs.soma(inserts=[{"mechanism": "hh", "sections": [0], "parameters": {"gbar": 1}}])]},
-         "gbar_hh"),
+         "no parameter 'gbar'"),
         ({"netcons": [{"source_gid": "T:gid", "points": "gone", "index": "T:gid", "weight": "T:x", "delay": "T:x"}]},
          "'gone'"),
         ({"templates": [programs.soma(source=None)],
