@@ -73,7 +73,7 @@ def read_document(path: str | Path, report: Report | None = None) -> Document:
     if not main.is_file():
         raise DocumentError("there is no such file", file=str(path))
     files: dict[Path, SourceFile] = {}
-    _load(main.resolve(), str(path), None, main.resolve().parent, files, [])
+    _load(main.resolve(), str(path), None, main.resolve().parent, files, [], report)
     return assemble(main, list(files.values()), report)
 
 
@@ -109,8 +109,9 @@ def is_network(element: Element) -> bool:
 
 
 def _load(
-    path: Path, shown: str, by: Element | None, home: Path, files: dict[Path, SourceFile], open_: list[Path]
-) -> None:
+    path: Path, shown: str, by: Element | None, home: Path, files: dict[Path, SourceFile], open_: list[Path],
+    report: Report | None,
+) -> None:  # fmt: skip
     """Read a file after all that it includes, each once."""
     if path in files or path in open_:
         return
@@ -121,7 +122,7 @@ def _load(
     if path.suffix.lower() in HDF5_SUFFIXES:
         from .hdf5_read import read_hdf5
 
-        source = read_hdf5(path, shown)
+        source = read_hdf5(path, shown, report)
     else:
         tree = read_tree(path, shown)
         if tree.root.tag not in ROOTS:
@@ -136,7 +137,7 @@ def _load(
             continue
         found = find_include(element, name, [path.parent, home])
         try:
-            _load(found, _shown(found, home), element, home, files, open_)
+            _load(found, _shown(found, home), element, home, files, open_, report)
         except DocumentError as error:
             if error.file == _shown(found, home) and not _looks_like_xml(found):
                 raise _no_model(name, element) from None

@@ -128,4 +128,4 @@ def write_hdf5(network: Network, path: str | Path, report: Report | None = None)
     """Write a network and its components as one NeuroML2 HDF5 file."""
     from .hdf5_write import write_network
 
-    write_network(network, Path(path))
+    write_network(network, Path(path), report)

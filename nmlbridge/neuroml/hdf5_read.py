@@ -15,6 +15,7 @@ import numpy as np
 
 from ..element import Element
 from ..errors import DocumentError
+from ..report import Report
 from .document import SourceFile
 from .hdf5_write import DESTINATION, MORE, NAMES, ROWS, SINGLE, SKELETON
 from .rows import Block, References
@@ -32,19 +33,20 @@ _PLACED = ("pre_cell_id", "post_cell_id", "pre_segment_id", "post_segment_id", "
            "post_fraction_along")  # fmt: skip
 _CONNECTIONS = {2: _PLACED[:2], 6: _PLACED, 7: ("id", *_PLACED), 8: ("id", *_PLACED, "weight")}
 _MAX_ELEMENTS = 1 << 34
+_BLOCK = 1 << 17  # rows that are read at one time
 _CONFIG = "these are {} of SONATA: read the circuit_config.json that lists the file"
 _RESULTS = "these are results of SONATA: see nmlbridge results"
 _OTHERS = {"nodes": _CONFIG.format("nodes"), "edges": _CONFIG.format("edges"), "spikes": _RESULTS, "report": _RESULTS}
 
 
-def read_hdf5(path: Path, shown: str) -> SourceFile:
-    """Read one file; includes of its top-level XML are left to the caller.
+def read_hdf5(path: Path, shown: str, report: Report | None = None) -> SourceFile:
+    """Read one file; includes of its top-level XML are left to the caller. ``report`` hears how far it is.
 
     Raises DocumentError for what is no HDF5, no NeuroML, cut short, or reaches out of the file.
     """
     try:
         with h5py.File(path, "r") as file:
-            return _Reader(file, path, shown).run()
+            return _Reader(file, path, shown, report or Report()).run()
     except DocumentError:
         raise
     except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
@@ -56,8 +58,8 @@ def read_hdf5(path: Path, shown: str) -> SourceFile:
 
 
 class _Reader:
-    def __init__(self, file: h5py.File, path: Path, shown: str) -> None:
-        self.file, self.path, self.shown = file, path, shown
+    def __init__(self, file: h5py.File, path: Path, shown: str, report: Report) -> None:
+        self.file, self.path, self.shown, self.report = file, path, shown, report
         self.rows: dict[int, Rows] = {}
 
     def run(self) -> SourceFile:
@@ -144,7 +146,11 @@ class _Reader:
             if width not in layouts:
                 self.refuse(group, f"the table's {width} columns have no names; expected column_0, column_1 ...")
             names = list(layouts[width])
-        values = data[()]
+        values = np.empty(data.shape, data.dtype)
+        phase = f"read {data.name.rpartition('/')[2]}"
+        for start in range(0, count, _BLOCK):
+            data.read_direct(values, np.s_[start : start + _BLOCK], np.s_[start : start + _BLOCK])
+            self.report.tell(phase, min(start + _BLOCK, count), count)
         return {name: values[:, number] for number, name in enumerate(names) if name}, count
 
     def whole(self, group: Any, name: str, column: Any) -> Any:

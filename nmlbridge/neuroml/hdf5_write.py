@@ -23,6 +23,7 @@ import numpy as np
 from ..element import Element
 from ..files import atomic_path
 from ..graph import InputList, Network, Population, Projection
+from ..report import Report
 from .xml_write import header_of, skeleton, top_level
 
 SKELETON = "nmlbridge_skeleton"
@@ -48,8 +49,9 @@ def _replacing(path: Path) -> Iterator[h5py.File]:
         yield file
 
 
-def write_network(network: Network, path: Path) -> None:
+def write_network(network: Network, path: Path, report: Report | None = None) -> None:
     """Write a network, the others of its document and all components as one NeuroML2 HDF5 file."""
+    report = report if report is not None else Report()
     header = header_of(network, path.name.split(".")[0])
     with _replacing(path) as file:
         _attributes(file, {"TITLE": header["id"], "CLASS": "GROUP", "PYTABLES_FORMAT_VERSION": "2.1", "VERSION": "1.0"})
@@ -58,9 +60,9 @@ def write_network(network: Network, path: Path) -> None:
                            "neuroml_top_level": top_level(network, header)})  # fmt: skip
         _attributes(root, {"GENERATED_BY": "nmlbridge"})
         if network.id is not None:
-            _network(root.create_group("network", track_order=True), network)
+            _network(root.create_group("network", track_order=True), network, report)
         for number, other in enumerate(network.others):
-            _network(file.create_group(f"{MORE}/network_{number:04d}", track_order=True), other)
+            _network(file.create_group(f"{MORE}/network_{number:04d}", track_order=True), other, report)
 
 
 def _attributes(owner: Any, values: dict[str, str | int]) -> None:
@@ -78,17 +80,17 @@ def _notes(elements: list[Element]) -> str:
     return next((element.text for element in elements if element.tag == "notes"), "")
 
 
-def _network(group: Any, network: Network) -> None:
+def _network(group: Any, network: Network, report: Report) -> None:
     _attributes(group, {"id": str(network.id), "notes": _notes(network.extra), SKELETON: skeleton(network)})
     if network.temperature is not None:
         _attributes(group, {"temperature": f"{float(f'{network.temperature - 273.15:.12g}')!r} degC"})
     taken: set[str] = set()
     for population in network.populations.values():
-        _population(group.create_group(_name("population", population.id, taken)), population)
+        _population(group.create_group(_name("population", population.id, taken)), population, report)
     for projection in network.projections:
-        _projection(group.create_group(_name("projection", projection.id, taken)), projection, network)
+        _projection(group.create_group(_name("projection", projection.id, taken)), projection, network, report)
     for inputs in network.inputs:
-        _inputs(group.create_group(_name("inputList", inputs.id, taken)), inputs, network)
+        _inputs(group.create_group(_name("inputList", inputs.id, taken)), inputs, network, report)
 
 
 def _name(kind: str, id: str, taken: set[str]) -> str:
@@ -101,7 +103,7 @@ def _name(kind: str, id: str, taken: set[str]) -> str:
     return name
 
 
-def _table(group: Any, id: str, title: str, columns: dict[str, Any]) -> None:
+def _table(group: Any, id: str, title: str, columns: dict[str, Any], report: Report) -> None:
     """The dataset of a group (n, columns); the standard columns come first."""
     count = len(next(iter(columns.values())))
     if not count:
@@ -126,6 +128,7 @@ def _table(group: Any, id: str, title: str, columns: dict[str, Any]) -> None:
     with ThreadPoolExecutor(min(len(places), os.cpu_count() or 1)) as pool:
         for place, data in zip(places, pool.map(packed, places), strict=True):
             dataset.id.write_direct_chunk(place, data)
+            report.tell(f"write {id}", min(place[0] + rows, count), count)
     _attributes(dataset, {"CLASS": "CARRAY", "VERSION": "1.1", "TITLE": title})
     _attributes(dataset, {f"column_{number}": column for number, column in enumerate(columns)})
 
@@ -140,7 +143,7 @@ def _plain(ids: Any) -> bool:
     return bool(np.array_equal(ids, np.arange(len(ids))))
 
 
-def _population(group: Any, population: Population) -> None:
+def _population(group: Any, population: Population, report: Report) -> None:
     attributes: dict[str, str | int] = {"id": population.id, "component": population.component, "size": population.size}
     attributes |= {f"property:{tag}": value for tag, value in population.properties.items()}
     columns = {}
@@ -154,10 +157,10 @@ def _population(group: Any, population: Population) -> None:
         attributes["type"] = population.type
     _attributes(group, attributes)
     if columns:
-        _table(group, population.id, f"Locations of cells in {population.id}", columns)
+        _table(group, population.id, f"Locations of cells in {population.id}", columns, report)
 
 
-def _projection(group: Any, projection: Projection, network: Network) -> None:
+def _projection(group: Any, projection: Projection, network: Network, report: Report) -> None:
     pre, post = network.populations[projection.presynaptic], network.populations[projection.postsynaptic]
     kind = {"chemical": "projection"}.get(projection.kind, f"{projection.kind}Projection")
     attributes: dict[str, str | int] = {
@@ -200,10 +203,10 @@ def _projection(group: Any, projection: Projection, network: Network) -> None:
             attributes[f"{NAMES}_{name}"] = "\n".join(values)
             columns[f"{name}_index"] = index
     _attributes(group, attributes)
-    _table(group, projection.id, f"Connections of cells in {projection.id}", columns)
+    _table(group, projection.id, f"Connections of cells in {projection.id}", columns, report)
 
 
-def _inputs(group: Any, inputs: InputList, network: Network) -> None:
+def _inputs(group: Any, inputs: InputList, network: Network, report: Report) -> None:
     population = network.populations[inputs.population]
     attributes: dict[str, str | int] = {"id": inputs.id, "component": inputs.component, "population": population.id}
     if inputs.origin == "explicitInput":
@@ -217,4 +220,4 @@ def _inputs(group: Any, inputs: InputList, network: Network) -> None:
     if inputs.weight is not None:
         columns["weight"] = inputs.weight
     _attributes(group, attributes)
-    _table(group, inputs.id, f"Locations of inputs in {inputs.id}", columns)
+    _table(group, inputs.id, f"Locations of inputs in {inputs.id}", columns, report)
