@@ -55,11 +55,14 @@ def with_electrodes(
             "bare": [number for number, section in enumerate(sections) if "points" not in section],
             "somata": [number for number, section in enumerate(sections) if "soma" in section["name"]] or [0],
         }  # fmt: skip
-        places = network.populations[entry["id"]].positions
-        if places is not None and (not group["moved"] or group["bare"]):
+        places, turns = network.populations[entry["id"]].positions, network.populations[entry["id"]].orientations
+        if places is not None and (not group["moved"] or group["bare"] or turns is not None):
             key = f"electrodes.{entry['id']}"
             tables[key] = np.asarray(places, float)
             group["positions"] = f"T:{key}"
+        if turns is not None:
+            key = f"electrodes.{entry['id']}.turns"
+            tables[key], group["turns"] = np.asarray(turns, float), f"T:{key}"
         groups.append(group)
     if not groups:
         raise UnsupportedError("no population of the network has cells with sections: there is no field to record")

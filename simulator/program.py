@@ -65,7 +65,7 @@ The keys of the specification::
                   dipole: bool, views: [[first gid, number of cells]] seen on their own too, first_column, columns,
                   shapes: "given" | "joined" | "shared", as ``results.Electrodes`` says,
                   populations: [{id, first_gid, size, moved: whether NEURON has the cells where they are, positions:
-                  "T:" um, bare: [sections without 3-D points], somata: [sections]}]}
+                  "T:" um, turns: "T:" quaternions, bare: [sections without 3-D points], somata: [sections]}]}
     spikes       [gids] | "all" | "T:" gids
     run          {dt, duration (ms), celsius, seed, second_order: 0|1|2, v_init: null | mV, record_every: 1,
                   cvode: null | {atol, rtol, maxstep (ms, may be missing),

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from ...element import Element
 from ...errors import DocumentError, NetworkError
@@ -281,13 +283,14 @@ class Reader:
                 properties[f"{COLUMN}{name}"] = " ".join(repr(v) for v in values[rows].tolist())
         turned = any(name.startswith(("rotation_angle", "orientation")) for name in table.columns)
         if turned and piece.element is not None and piece.element.tag == "cell":
-            self.report.add("rotation", "approximation", "rotations of cells are kept as properties; NeuroML places "
-                            "cells without turning them", component=table.name, file=table.file)  # fmt: skip
+            said = "rotations turn cells for electrodes and are kept as properties; NeuroML places cells without them"
+            self.report.add("rotation", "approximation", said, component=table.name, file=table.file)
         own = self.own_of("nodes", table.name, piece.type_id)
         if own:
             properties = {k: v for k, v in properties.items() if k.startswith(COLUMN)} | own.get("properties", {})
         return Population(piece.population, piece.component, ids, positions, properties, file=table.file,
-                          type="populationList" if positions is not None else None)  # fmt: skip
+                          type="populationList" if positions is not None else None,
+                          orientations=_orientations(table.columns, rows))  # fmt: skip
 
     # edges ----------------------------------------------------------------------------------------------------------
 
@@ -448,3 +451,30 @@ class Reader:
             )  # fmt: skip
             found |= {"post_segment": segment, "post_fraction": fraction}
         return found
+
+
+def _orientations(columns: Mapping[str, Any], rows: Array) -> npt.NDArray[np.float64] | None:
+    """Quaternions (n, 4), or Euler angles (radians) about x, then y, then z, as quaternions; None if not stated."""
+
+    def column(name: str, default: float) -> npt.NDArray[np.float64]:
+        if name not in columns:
+            return np.full(len(rows), default)
+        return np.nan_to_num(columns[name][rows].astype(np.float64), nan=default)
+
+    if any(f"orientation_{axis}" in columns for axis in "xyz"):
+        found = np.stack([column(f"orientation_{part}", float(part == "w")) for part in "wxyz"], axis=1)
+        size = np.linalg.norm(found, axis=1, keepdims=True)
+        return np.where(size > 0, found / np.where(size > 0, size, 1), [1.0, 0, 0, 0])
+    if not any(f"rotation_angle_{axis}axis" in columns for axis in "xyz"):
+        return None
+    turned = np.tile([1.0, 0, 0, 0], (len(rows), 1))
+    for number, axis in enumerate("xyz"):
+        half = column(f"rotation_angle_{axis}axis", 0.0) / 2
+        w, rest = np.cos(half), np.zeros((len(rows), 3))
+        rest[:, number] = np.sin(half)
+        before = turned[:, 1:]
+        turned = np.concatenate([
+            (w * turned[:, 0] - (rest * before).sum(axis=1))[:, None],
+            w[:, None] * before + turned[:, :1] * rest + np.cross(rest, before),
+        ], axis=1)  # fmt: skip
+    return turned

@@ -19,9 +19,10 @@ class Population:
     """Cells of one component.
 
     ``instance_ids`` (n,) int64 are the ids of the document, in its order; a row is a place in that order. ``positions``
-    (n, 3) float64 in um, or None where the document states a size only. ``offset`` is the gid of row 0, given by the
-    Network. ``extra`` keeps what has no column (notes, annotation, layout ...), in document order. ``type`` is
-    "populationList" where instances are listed.
+    (n, 3) float64 in um, or None where the document states a size only. ``orientations`` (n, 4) are quaternions w, x,
+    y, z by which cells are turned about their origin before they are placed (None: not turned). ``offset`` is the gid
+    of row 0, given by the Network. ``extra`` keeps what has no column (notes, annotation, layout ...), in document
+    order. ``type`` is "populationList" where instances are listed.
 
     For cells of native processes: ``values`` override parameters, one number per cell; ``random`` (n, 3) uint32 are the
     ids of their Random123 streams (None: made from the population's id, the row and the seed of the run);
@@ -43,16 +44,20 @@ class Population:
     random: npt.NDArray[np.uint32] | None = None
     train_rows: Ints | None = None
     train_times: Floats | None = None
+    orientations: Floats | None = None
 
     def __post_init__(self) -> None:
         self.instance_ids = frozen(self.instance_ids, np.int64)
         if self.positions is not None:
             self.positions = frozen(self.positions, np.float64).reshape(-1, 3)
+        if self.orientations is not None:
+            self.orientations = frozen(self.orientations, np.float64).reshape(-1, 4)
         place = self.place()
         self.values = {name: frozen(column, np.float64) for name, column in self.values.items()}
         self.random = None if self.random is None else frozen(self.random, np.uint32)
         same_length(f"population '{self.id}'", {"instances": self.instance_ids, "positions": self.positions,
-                                                "random": self.random, **self.values}, place)  # fmt: skip
+                                                "orientations": self.orientations, "random": self.random,
+                                                **self.values}, place)  # fmt: skip
         if self.train_rows is not None or self.train_times is not None:
             self._check_trains()
         if not self._plain and len(np.unique(self.instance_ids)) != len(self.instance_ids):

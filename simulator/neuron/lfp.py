@@ -89,11 +89,17 @@ class Field:
             yield from (self._shared if shared else self._each)(population, places)
 
     def _each(self, population: Mapping[str, Any], places: Floats | None) -> Iterator[tuple[int, Outline]]:
-        first = population["first_gid"]
+        first, turns = population["first_gid"], None
+        if "turns" in population:
+            turns = _matrices(self.network.program.column(population["turns"]))
         for gid in self.network.local(first, population["size"]):
             shape, diameter = outline(self.network.h, self.network.cells[gid])
-            if places is not None and not population["moved"]:
-                shape = shape + places[gid - first][:, None]
+            place = np.zeros(3) if places is None else places[gid - first]
+            if turns is not None:  # about the cell's own origin
+                shape = np.einsum("ij,sje->sie", turns[gid - first], shape - place[:, None] * population["moved"])
+                shape = shape + place[:, None]
+            elif not population["moved"]:
+                shape = shape + place[:, None]
             yield gid, (shape, diameter)
 
     def _shared(self, population: Mapping[str, Any], places: Floats | None) -> Iterator[tuple[int, Outline]]:
@@ -199,3 +205,12 @@ def _stand(h: Any, section: Any, place: Floats) -> None:
     for i in range(int(h.n3d(sec=section))):
         across, up = h.y3d(i, sec=section), h.x3d(i, sec=section)
         h.pt3dchange(i, x + across, y + up, z, h.diam3d(i, sec=section), sec=section)
+
+
+def _matrices(quaternions: Floats) -> Floats:
+    """Rotations (n, 3, 3) of unit quaternions (n, 4), w first."""
+    w, x, y, z = quaternions.T
+    rows = [[1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
+            [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
+            [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)]]  # fmt: skip
+    return np.moveaxis(np.array(rows), 2, 0)

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from nmlbridge import Network, read
+from nmlbridge.converters.sonata.read import _orientations
 from nmlbridge.errors import DocumentError, ModelError, NetworkError
 from nmlbridge.graph.morphology import Morphology
 from nmlbridge.registry import convert, write
@@ -468,3 +469,17 @@ def test_paths_belong_to_the_file_that_they_stand_in(tmp_path: Path) -> None:
     }))  # fmt: skip
     network = read(tmp_path / "simulation_config.json", format="sonata")
     assert [population.size for population in network.populations.values()] == [2]
+
+
+def test_rotations_become_quaternions() -> None:
+    """Angles about x, then y, then z of the fixed axes, which is Rz Ry Rx; quaternions are taken as they are."""
+    spatial = pytest.importorskip("scipy.spatial.transform")
+    angles = np.random.default_rng(1).uniform(-3, 3, (5, 3))
+    columns: dict[str, Any] = {f"rotation_angle_{axis}axis": angles[:, k] for k, axis in enumerate("xyz")}
+    rows = np.array([4, 0, 2])
+    found = spatial.Rotation.from_quat(np.roll(_orientations(columns, rows), -1, axis=1))
+    expected = spatial.Rotation.from_euler("xyz", angles[rows])
+    assert found.as_matrix() == pytest.approx(expected.as_matrix(), abs=1e-12)
+    given = {"orientation_w": np.array([0.0, 2.0]), "orientation_y": np.array([3.0, 0.0])}
+    assert _orientations(given, np.arange(2)).tolist() == [[0, 0, 1, 0], [1, 0, 0, 0]]
+    assert _orientations({"x": angles[:, 0]}, rows) is None

@@ -13,6 +13,7 @@ import pytest
 import nmlbridge
 from nmlbridge.cli import main
 from nmlbridge.errors import UnsupportedError, UsageError
+from nmlbridge.results import Simulation
 from nmlbridge.simulator.electrodes import Electrodes
 from nmlbridge.simulator.neuron import mpi
 from nmlbridge.simulator.neuron.launch import run_program
@@ -184,6 +185,47 @@ def test_a_turned_cell_has_a_turned_field(tmp_path: Path) -> None:
     for k in (0, 1):
         here, there = results[f"lfp[{k}]/b[0]"], results[f"lfp[{k + 2}]/c[0]"]
         assert np.abs(here - there).max() < 1e-5 * np.abs(here).max()  # NEURON's points have single precision
+
+
+@pytest.mark.neuron
+def test_populations_may_turn_their_cells(tmp_path: Path) -> None:
+    """Orientations of a population do to the field what turning the morphology does."""
+    spatial = pytest.importorskip("scipy.spatial.transform")
+    path = tmp_path / "net.nml"
+    cell = BALL_AND_STICK.replace("@", PASSIVE)
+    network = nmlbridge.read(_as_network(path, cell))
+    turn = spatial.Rotation.from_euler("xyz", [0.4, -1.1, 2.0])
+    a = network.populations["a"]
+    place = a.positions[0]
+    quaternions = np.array([np.roll(turn.as_quat(), 1), [1.0, 0, 0, 0]])
+    turned = replace_population(network, "a", orientations=quaternions)
+    run = Simulation(2.0, 0.025)
+    contacts = np.array([[30.0, 20, 10], [40, 90, 40]])
+    here = Electrodes(contacts + place, cells=("a[0]",))
+    there = Electrodes(turn.apply(contacts) + place, cells=("a[0]", "a[1]"))
+    plain = nmlbridge.simulate_network(network, run, electrodes=here)
+    found = nmlbridge.simulate_network(turned, run, electrodes=there)
+    still = nmlbridge.simulate_network(network, run, electrodes=there)
+    for k in range(2):
+        scale = np.abs(plain[f"lfp[{k}]/a[0]"]).max()
+        assert scale > 1e-8
+        assert np.abs(found[f"lfp[{k}]/a[0]"] - plain[f"lfp[{k}]/a[0]"]).max() < 1e-9 * scale
+        assert np.abs(still[f"lfp[{k}]/a[0]"] - plain[f"lfp[{k}]/a[0]"]).max() > 0.1 * scale
+        assert found[f"lfp[{k}]/a[1]"] == pytest.approx(still[f"lfp[{k}]/a[1]"], rel=1e-12)
+
+
+def _as_network(path: Path, cell: str) -> Path:
+    """The model without its Simulation, as NeuroML."""
+    body = (MODEL % cell).partition("/>\n")[2].replace('<Include file="Simulation.xml"/>', "")
+    body = body[: body.index("<Simulation")]
+    body = body[body.index("<ionChannelPassive") :]
+    path.write_text(f'<neuroml xmlns="http://www.neuroml.org/schema/neuroml2" id="n">{body}</neuroml>')
+    return path
+
+
+def replace_population(network: Any, name: str, **more: Any) -> Any:
+    populations = {id: replace(p, **more) if id == name else p for id, p in network.populations.items()}
+    return replace(network, populations=populations)
 
 
 @pytest.mark.neuron
