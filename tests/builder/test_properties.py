@@ -13,6 +13,7 @@ from nmlbridge.builder import Specification, build
 from .rules import CELL, SYNAPSE, columns
 
 SIZES = st.integers(0, 60)
+DECAY = {"x": [0, 40, 200], "values": [1, 0.5, 0]}
 SIDE = st.integers(1, 400).map(float)
 
 
@@ -45,12 +46,15 @@ def populations(draw: st.DrawFn) -> dict[str, Any]:
 def rules(draw: st.DrawFn, names: list[str]) -> dict[str, Any]:
     before = draw(st.lists(st.sampled_from(names), min_size=1, max_size=2, unique=True))
     rule: dict[str, Any] = {"from": " | ".join(before), "to": draw(st.sampled_from(names)), "synapse": "syn"}
-    chances = [0, 0.3, 1, "p", "exp(-dist_3d / 100)", "uniform(0, p)"]
+    chances = [0, 0.3, 1, "p", "exp(-dist_3d / 100)", "uniform(0, p)", "table(decay, dist_3d)",
+               "if(pre_depth < post_depth, 0.6, 0.1)"]  # fmt: skip
     rule |= draw(st.one_of(
         st.fixed_dictionaries({"probability": st.sampled_from(chances)}),
         st.fixed_dictionaries({"pattern": st.just("all_to_all")}),
         st.fixed_dictionaries({"convergence": st.sampled_from([0, 1, "0.5 * chance(0.5)"])}),
-        st.fixed_dictionaries({"divergence": st.sampled_from([0, "chance(p)"])}),
+        st.fixed_dictionaries({"divergence": st.sampled_from([0, 1, "chance(p)"])}),
+        st.fixed_dictionaries({"degrees": st.fixed_dictionaries({"into": st.sampled_from([0, 1, "chance(p)"]),
+                                                                 "out": st.sampled_from([1, "1 + pre_index"])})}),
     ))  # fmt: skip
     rule |= draw(st.fixed_dictionaries({}, optional={
         "weight": st.sampled_from([0.5, "normal(1, 0.1)", "exp(-dist_2d / 50)", "p * post_depth"]),
@@ -66,6 +70,7 @@ def specifications(draw: st.DrawFn) -> dict[str, Any]:
     names = ["A", "B", "C"][: draw(st.integers(1, 3))]
     return {
         "parameters": {"p": 0.25},
+        "tables": {"decay": DECAY},
         "space": draw(regions()),
         "cells": {"cell": CELL},
         "synapses": {"syn": SYNAPSE},
@@ -79,6 +84,24 @@ def _some(data: dict[str, Any]) -> bool:
     """Whether every population has a cell, and every convergence something to choose from."""
     network = build(data | {"connections": {}}).network
     return all(population.size > 1 for population in network.populations.values())
+
+
+def _places(projections: list[Any], rule: dict[str, Any], offsets: dict[str, Any]) -> tuple[Any, Any]:
+    """The places of all edges of a rule among the cells of from and of to."""
+    begin, at = {}, 0
+    for name in sorted(rule["from"].split(" | ")):
+        begin[name], at = at, at + len(offsets[name])
+    pre = [projection.pre + begin[projection.presynaptic] for projection in projections]
+    post = [projection.post for projection in projections]
+    none = [np.zeros(0, np.int64)]
+    return np.concatenate(none + pre), np.concatenate(none + post)
+
+
+def _likely(found: float, chances: Any) -> None:
+    """A sum of independent events lies where it should: by Bernstein's inequality, but for one in five billion."""
+    mean, variance = chances.sum(), (chances * (1 - chances)).sum()
+    far = abs(found - mean)
+    assert far**2 <= 2 * 23 * (variance + far / 3) + 1e-6
 
 
 @given(specifications())
@@ -106,12 +129,28 @@ def test_any_specification(data: dict[str, Any]) -> None:
             begin = sum(len(offsets[part]) for part in sorted(rule["from"].split(" | ")) if part < rule["to"])
             pairs[begin + np.arange(len(post)), np.arange(len(post))] = 0
         if "probability" in rule:
-            p = {"p": 0.25, "uniform(0, p)": 0.125, "exp(-dist_3d / 100)": np.exp(-distance / 100)}.get(
-                rule["probability"], rule["probability"])  # fmt: skip
+            p = {"p": 0.25, "uniform(0, p)": 0.125, "exp(-dist_3d / 100)": np.exp(-distance / 100),
+                 "table(decay, dist_3d)": np.interp(distance, DECAY["x"], DECAY["values"]),
+                 "if(pre_depth < post_depth, 0.6, 0.1)": np.where(pre[:, None, 1] < post[None, :, 1], 0.6, 0.1),
+                 }.get(rule["probability"], rule["probability"])  # fmt: skip
             expected = p * pairs
-            # five standard deviations: one example in two million is further away
-            assert abs(found - expected.sum()) <= 5 * np.sqrt((expected * (1 - expected)).sum()) + 1e-6
+            made = np.zeros(distance.shape)
+            np.add.at(made, _places(mine, rule, offsets), 1)
+            assert made.max(initial=0) <= 1
+            # as many as there should be; near and far; onto each cell and from each
+            near = distance < np.median(distance)
+            for part in (made == made, near, ~near):
+                _likely(made[part].sum(), expected[part])
+            for axis in (0, 1):
+                for number in range(distance.shape[axis]):
+                    _likely(made.take(number, axis).sum(), expected.take(number, axis))
         elif "pattern" in rule:
             assert found == pairs.sum()
-        elif rule.get("convergence") in (0, 1):
-            assert found == rule["convergence"] * len(post)
+        elif rule.get("convergence", rule.get("degrees", {}).get("into")) in (0, 1):
+            into = np.bincount(_places(mine, rule, offsets)[1], minlength=len(post))
+            given = rule.get("convergence", rule.get("degrees", {}).get("into"))
+            # a rule by degrees draws its sources with the cell itself among them, and leaves that one out
+            assert (into == given).all() if "convergence" in rule else (into <= given).all()
+        elif rule.get("divergence") in (0, 1):
+            out = np.bincount(_places(mine, rule, offsets)[0], minlength=len(pre))
+            assert (out == rule["divergence"]).all()
