@@ -13,6 +13,7 @@ from .config import Recorded, simulation_of
 from .files import Files
 from .instance import Instance
 from .mechanisms import mods_of
+from .reactions import chemistry_of
 
 
 def read(path: Path, report: Report | None = None, allow: Collection[str] = ()) -> Network:
@@ -37,6 +38,8 @@ def read_simulation(
     network = instance.network(report)
     network.mods.update(mods_of(found.folder, found.mods, network, allow, report))
     members = _members(instance, network)
+    params = found.params if found.data is None else (found.data.get("net") or {}).get("params")
+    network.chemistry = chemistry_of((params or {}).get("rxdParams"), members, network, str(path))
     simulation = simulation_of(found.config, network, members, report, str(path))
     network.simulation, network.settings = elements_of(simulation, str(network.id)), simulation
     return network, simulation

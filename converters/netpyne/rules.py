@@ -29,7 +29,7 @@ _KNOWN = {
     "popTagsCopiedToCells",
 }  # fmt: skip
 _REFUSED = {
-    "rxdParams": "reactions and diffusion", "correctBorder": "border correction",
+    "correctBorder": "border correction",
 }  # fmt: skip
 NOT_PARAMETERS = {
     "pop", "cellModel", "cellType", "numCells", "density", "cellsList", "gridSpacing", "xRange", "yRange", "zRange",

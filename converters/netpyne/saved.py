@@ -53,7 +53,6 @@ def instance_of(data: Mapping[str, Any], path: Path, report: Report) -> Instance
                            component=str(spec.get("label") or ""))  # fmt: skip
                 continue
             connections.append(_connection(spec, cells[raw["gid"]], where, file, report))
-    _settle_rxd(params, report, file)
     return Instance(
         _pops(net["pops"], cells, file), cells, connections, params.get("synMechParams") or {},
         threshold=number(params.get("defaultThreshold", 10.0), "net", "defaultThreshold", file),
@@ -131,9 +130,3 @@ def _pops(pops: Any, cells: Mapping[int, Cell], file: str) -> list[Pop]:
     if left:
         raise NetworkError(f"cell {min(left)} is in no population", file=file)
     return [pop for pop in found if pop.gids]
-
-
-def _settle_rxd(params: Mapping[str, Any], report: Report, file: str) -> None:
-    if params.get("rxdParams"):
-        report.add("netpyne-rxd", "loss", "reactions and diffusion (rxdParams) are not supported and left out",
-                   file=file)  # fmt: skip

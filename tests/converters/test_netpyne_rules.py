@@ -288,7 +288,6 @@ def changed(**more: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"rxdParams": {"regions": {}}}, "reactions and diffusion"),
         ({"connParams__conv__plast": {"mech": "STDP"}}, "plasticity"),
         ({"connParams__conv__weight": "0.1*distt_3D"}, "connParams.conv.weight.*distt_3D"),
         ({"connParams__conv__weight": "0.1*"}, "no expression"),

@@ -1,0 +1,191 @@
+"""rxdParams: reactions and diffusion. Its formulas are Python; they are parsed, written anew, and never run."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from ...errors import NetworkError, UnsupportedError
+from ...graph import NativeCell, Network
+from ...graph.chemistry import FUNCTIONS
+from ...graph.reactions import GEOMETRIES, Part, Reaction, Reactions, Region, Species
+from .config import Recorded
+
+_OPERATORS = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.Pow: "^"}
+_COMPARISONS = {ast.Lt: "<", ast.Gt: ">", ast.LtE: "<=", ast.GtE: ">=", ast.Eq: "==", ast.NotEq: "!="}
+_OF_NODE = {"x3d": "x", "y3d": "y", "z3d": "z"}
+_PARTS = ("regions", "species", "states", "parameters", "reactions", "multicompartmentReactions", "rates", "constants")
+
+
+def chemistry_of(params: Any, members: Recorded, network: Network, file: str | None) -> Reactions | None:
+    """What rxdParams state; None if they state nothing. Raises errors that name the entry."""
+    if not params:
+        return None
+    for part, entries in params.items():
+        if part not in _PARTS:
+            raise UnsupportedError(f"netParams.rxdParams: '{part}' is not supported; there are {', '.join(_PARTS)}")
+        if not isinstance(entries, Mapping):
+            raise NetworkError(f"netParams.rxdParams.{part}: expected entries by label", file=file)
+    constants = {name: float(value) for name, value in params.get("constants", {}).items()}
+    regions = {name: _region(name, spec, members, network) for name, spec in params.get("regions", {}).items()}
+    species: dict[str, Species] = {}
+    for part, kind, word in (("species", "species", "initial"), ("states", "state", "initial"),
+                             ("parameters", "parameter", "value")):  # fmt: skip
+        for name, spec in params.get(part, {}).items():
+            where = tuple(_list(spec.get("regions")))
+            initial = _initial(spec.get(word), where, regions, f"netParams.rxdParams.{part}.{name}")
+            if kind == "parameter" and initial is None:
+                initial = 0.0
+            species[name] = Species(
+                name, where, kind, _number(spec.get("d") or 0.0), int(spec.get("charge") or 0), initial,
+                spec.get("ecs_boundary_conditions"), float(spec.get("atolscale") or 1),
+            )  # fmt: skip
+    reactions = {}
+    for part, kind in (("reactions", "reaction"), ("multicompartmentReactions", "multicompartment")):
+        for name, spec in params.get(part, {}).items():
+            reactions[name] = _reaction(name, kind, spec, f"netParams.rxdParams.{part}.{name}")
+    for name, spec in params.get("rates", {}).items():
+        place = f"netParams.rxdParams.rates.{name}"
+        named = [each for each in _list(spec.get("regions")) if each is not None]
+        reactions[name] = Reaction(
+            name, "rate", str(_formula(spec.get("species"), place)), "", _formula(spec.get("rate"), place), None,
+            tuple(named) or None, membrane_flux=bool(spec.get("membrane_flux")),
+        )  # fmt: skip
+    return Reactions(regions, species, reactions, constants, file)
+
+
+def _region(name: str, spec: Mapping[str, Any], members: Recorded, network: Network) -> Region:
+    place = f"netParams.rxdParams.regions.{name}"
+    if spec.get("extracellular"):
+        try:
+            box = tuple(float(spec[axis + end]) for end in ("lo", "hi") for axis in "xyz")
+            dx = _number(spec["dx"])
+        except KeyError as missing:
+            raise NetworkError(f"{place}: {missing} is missing") from None
+        return Region(name, box=box, dx=dx, volume_fraction=float(spec.get("volume_fraction", 1)),
+                      tortuosity=float(spec.get("tortuosity", 1)))  # fmt: skip
+    sections = [each for each in _list(spec.get("secs", "all")) if each is not None]
+    rows: dict[str, list[int]] = {}
+    for population, row in members.chosen(spec.get("cells", ["all"]), place):
+        rows.setdefault(population, []).append(row)
+    parts = []
+    for population, chosen in rows.items():
+        cell = network.native.get(network.populations[population].component)
+        if not isinstance(cell, NativeCell):
+            continue
+        inside = None
+        if "all" not in sections:
+            inside = np.array([cell.index[s] for s in sections if s in cell.index], np.int64)
+        if inside is None or len(inside):
+            parts.append(Part(population, np.array(chosen, np.int64), inside))
+    geometry: Any = spec.get("geometry") or "inside"
+    numbers = dict(geometry.get("args") or {}) if isinstance(geometry, Mapping) else {}
+    kind = geometry.get("class") if isinstance(geometry, Mapping) else geometry
+    if kind not in GEOMETRIES:
+        raise UnsupportedError(f"{place}: the geometry {kind!r:.40} is not supported")
+    return Region(name, tuple(parts), spec.get("nrn_region"), kind, {k: v for k, v in numbers.items() if v is not None})
+
+
+def _reaction(name: str, kind: str, spec: Mapping[str, Any], place: str) -> Reaction:
+    for word in ("reactant", "product", "rate_f"):
+        if word not in spec:
+            raise NetworkError(f"{place}: '{word}' is missing")
+    regions = [each for each in _list(spec.get("regions")) if each is not None]
+    backward = spec.get("rate_b")
+    return Reaction(
+        name, kind, str(_formula(spec["reactant"], place)), str(_formula(spec["product"], place)),
+        _formula(spec["rate_f"], place), None if backward is None else _formula(backward, place),
+        tuple(regions) or None, bool(spec.get("custom_dynamics")), spec.get("membrane"),
+        bool(spec.get("membrane_flux")),
+    )  # fmt: skip
+
+
+def _list(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, (list, tuple)) else [value]
+
+
+def _number(value: Any) -> float | tuple[float, ...]:
+    return tuple(float(v) for v in value) if isinstance(value, (list, tuple)) else float(value)
+
+
+def _tree(text: str, place: str) -> ast.expr:
+    try:
+        return ast.parse(text.strip(), mode="eval").body
+    except (SyntaxError, ValueError, RecursionError):
+        raise NetworkError(f"{place}: '{text[:80]}' is no formula") from None
+
+
+def _formula(value: Any, place: str) -> float | str:
+    if isinstance(value, str):
+        return _written(_tree(value, place), place)
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise NetworkError(f"{place}: expected a number or a formula, not {value!r:.40}")
+    return float(value)
+
+
+def _initial(value: Any, where: Iterable[str], regions: Mapping[str, Region], place: str) -> Any:
+    """An initial value: a number, or for each region what is left of the formula where the region is known."""
+    if value is None or not isinstance(value, str):
+        return None if value is None else _formula(value, place)
+    tree = _tree(value, place)
+    return {name: _written(_settled(tree, name, regions, place), place) for name in where}
+
+
+def _settled(tree: ast.expr, region: str, regions: Mapping[str, Region], place: str) -> ast.expr:
+    """``a if node.region == er else b``, in a region."""
+    while isinstance(tree, ast.IfExp):
+        known = _holds(tree.test, region, regions)
+        if known is None:
+            break
+        tree = tree.body if known else tree.orelse
+    return tree
+
+
+def _holds(test: ast.expr, region: str, regions: Mapping[str, Region]) -> bool | None:
+    """Whether a condition on a node's region or kind holds; None for another condition."""
+    if isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
+        inner = _holds(test.operand, region, regions)
+        return None if inner is None else not inner
+    if isinstance(test, ast.Call) and ast.unparse(test.func) == "isinstance" and len(test.args) == 2:
+        if ast.unparse(test.args[1]).endswith("NodeExtracellular"):
+            return region in regions and regions[region].box is not None
+    if isinstance(test, ast.Compare) and ast.unparse(test.left) == "node.region" and len(test.ops) == 1:
+        operator, other = test.ops[0], test.comparators[0]
+        if isinstance(operator, (ast.Eq, ast.Is, ast.NotEq, ast.IsNot)) and isinstance(other, ast.Name):
+            return (other.id == region) == isinstance(operator, (ast.Eq, ast.Is))
+        if isinstance(operator, ast.In) and isinstance(other, (ast.List, ast.Tuple)):
+            return region in [ast.unparse(each) for each in other.elts]
+    return None
+
+
+def _written(tree: ast.expr, place: str) -> str:
+    """A Python formula in our words, with every operation in brackets, as Python binds it."""
+    if isinstance(tree, ast.Constant) and isinstance(tree.value, (int, float)) and not isinstance(tree.value, bool):
+        return repr(float(tree.value))
+    if isinstance(tree, ast.Name):
+        return tree.id
+    if isinstance(tree, ast.BinOp) and type(tree.op) in _OPERATORS:
+        return f"({_written(tree.left, place)} {_OPERATORS[type(tree.op)]} {_written(tree.right, place)})"
+    if isinstance(tree, ast.UnaryOp) and isinstance(tree.op, (ast.USub, ast.UAdd)):
+        return f"({'-' if isinstance(tree.op, ast.USub) else ''}{_written(tree.operand, place)})"
+    if isinstance(tree, ast.Subscript) and isinstance(tree.value, ast.Name) and isinstance(tree.slice, ast.Name):
+        return f"{tree.value.id}[{tree.slice.id}]"
+    if isinstance(tree, ast.IfExp) and isinstance(tree.test, ast.Compare) and len(tree.test.ops) == 1:
+        operator = _COMPARISONS.get(type(tree.test.ops[0]))
+        if operator is not None:
+            sides = _written(tree.test.left, place), _written(tree.test.comparators[0], place)
+            return f"if({sides[0]} {operator} {sides[1]}, {_written(tree.body, place)}, {_written(tree.orelse, place)})"
+    if isinstance(tree, ast.Attribute):
+        name = ast.unparse(tree)
+        if name == "rxd.v":
+            return "v"
+        if name.startswith("node.") and tree.attr in _OF_NODE:
+            return _OF_NODE[tree.attr]
+    if isinstance(tree, ast.Call) and not tree.keywords:
+        owner, _, function = ast.unparse(tree.func).rpartition(".")
+        if owner in ("", "rxdmath", "rxd.rxdmath", "math", "np", "numpy") and function in FUNCTIONS:
+            return f"{function}({', '.join(_written(each, place) for each in tree.args)})"
+    raise UnsupportedError(f"{place}: '{ast.unparse(tree)[:60]}' is not supported in a formula")
