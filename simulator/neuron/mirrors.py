@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from .template import Cell
 
-_VARIABLE = "amp"  # of an IClamp that never starts: a number that a transfer can set and a NetCon can watch
+_VARIABLE = "time"  # of an APCount that never counts: a transfer can set it, a NetCon watch it; it has no current
 
 
 @dataclass(frozen=True)
@@ -83,9 +83,8 @@ class Mirrors:
             self.home = self.h.Section(name="mirrors")
         mirror = self.members.get(gid)
         if mirror is None:
-            mirror = self.members[gid] = self.h.IClamp(self.home(0.5))
-            setattr(mirror, "del", 1e9)
-            mirror.dur = 0.0
+            mirror = self.members[gid] = self.h.APCount(self.home(0.5))
+            mirror.thresh = 1e9
             self.pc.target_var(mirror, getattr(mirror, f"_ref_{_VARIABLE}"), self.numbers[gid])
         netcon = self.h.NetCon(getattr(mirror, f"_ref_{_VARIABLE}"), target, sec=self.home)
         netcon.threshold = self._of(gid).threshold

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
 
-from nmlbridge.errors import UsageError
+from nmlbridge.errors import SimulatorError, UsageError
 from nmlbridge.simulator.neuron import job, mpi
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "01_two_populations" / "LEMS_TwoPopulations.xml"
@@ -75,6 +78,34 @@ def test_launchers_are_known(
     assert found.folder.parent == tmp_path / "neuron" / "jobs"
     with pytest.raises(UsageError, match="leave -n out"):
         job.check(found, size + 1)
+
+
+def test_what_a_crashed_job_left_is_not_taken_for_the_word_of_this_one(tmp_path: Path) -> None:
+    """The folder has the name of an earlier job, with its word and its ranks' numbers."""
+    folder = tmp_path / "jobs" / "same"
+    folder.mkdir(parents=True)
+    (folder / "rank-1").write_text("old")
+    stale = tmp_path / "stale"
+    old = {"command": ["touch", str(stale)], "cwd": str(tmp_path), "env": {}, "for": {"1": "old"}}
+    (folder / "step.json").write_text(json.dumps(old))
+    codes: list[int] = []
+    other = threading.Thread(target=lambda: codes.append(job.Job(1, 2, folder).follow()))
+    other.start()
+    time.sleep(0.3)
+    assert other.is_alive() and not stale.exists()
+    lead = job.Job(0, 2, folder)
+    with job.leading(lead):
+        lead.say(["touch", str(tmp_path / "fresh")], tmp_path, {})
+        other.join(timeout=20)
+    assert codes == [0] and (tmp_path / "fresh").exists() and not stale.exists()
+    assert not folder.exists()
+
+
+def test_a_rank_that_does_not_see_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(job, "_PATIENCE", 0.2)
+    lead = job.Job(0, 3, tmp_path / "jobs" / "lone")
+    with job.leading(lead), pytest.raises(SimulatorError, match=r"rank 1, 2 of 3 .*NMLBRIDGE_CACHE"):
+        lead.say(["true"], tmp_path, {})
 
 
 def test_a_batch_script_itself_is_no_rank(monkeypatch: pytest.MonkeyPatch) -> None:

