@@ -78,6 +78,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import mmap
 import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -149,25 +150,37 @@ class Program:
         folder = Path(folder)
         (folder / "mod").mkdir(parents=True, exist_ok=True)
         (folder / "program.json").write_text(_json({"format": FORMAT, "hash": self.hash, "spec": dict(self.spec)}))
-        with zipfile.ZipFile(folder / "tables.npz", "w") as archive:  # np.savez would trip over a table named "file"
-            for key, column in self.tables.items():
-                with archive.open(f"{key}.npy", "w", force_zip64=True) as stream:
-                    np.lib.format.write_array(stream, column, allow_pickle=False)
+        write_tables(folder / "tables.npz", self.tables)
         for name, text in self.mods.items():
             (folder / "mod" / name).write_text(text)
         return folder
 
     @classmethod
-    def load(cls, folder: str | Path) -> Program:
-        """Read what ``save`` wrote; raises ValueError if it is not that, OSError if it cannot be read."""
+    def load(cls, folder: str | Path, *, mapped: bool = False) -> Program:
+        """Read what ``save`` wrote; raises ValueError if it is not that, OSError if it cannot be read.
+
+        ``mapped``: leave the tables on disk; processes then share the pages that they look at, see ``release``. The
+        hash is taken as it is written.
+        """
         folder = Path(folder)
         document = json.loads((folder / "program.json").read_text())
         if document.get("format") != FORMAT:
             raise ValueError(f"{folder} holds '{document.get('format')}', expected '{FORMAT}'")
+        mods = {name: (folder / "mod" / name).read_text() for name in document["spec"]["mods"]}
+        if mapped:
+            tables, memory = map_tables(folder / "tables.npz")
+            program = cls(document["spec"], tables, mods)
+            program.__dict__.update(hash=document["hash"], _memory=memory)
+            return program
         with np.load(folder / "tables.npz", allow_pickle=False) as file:
             tables = {key: file[key] for key in file.files}
-        mods = {name: (folder / "mod" / name).read_text() for name in document["spec"]["mods"]}
         return cls(document["spec"], tables, mods)
+
+    def release(self) -> None:
+        """Give back the memory of mapped tables; what is looked at again comes from the disk, or the system's cache."""
+        memory = self.__dict__.get("_memory")
+        if memory is not None and hasattr(mmap, "MADV_DONTNEED"):
+            memory.madvise(mmap.MADV_DONTNEED)
 
     def column(self, reference: str) -> NDArray[Any]:
         """The table that a "T:key" stands for."""
@@ -177,6 +190,34 @@ class Program:
         cells = sum(population["size"] for population in self.spec.get("populations", ()))
         rows = sum(len(self.column(netcon["source_gid"])) for netcon in self.spec.get("netcons", ()))
         return f"<Program {self.hash[:12]}: {cells} cells, {rows} connections, {len(self.mods)} mechanisms>"
+
+
+def write_tables(path: Path, tables: Mapping[str, NDArray[Any]]) -> None:
+    """Arrays by name into a file that ``numpy.load`` and ``map_tables`` read."""
+    with zipfile.ZipFile(path, "w") as archive:  # np.savez would trip over a table named "file"
+        for key, column in tables.items():
+            with archive.open(f"{key}.npy", "w", force_zip64=True) as stream:
+                np.lib.format.write_array(stream, column, allow_pickle=False)
+
+
+def map_tables(path: Path) -> tuple[dict[str, NDArray[Any]], mmap.mmap]:
+    """The arrays of such a file as views into it, read-only, and the map that they are views into."""
+    with path.open("rb") as stream, zipfile.ZipFile(stream) as archive:
+        memory = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
+        found: dict[str, NDArray[Any]] = {}
+        for entry in archive.infolist():
+            with archive.open(entry) as member:
+                version = np.lib.format.read_magic(member)
+                read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+                shape, _, dtype = read(member)
+                header = member.tell()
+            # the local header may have other extra fields than the directory says
+            name, extra = (int.from_bytes(memory[entry.header_offset + at : entry.header_offset + at + 2], "little")
+                           for at in (26, 28))  # fmt: skip
+            start, count = entry.header_offset + 30 + name + extra + header, int(np.prod(shape))
+            flat = np.frombuffer(memory, dtype, count, start) if count else np.zeros(0, dtype)
+            found[entry.filename.removesuffix(".npy")] = flat.reshape(shape)
+    return found, memory
 
 
 BLOCKS, LONGEST = 100, 1000  # a run is written in so many blocks, none of more steps than this

@@ -20,7 +20,7 @@ from .diffusion import Chemistry
 from .imposed import Imposed
 from .mirrors import Mirrors
 from .plastic import Plastic
-from .ranks import Placement
+from .shares import Shares, divide, numbers
 from .template import Cell, Template
 from .words import meant, variables
 
@@ -30,21 +30,26 @@ Tick = Callable[[int], None]  # told how many things were made
 
 @dataclass
 class Group:
-    """Point processes or artificial cells of one table: ``members`` of this rank by row, ``gids`` of all rows."""
+    """Point processes or artificial cells of one table: ``members`` of this rank by row, ``gids`` of all rows, as the
+    table or the population has them."""
 
     id: str
     mechanism: str
-    gids: NDArray[np.int64]
+    gids: NDArray[Any] | range
     members: dict[int, Any] = field(default_factory=dict)
 
 
 class Network:
-    """What was built on this rank. ``h`` is NEURON's top level, ``pc`` its ParallelContext."""
+    """What was built on this rank. ``h`` is NEURON's top level, ``pc`` its ParallelContext; ``shares`` are found here
+    if they are not given."""
 
-    def __init__(self, h: Any, pc: Any, program: Program, tick: Tick = lambda count: None) -> None:
+    def __init__(
+        self, h: Any, pc: Any, program: Program, tick: Tick = lambda count: None, shares: Shares | None = None
+    ) -> None:
         self.h, self.pc, self.program, self.tick = h, pc, program, tick
         self.rank, self.ranks = int(pc.id()), int(pc.nhost())
-        self.placement = Placement(program, self.ranks)
+        self.shares = shares or divide(program, self.ranks)
+        self.placement = self.shares.placement
         self.dt = float(program.spec["run"]["dt"])
         self.cells: dict[int, Cell] = {}
         self.groups: dict[str, Group] = {}
@@ -75,19 +80,19 @@ class Network:
             self.chemistry = Chemistry(self, spec["rxd"])
         if spec.get("fields"):
             self.imposed = Imposed(self, spec["fields"])
-        for group in spec.get("points", ()):
-            self._points(group)
-        for group in spec.get("generators", ()):
-            self._generators(group)
+        for number, group in enumerate(spec.get("points", ())):
+            self._points(group, number)
+        for number, group in enumerate(spec.get("generators", ())):
+            self._generators(group, number)
         self.spiking = _spiking(spec)
         for source in spec.get("sources", ()):
             self._source(source)
-        self.mirrors = Mirrors(self.h, self.pc, spec)
-        for group in spec.get("netcons", ()):
-            self._netcons(group)
+        self.mirrors = Mirrors(self.h, self.pc, spec, self.shares.mirrored)
+        for number, group in enumerate(spec.get("netcons", ())):
+            self._netcons(group, number)
         if spec.get("transfers") and spec["run"].get("pointers"):
             self._pointers(spec["transfers"])
-        elif spec.get("transfers") or self.mirrors.numbers:
+        elif spec.get("transfers") or len(self.mirrors.gids):
             self._transfers(spec.get("transfers", ()))
 
     # cells
@@ -95,7 +100,7 @@ class Network:
     def _cells(self, population: Mapping[str, Any], template: Template) -> None:
         first, size, name = population["first_gid"], population["size"], population["id"]
         source = template.source
-        group = Group(name, template.points[0][0] if template.points else "", np.arange(first, first + size))
+        group = Group(name, template.points[0][0] if template.points else "", range(first, first + size))
         extra = [
             (each["point"], list(each.get("parameters", {}).items()), each)
             for each in population.get("point_parameters", ())
@@ -145,7 +150,7 @@ class Network:
 
     def _artificial(self, population: Mapping[str, Any]) -> None:
         first, size, name = population["first_gid"], population["size"], population["id"]
-        group = Group(name, population["artificial"], np.arange(first, first + size))
+        group = Group(name, population["artificial"], range(first, first + size))
         make = getattr(self.h, group.mechanism)
         parameters = list(population.get("parameters", {}).items())
         for gid in self.local(first, size):
@@ -184,7 +189,6 @@ class Network:
     def _source(self, spec: Mapping[str, Any]) -> None:
         """Another place on the cells of a population that sends events when v passes a threshold there."""
         first, cells = spec["first_gid"], spec["cells"]
-        self.spiking = np.append(self.spiking, np.arange(first, first + spec["size"]))
         for cell in self.local(cells, spec["size"]):
             section = self.section(cell, spec["section"], "sources")
             netcon = self.h.NetCon(section(spec["x"])._ref_v, None, sec=section)
@@ -195,89 +199,88 @@ class Network:
 
     # point processes and events
 
-    def _points(self, spec: Mapping[str, Any]) -> None:
-        gids = self._integers(spec["gid"])
+    def _points(self, spec: Mapping[str, Any], number: int) -> None:
+        gids = self.program.column(spec["gid"])
         group = self.groups[spec["id"]] = Group(spec["id"], spec["mechanism"], gids)
         make = getattr(self.h, spec["mechanism"])
-        rows = self._mine(gids)
-        places = zip(
-            rows.tolist(),
-            gids[rows].tolist(),
-            self._integers(spec["section"])[rows].tolist(),
-            self.program.column(spec["x"])[rows].tolist(),
-            strict=True,
-        )
-        for row, gid, section, x in places:
-            group.members[row] = make(self.section(gid, section, spec["id"])(x))
-        self._fill(group, spec, rows)
-        self.tick(len(rows))
+        columns = [gids, self.program.column(spec["section"]), self.program.column(spec["x"])]
+        for rows in self.shares.rows("points", number, len(gids), self.rank):
+            places = zip(rows.tolist(), *(column[rows].tolist() for column in columns), strict=True)
+            for row, gid, section, x in places:
+                group.members[row] = make(self.section(int(gid), int(section), spec["id"])(x))
+            self._fill(group, spec, rows)
+            self.tick(len(rows))
+        self.program.release()
 
-    def _generators(self, spec: Mapping[str, Any]) -> None:
-        gids = self._integers(spec["gid"])
+    def _generators(self, spec: Mapping[str, Any], number: int) -> None:
+        gids = self.program.column(spec["gid"])
         group = self.generators[spec["id"]] = Group(spec["id"], spec["mechanism"], gids)
-        make = getattr(self.h, spec["mechanism"])
-        rows = self._mine(gids)
-        for row in rows.tolist():
-            group.members[row] = make()
-        self._fill(group, spec, rows)
-        if spec.get("targets"):
-            connect = self.h.NetCon
-            self._connect(spec["targets"], rows, rows, lambda row, target: connect(group.members[row], target))
-        self.tick(len(rows))
+        make, connect = getattr(self.h, spec["mechanism"]), self.h.NetCon
+        for rows in self.shares.rows("generators", number, len(gids), self.rank):
+            for row in rows.tolist():
+                group.members[row] = make()
+            self._fill(group, spec, rows)
+            if spec.get("targets"):
+                members = self._members(spec["targets"])
+                self._connect(
+                    spec["targets"], members, rows, rows, lambda row, target: connect(group.members[row], target)
+                )
+            self.tick(len(rows))
+        self.program.release()
 
-    def _netcons(self, spec: Mapping[str, Any]) -> None:
-        sources, targets = self._integers(spec["source_gid"]), self._target(spec["points"])
-        silent = np.setdiff1d(sources, self.spiking)
-        if len(silent):
-            raise SimulatorError(f"connections start from cell {silent[0]}, which sends no events")
-        homes = targets.gids[self._integers(spec["index"])]
-        rows = self._mine(homes)
-        elsewhere = None
-        plastic = Plastic(self, spec, homes) if "plastic" in spec else None
-        if self.ranks > 1:
-            cells = self._integers(spec["source_cell"]) if "source_cell" in spec else sources
-            elsewhere = self.placement.of(cells) != self.placement.of(homes)
-            run = self.program.spec["run"]
-            if not (run.get("coreneuron") or run.get("cvode")):
-                rows = self._mirrored(spec, rows, sources, elsewhere, plastic)
-        connect = self.pc.gid_connect if plastic is None else plastic.through(rows, self.pc.gid_connect)
-        self._connect(spec, rows, sources[rows], connect, elsewhere)
+    def _netcons(self, spec: Mapping[str, Any], number: int) -> None:
+        targets, column = self._target(spec["points"]), self.program.column
+        sources, cells = column(spec["source_gid"]), column(spec.get("source_cell", spec["source_gid"]))
+        plastic = None
+        if "plastic" in spec:
+            plastic = Plastic(self, spec, np.asarray(targets.gids)[self._integers(spec["index"])])
+        members = self._members(spec)
+        for rows in self.shares.rows("netcons", number, len(sources), self.rank):
+            heads = sources[rows].astype(np.int64)
+            silent = self.silent(heads)
+            if len(silent):
+                raise SimulatorError(f"connections start from cell {silent[0]}, which sends no events")
+            elsewhere = None
+            if self.ranks > 1:
+                elsewhere = self.placement.of(cells[rows].astype(np.int64)) != self.rank
+                seen = elsewhere & (column(spec["delay"])[rows] < self.dt - 1e-9) & np.isin(heads, self.mirrors.gids)
+                if seen.any():  # they would be late; the others are connected as usual
+                    see: Callable[[int, Any], Any] = self.mirrors.connect
+                    see = see if plastic is None else plastic.through(rows[seen], see)
+                    self._connect(spec, members, rows[seen], heads[seen], see)
+                    rows, heads, elsewhere = rows[~seen], heads[~seen], elsewhere[~seen]
+            connect = self.pc.gid_connect if plastic is None else plastic.through(rows, self.pc.gid_connect)
+            self._connect(spec, members, rows, heads, connect, elsewhere)
+        self.program.release()
 
-    def _mirrored(
-        self, spec: Mapping[str, Any], rows: NDArray[np.int64], sources: NDArray[np.int64],
-        elsewhere: NDArray[np.bool_], plastic: Plastic | None,
-    ) -> NDArray[np.int64]:
-        """Connect those of ``rows`` between ranks whose delay is below the step, where that can be; the others."""
-        soon = elsewhere & (self.program.column(spec["delay"]) < self.dt - 1e-9)
-        soon[soon] = self.mirrors.possible(sources[soon])
-        if not soon.any():
-            return rows
-        self.mirrors.need(sources[soon])
-        seen = rows[soon[rows]]
-        connect = self.mirrors.connect if plastic is None else plastic.through(seen, self.mirrors.connect)
-        self._connect(spec, seen, sources[seen], connect)
-        return rows[~soon[rows]]
+    def silent(self, gids: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Those of some gids that no cell or further place sends events by, on whatever rank."""
+        starts, ends = self.spiking
+        if not len(starts):
+            return gids
+        place = np.searchsorted(starts, gids, side="right") - 1
+        return np.asarray(gids[(place < 0) | (gids >= ends[place])])
 
     def _connect(
         self,
         spec: Mapping[str, Any],
+        members: Mapping[int, Any],
         rows: NDArray[np.int64],
         heads: NDArray[np.int64],
         connect: Callable[[int, Any], Any],
         elsewhere: NDArray[np.bool_] | None = None,
     ) -> None:
-        """One NetCon for each of ``rows``, made by ``connect(head, target)``.
+        """One NetCon for each of ``rows``, made by ``connect(head, target)``; ``members`` are the targets by index.
 
         An event that comes from another rank (``elsewhere``) takes at least one step, so shorter delays become dt.
         NEURON asks for 1e-10 ms more than dt; it delivers such an event at the same step.
         """
-        members = self._members(spec)
-        index = self._integers(spec["index"])[rows]
+        index = self.program.column(spec["index"])[rows].astype(np.int64)
         weight = self.program.column(spec["weight"])[rows]
         delay = self.program.column(spec["delay"])[rows].astype(float)
         if elsewhere is not None:
             least = self.dt + 1e-9
-            short = elsewhere[rows] & (delay < least)
+            short = elsewhere & (delay < least)
             self.lengthened += int((short & (delay < self.dt - 1e-9)).sum())
             delay[short] = least
         keep = self.netcons.append
@@ -307,33 +310,30 @@ class Network:
     def _transfers(self, groups: Sequence[Mapping[str, Any]]) -> None:
         """Give every source a number that all ranks agree on, then pair sources and targets."""
         self.mirrors.show(self.cells)
-        base = self.mirrors.next
-        for spec in groups:
-            variable = spec["source_variable"]
-            if isinstance(variable, str):
-                gids = self.program.column(spec["source_gid"])
-                places = np.column_stack(
-                    [gids, self.program.column(spec["source_section"]), self.program.column(spec["source_x"])]
-                )
-                distinct, number = np.unique(places, axis=0, return_inverse=True)
-                for sid, (gid, index, x) in enumerate(distinct.tolist(), base):
-                    if self.placement.of(int(gid)) == self.rank:
-                        section = self.section(int(gid), int(index), "transfers")
-                        self.pc.source_var(self._pointer(section(x), variable), sid, sec=section)
-            else:
-                group = self.groups[variable["points"]]
-                distinct, number = np.unique(self._integers(variable["index"]), return_inverse=True)
-                for sid, row in enumerate(distinct.tolist(), base):
-                    if row in group.members:
-                        point = group.members[row]
-                        pointer = self._pointer(point, variable["variable"])
-                        self.pc.source_var(pointer, sid, sec=point.get_segment().sec)
-            targets = self.groups[spec["points"]].members
-            rows = self._integers(spec["index"]).tolist()
-            for sid, row in zip((number.reshape(-1) + base).tolist(), rows, strict=True):
-                if row in targets:
-                    self.pc.target_var(targets[row], self._pointer(targets[row], spec["variable"]), sid)
-            base += len(distinct)
+        base = len(self.mirrors.gids)
+        for group, spec in enumerate(groups):
+            number, count = self._numbers(group, spec)
+            index, variable = self.program.column(spec["index"]), spec["source_variable"]
+            of_points = not isinstance(variable, str)
+            first: dict[int, int] = {}  # row of each source of this rank
+            for rows in self.shares.rows("sources", group, len(index), self.rank):
+                for sid, row in zip(number[rows].tolist(), rows.tolist(), strict=True):
+                    first.setdefault(sid, row)
+            for sid in sorted(first):
+                if of_points:
+                    place = self._member(variable["points"], self.program.column(variable["index"])[first[sid]])
+                    pointer, section = self._pointer(place, variable["variable"]), place.get_segment().sec
+                else:
+                    gid, at, x = (self.program.column(spec[f"source_{c}"])[first[sid]] for c in ("gid", "section", "x"))
+                    section = self.section(int(gid), int(at), "transfers")
+                    pointer = self._pointer(section(float(x)), variable)
+                self.pc.source_var(pointer, base + sid, sec=section)
+            for rows in self.shares.rows("targets", group, len(index), self.rank):
+                for sid, row in zip(number[rows].tolist(), index[rows].tolist(), strict=True):
+                    target = self._member(spec["points"], row)
+                    self.pc.target_var(target, self._pointer(target, spec["variable"]), base + sid)
+            base += count
+        self.program.release()
         self.pc.setup_transfer()
 
     def _pointers(self, groups: Sequence[Mapping[str, Any]]) -> None:
@@ -371,9 +371,19 @@ class Network:
         """A table of gids, indices or sections, whatever number type it was stored as."""
         return self.program.column(reference).astype(np.int64, copy=False)
 
-    def _mine(self, gids: NDArray[np.int64]) -> NDArray[np.int64]:
-        """The rows whose cell is on this rank."""
-        return self.placement.rows(gids, self.rank)
+    def _numbers(self, group: int, spec: Mapping[str, Any]) -> tuple[NDArray[np.int64], int]:
+        """As ``shares.numbers``."""
+        if self.ranks == 1:
+            return numbers(self.program, spec)
+        tables = self.shares.tables
+        return tables[f"transfers{group}.number"], int(tables[f"transfers{group}.count"][0])
+
+    def _member(self, id: str, row: int) -> Any:
+        """A row of a group, which is on this rank."""
+        try:
+            return self._target(id).members[int(row)]
+        except KeyError:
+            raise SimulatorError(f"'transfers' refers to row {row} of '{id}', which is not there") from None
 
     def _target(self, id: str) -> Group:
         try:
@@ -388,11 +398,11 @@ class Network:
         if point == 0:
             return group.members
         first = int(group.gids[0]) if len(group.gids) else 0
-        return {gid - first: self.cells[gid].points[point] for gid in group.gids.tolist() if gid in self.cells}
+        return {gid - first: self.cells[gid].points[point] for gid in self.local(first, len(group.gids))}
 
     def _fill(self, group: Group, spec: Mapping[str, Any], rows: NDArray[np.int64]) -> None:
-        """Set the parameters and random streams of the members, column by column."""
-        members = list(group.members.values())
+        """Set the parameters and random streams of the members in ``rows``, column by column."""
+        members = [group.members[row] for row in rows.tolist()]
         for name, value in spec.get("parameters", {}).items():
             values = self.program.column(value)[rows].tolist() if is_table(value) else [value] * len(members)
             array, _, index = name.partition("[")
@@ -406,7 +416,7 @@ class Network:
             except (AttributeError, LookupError):
                 raise self._no_parameter(group.mechanism, name, group.id) from None
         if spec.get("random") is not None:
-            for row, member in group.members.items():
+            for row, member in zip(rows.tolist(), members, strict=True):
                 self._random(member, spec, row)
 
     def _set(self, member: Any, parameters: Sequence[tuple[str, Any]], row: int, place: str) -> None:
@@ -470,11 +480,13 @@ def _registered(h: Any) -> tuple[frozenset[str], frozenset[str], frozenset[str]]
     return frozenset(found[0]), frozenset(found[1]), frozenset(found[2])
 
 
-def _spiking(spec: Mapping[str, Any]) -> NDArray[np.int64]:
-    """The gids of all cells, on whatever rank, that send events."""
+def _spiking(spec: Mapping[str, Any]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """First gids, and those after the last, of all that sends events, on whatever rank."""
     ranges = [
-        np.arange(p["first_gid"], p["first_gid"] + p["size"])
+        (p["first_gid"], p["first_gid"] + p["size"])
         for p in spec.get("populations", ())
         if "artificial" in p or spec["templates"][p["template"]].get("source") is not None
     ]
-    return np.concatenate(ranges) if ranges else np.zeros(0, dtype=np.int64)
+    ranges += [(source["first_gid"], source["first_gid"] + source["size"]) for source in spec.get("sources", ())]
+    starts, ends = np.array(sorted(ranges), np.int64).reshape(-1, 2).T
+    return starts, ends

@@ -29,6 +29,7 @@ from .follow import Follower, on_disk
 from .job import Job, current
 from .lifeline import die_with_parent
 from .mpi import launch_command
+from .shares import divide
 
 MARK = "@nmlbridge "
 _GRACE = 3.0  # seconds that the worker gets to end before it is killed
@@ -92,6 +93,7 @@ def run_program(
             shutil.rmtree(out, ignore_errors=True)
         options += ["--checkpoint", str(steps)]
         program.save(folder / "program")
+        divide(program, ranks).save(folder / "program")
         out.mkdir(exist_ok=True)
         shape = Shape.of(program)
         _room(out, shape)

@@ -43,34 +43,19 @@ class _Watched:
 
 
 class Mirrors:
-    """The mirrors of one rank. ``next`` is the number of the next transfer; ranks agree on the numbers."""
+    """The mirrors of one rank. ``gids`` are the sources that some rank has a mirror of, in order: their places in it
+    are the numbers of the transfers, on which all ranks must agree."""
 
-    def __init__(self, h: Any, pc: Any, spec: Mapping[str, Any]) -> None:
-        self.h, self.pc, self.next = h, pc, 0
-        self.watched = sorted(_watched(spec), key=lambda each: each.first)
+    def __init__(self, h: Any, pc: Any, spec: Mapping[str, Any], gids: NDArray[np.int64]) -> None:
+        self.h, self.pc, self.gids = h, pc, gids
+        self.watched = _watched(spec)
         self.firsts = np.array([each.first for each in self.watched], np.int64)
-        self.numbers: dict[int, int] = {}  # of the transfers, by the gid of the source
         self.members: dict[int, Any] = {}  # by the gid of the source
         self.home: Any = None  # the section that the mirrors are on
 
-    def possible(self, gids: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Which of these sources watch a variable."""
-        if not self.watched:
-            return np.zeros(len(gids), bool)
-        sizes = np.array([each.size for each in self.watched])
-        place = np.searchsorted(self.firsts, gids, side="right") - 1
-        return np.asarray((place >= 0) & (gids < self.firsts[place] + sizes[place]))
-
-    def need(self, gids: NDArray[np.int64]) -> None:
-        """Some rank needs mirrors of these sources; to be said on every rank, in the same order."""
-        for gid in np.unique(gids).tolist():
-            if gid not in self.numbers:
-                self.numbers[gid] = self.next
-                self.next += 1
-
     def show(self, cells: Mapping[int, Cell]) -> None:
         """Offer those variables that are on cells of this rank."""
-        for gid, number in self.numbers.items():
+        for number, gid in enumerate(self.gids.tolist()):
             watched = self._of(gid)
             cell = cells.get(watched.cells + gid - watched.first)
             if cell is not None:
@@ -85,7 +70,8 @@ class Mirrors:
         if mirror is None:
             mirror = self.members[gid] = self.h.APCount(self.home(0.5))
             mirror.thresh = 1e9
-            self.pc.target_var(mirror, getattr(mirror, f"_ref_{_VARIABLE}"), self.numbers[gid])
+            number = int(np.searchsorted(self.gids, gid))
+            self.pc.target_var(mirror, getattr(mirror, f"_ref_{_VARIABLE}"), number)
         netcon = self.h.NetCon(getattr(mirror, f"_ref_{_VARIABLE}"), target, sec=self.home)
         netcon.threshold = self._of(gid).threshold
         return netcon
@@ -98,8 +84,18 @@ class Mirrors:
         return self.watched[int(np.searchsorted(self.firsts, gid, side="right")) - 1]
 
 
+def possible(spec: Mapping[str, Any], gids: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Which of these sources watch a variable."""
+    watched = _watched(spec)
+    if not watched:
+        return np.zeros(len(gids), bool)
+    firsts, sizes = np.array([[each.first, each.size] for each in watched]).T
+    place = np.searchsorted(firsts, gids, side="right") - 1
+    return np.asarray((place >= 0) & (gids < firsts[place] + sizes[place]))
+
+
 def _watched(spec: Mapping[str, Any]) -> list[_Watched]:
-    """All sources that watch a variable, of cells and of further places on them."""
+    """All sources that watch a variable, of cells and of further places on them, by their gids."""
     found = []
     for population in spec.get("populations", ()):
         source = None if "artificial" in population else spec["templates"][population["template"]].get("source")
@@ -108,4 +104,4 @@ def _watched(spec: Mapping[str, Any]) -> list[_Watched]:
             found.append(_Watched(first, population["size"], first, source["threshold"], source))
     for each in spec.get("sources", ()):
         found.append(_Watched(each["first_gid"], each["size"], each["cells"], each["threshold"], each))
-    return found
+    return sorted(found, key=lambda each: each.first)

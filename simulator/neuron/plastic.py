@@ -97,7 +97,7 @@ class Plastic:
         self.entries: Sequence[Mapping[str, Any]] = spec["plastic"]
         self.weights = network.program.column(spec["weight"] if "start" not in spec else spec["start"])
         for entry in self.entries:
-            silent = np.setdiff1d(homes[entry["begin"] : entry["end"]], network.spiking)
+            silent = network.silent(homes[entry["begin"] : entry["end"]])
             if len(silent):
                 id = entry["id"]
                 raise SimulatorError(f"the plastic connections '{id}' lead to cell {silent[0]}, which sends no spikes")

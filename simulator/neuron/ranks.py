@@ -6,7 +6,8 @@ event that may arrive. The dearest cells go first, each to the rank that has lea
 Graham, SIAM J. Appl. Math. 17:416, 1969; no rank then has more than 4/3 of the best possible). Costs are rounded to
 steps of 2 %, so that the many equal cells of a network are dealt out together, without a loop over them.
 
-Every rank computes the whole placement, from the Program alone: a number of two bytes for each cell.
+The process that starts the ranks computes the placement, from the Program alone (see ``shares``): a number of two bytes
+for each cell.
 """
 
 from __future__ import annotations
@@ -31,11 +32,11 @@ _BLOCK = 1 << 20  # rows of a table that are looked at together
 
 
 class Placement:
-    """The rank of each cell of a Program among ``ranks``."""
+    """The rank of each cell of a Program among ``ranks``; ``homes``, an array of them by gid, if it is known."""
 
-    def __init__(self, program: Program, ranks: int) -> None:
+    def __init__(self, program: Program, ranks: int, homes: NDArray[np.uint16] | None = None) -> None:
         self.ranks = ranks
-        self.homes: NDArray[np.uint16] | None = deal(step_costs(program), ranks) if ranks > 1 else None
+        self.homes = deal(step_costs(program), ranks) if ranks > 1 and homes is None else homes
 
     def of(self, gids: Gids) -> Gids:
         """The rank of a cell, or of each of an array of cells."""
@@ -49,14 +50,6 @@ class Placement:
         if self.homes is None:
             return list(range(first, first + size))
         return (np.flatnonzero(self.homes[first : first + size] == rank) + first).tolist()
-
-    def rows(self, gids: NDArray[np.int64], rank: int) -> NDArray[np.int64]:
-        """The rows of a column of gids whose cell is on ``rank``."""
-        if self.homes is None:
-            return np.arange(len(gids))
-        starts = range(0, len(gids), _BLOCK)
-        parts = [np.flatnonzero(self.homes[gids[start : start + _BLOCK]] == rank) + start for start in starts]
-        return np.concatenate(parts) if parts else np.zeros(0, np.int64)
 
 
 def step_costs(program: Program) -> Floats:

@@ -77,7 +77,7 @@ class _Run:
         os.environ.setdefault("NEURON_MODULE_OPTIONS", "-nogui -nobanner")
         from neuron import h
 
-        program = Program.load(project / "model")
+        program = Program.load(project / "model", mapped=True)
         if duration is not None:
             spec = {**program.spec, "run": {**program.spec["run"], "duration": duration}}
             program = Program(spec, program.tables, program.mods)

@@ -31,6 +31,7 @@ from .coreneuron import hand_over
 from .lifeline import die_with_parent
 from .record import ColumnFile, Recorder, Spikes
 from .scheme import Scheme
+from .shares import Shares
 
 MARK = "@nmlbridge "
 _MEMORY = 64e6  # bytes of recorded values that wait in NEURON's Vectors
@@ -56,14 +57,15 @@ class Run:
             self.rank, self.ranks = int(self.pc.id()), int(self.pc.nhost())
             if self.ranks != ranks:
                 raise SimulatorError(f"MPI started {self.ranks} ranks, expected {ranks}")
-            self.program = Program.load(folder)
+            self.program = Program.load(folder, mapped=True)
             self.run = self.program.spec["run"]
             self.shape = shape = Shape.of(self.program)
             self.dt, self.every, self.steps, self.columns = shape.dt, shape.every, shape.steps, shape.columns
             self.scheme = Scheme(h, self.pc, self.run, shape)
             if self.run.get("coreneuron"):
                 hand_over(self.library)
-            self.network = Network(h, self.pc, self.program, self._ticks())
+            shares = Shares.load(folder, self.program, ranks)
+            self.network = Network(h, self.pc, self.program, self._ticks(), shares)
             self.network.build()
             self.field = self._field()
             plain = [place for place in self.program.spec.get("recordings", ()) if "field" not in place]
