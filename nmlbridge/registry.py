@@ -259,6 +259,17 @@ _FORMATS = (
         writes_folder=True,
     ),
     Format(
+        name="arbor",
+        title="Arbor project: recipe script, mechanisms, data",
+        extensions=(".arbor",),
+        specification="https://docs.arbor-sim.org",
+        writer="nmlbridge.simulator.arbor.project:write",
+        features=(_SCRIPT - {"positions"}) | {
+            "component types", "morphologies", "biophysics", "places on cells", "temperature",
+        },
+        writes_folder=True,
+    ),
+    Format(
         name="hoc",
         title="NEURON code: hoc or Python that builds cells",
         extensions=(".hoc", ".py"),

@@ -186,7 +186,7 @@ def to_nmodl(mod: Mod) -> str:
     if mod.net_receive or mod.net_args:
         blocks.append((f"NET_RECEIVE({', '.join(mod.net_args) or 'w'})", mod.net_receive))
     for title, body in blocks:
-        out += [f"{title} {{", *_block(body, declared), "}", ""]
+        out += [f"{title} {{", *block_lines(body, declared), "}", ""]
     out += _functions(mod)
     return "\n".join(out)
 
@@ -195,7 +195,8 @@ def _wrapped(head: str, items: Sequence[str]) -> list[str]:
     return [head + ", ".join(items[i : i + 8]) for i in range(0, len(items), 8)]
 
 
-def _block(body: Sequence[Stmt], declared: set[str]) -> list[str]:
+def block_lines(body: Sequence[Stmt], declared: set[str]) -> list[str]:
+    """The lines inside a block; what is not ``declared`` becomes LOCAL."""
     local = list(dict.fromkeys(name for name in _assigned(body) if name not in declared))
     rows = [", ".join(local[i : i + 10]) for i in range(0, len(local), 10)]
     lines = ["    LOCAL " + ",\n        ".join(rows)] if rows else []  # CoreNEURON takes one LOCAL a block

@@ -16,7 +16,7 @@ from ...nmodl.compat import Layout
 from ...nmodl.compile import Dump, compile_group
 from ...nmodl.equations import structure_key
 from ...nmodl.mechanism import Mechanism, Role
-from ...nmodl.mod import to_nmodl
+from ...nmodl.mod import Mod, to_nmodl
 from ...report import Report
 
 
@@ -69,6 +69,8 @@ class Catalogue:
         self.stagger: float | None = 0.5
         self.requests: dict[tuple[object, ...], Request] = {}
         self.mods: dict[str, str] = {}
+        self.values: dict[str, Mod] = {}
+        """the same mechanisms as values, by name"""
 
     def ask(self, key: tuple[object, ...], make: Callable[[], tuple[FlatComponent, Role]]) -> Request:
         """The request filed under ``key``; made on the first call."""
@@ -120,6 +122,7 @@ class Catalogue:
                     "deeply"
                 ) from None
             self.mods[f"{mechanism.name}.mod"] = mechanism.text
+            self.values[mechanism.name] = mechanism.mod
             for row, request in enumerate(group):
                 request.mechanism, request.member = mechanism, row
                 request.first_names = first.own_names
@@ -132,4 +135,5 @@ class Catalogue:
         mod = replace(mechanism.mod, name=name)
         text = to_nmodl(mod)
         self.mods[f"{name}.mod"] = text
+        self.values[name] = mod
         return replace(mechanism, name=name, mod=mod, text=text)

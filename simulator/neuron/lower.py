@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from ...lems import Component, Library, Model, flatten
 from ...lems.flat import FlatComponent
 from ...nmodl.compile import Dump
 from ...nmodl.mechanism import Role
+from ...nmodl.mod import Mod
 from ...report import Report
 from ...results.outputs import Outputs, Place
 from ..environment import with_temperature
@@ -77,12 +78,13 @@ class Settings:
 
 @dataclass(frozen=True)
 class Lowered:
-    """The Program, what its columns are, and the gid behind each event selection."""
+    """The Program, what its columns are, the gid behind each event selection, what was compiled from equations."""
 
     program: Program
     recordings: tuple[Recording, ...]
     gids: dict[str, int]
     populations: dict[str, tuple[int, int]]
+    mechanisms: dict[str, Mod] = field(default_factory=dict)
 
 
 def lower(
@@ -125,12 +127,9 @@ class _Lowering:
         self.place_densities()
         spec = self.spec(recordings, gids)
         populations = {p.id: (p.offset, p.size) for p in self.network.populations.values()}
-        return Lowered(
-            Program(spec, self.tables.arrays, self.catalogue.mods | self.network.mods | plastic_mods(self.network)),
-            tuple(recordings),
-            gids,
-            populations,
-        )
+        mods = self.catalogue.mods | self.network.mods | plastic_mods(self.network)
+        program = Program(spec, self.tables.arrays, mods)
+        return Lowered(program, tuple(recordings), gids, populations, self.catalogue.values)
 
     # cells ---------------------------------------------------------------------------------------------------------
 

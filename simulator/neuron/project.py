@@ -89,7 +89,7 @@ def write(network: Network, path: Path, report: Report | None = None) -> None:
         document = json.loads((folder / "model" / "program.json").read_text())
         document["spec"] = spec
         (folder / "model" / "program.json").write_text(json.dumps(document, indent=1, default=_plain))
-        (folder / "model" / "files.json").write_text(json.dumps(_files(run.outputs, lowered), indent=1))
+        (folder / "model" / "files.json").write_text(json.dumps(files_of(run.outputs, lowered), indent=1))
         for name, text in _sources(_RUNNER).items():
             target = folder / RUNTIME / name
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -100,9 +100,11 @@ def write(network: Network, path: Path, report: Report | None = None) -> None:
 
 
 def lowered_of(
-    network: Network, path: Path, report: Report, method: str | None = None
+    network: Network, path: Path, report: Report, method: str | None = None, plain: bool = False
 ) -> tuple[Lowered, Simulation]:
     """The Program of a network and how it is run; by ``method`` instead of what the model says, if that is given.
+
+    With ``plain`` its mechanisms are free of what fixed steps in NEURON ask for (as for variable steps).
 
     Raises UnsupportedError for what is no network, and what ``lower`` raises.
     """
@@ -132,7 +134,10 @@ def lowered_of(
         ))  # fmt: skip
     run = replace(run, outputs=outputs, method=method or run.method)
     # what is drawn is recorded too: it may decide how a component is lowered, as in `nmlbridge run`
-    lowered = lower(network, model, library, settings_of(run), run.outputs, report)
+    settings = settings_of(run)
+    if plain:
+        settings = replace(settings, cvode=settings.cvode or {"atol": 1e-3, "rtol": 0.0})
+    lowered = lower(network, model, library, settings, run.outputs, report)
     return lowered, replace(run, outputs=replace(outputs, displays=()))
 
 
@@ -150,7 +155,7 @@ def _default(network: Network, model: Model, library: Library, report: Report) -
     return Simulation(100.0, outputs=saved({"v.dat": paths} if paths else {}, []))
 
 
-def _files(outputs: Outputs, lowered: Lowered) -> dict[str, Any]:
+def files_of(outputs: Outputs, lowered: Lowered) -> dict[str, Any]:
     """Which recorded columns go to which file, and which gids to which list of events."""
     rows = {recording.quantity: row for row, recording in enumerate(lowered.recordings)}
     return {
@@ -189,23 +194,23 @@ def _source(name: str) -> str:
 
 
 def _readme(network: Network, run: Simulation, lowered: Lowered) -> str:
-    written = [f"- `{_shown(f.name)}`: {', '.join(f'`{_shown(q)}`' for _, q in f.columns[:8])}"
+    written = [f"- `{shown(f.name)}`: {', '.join(f'`{shown(q)}`' for _, q in f.columns[:8])}"
                f"{' ...' if len(f.columns) > 8 else ''}" for f in run.outputs.files]  # fmt: skip
-    written += [f"- `{_shown(f.name)}`: spikes of {len(f.selections)} cells" for f in run.outputs.event_files]
+    written += [f"- `{shown(f.name)}`: spikes of {len(f.selections)} cells" for f in run.outputs.event_files]
     lines = ["| population | cells | component |", "|---|---|---|"]
-    lines += [f"| {_shown(p.id)} | {p.size} | {_shown(p.component)} |" for p in network.populations.values()]
+    lines += [f"| {shown(p.id)} | {p.size} | {shown(p.component)} |" for p in network.populations.values()]
     lines += ["", "| connections | number | from, to |", "|---|---|---|"]
-    lines += [f"| {_shown(p.id)} | {len(p)} | {_shown(p.presynaptic)}, {_shown(p.postsynaptic)} |"
+    lines += [f"| {shown(p.id)} | {len(p)} | {shown(p.presynaptic)}, {shown(p.postsynaptic)} |"
               for p in network.projections]  # fmt: skip
-    lines += [f"| {_shown(i.id)} | {len(i)} | {_shown(i.component)}, {_shown(i.population)} |" for i in network.inputs]
+    lines += [f"| {shown(i.id)} | {len(i)} | {shown(i.component)}, {shown(i.population)} |" for i in network.inputs]
     return _README.format(
-        title=_shown(str(network.id)), source=_shown(network.file or "a network"), duration=run.duration, dt=run.dt,
+        title=shown(str(network.id)), source=shown(network.file or "a network"), duration=run.duration, dt=run.dt,
         celsius=lowered.program.spec["run"]["celsius"], files="\n".join(written) or "nothing", runtime=RUNTIME,
         network="\n".join(lines),
     )  # fmt: skip
 
 
-def _shown(text: str) -> str:
+def shown(text: str) -> str:
     """Text of a model as one cell of a Markdown table."""
     return " ".join(ascii(text)[1:-1].translate(str.maketrans("|`<>{}", "/'()()")).split())[:120]
 
