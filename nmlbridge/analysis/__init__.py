@@ -19,6 +19,7 @@ from .kinetics import channel_kinetics, channels
 from .shapes import Pieces, pieces, synapse_density
 from .spectral import coherence, phase_locking, power_spectrum, spectrogram
 from .spikes import (
+    correlations,
     correlogram,
     cv,
     fano,
@@ -28,13 +29,14 @@ from .spikes import (
     population_rate,
     rates,
     select,
+    spike_synchronization,
     synchrony,
 )
 
 __all__ = [
     "Pieces", "channel_kinetics", "channels", "coherence", "connectivity_by_distance", "connectivity_matrix",
-    "correlogram", "current_source_density", "cv", "degrees", "eeg", "fano", "granger", "granger_spectrum",
-    "histogram", "intervals", "local_variation", "meg", "motifs", "mutual_information", "path_lengths",
-    "phase_locking", "pieces", "population_rate", "power_spectrum", "rates", "select", "spectrogram",
-    "synapse_density", "synchrony", "transfer_entropy",
+    "correlations", "correlogram", "current_source_density", "cv", "degrees", "eeg", "fano", "granger",
+    "granger_spectrum", "histogram", "intervals", "local_variation", "meg", "motifs", "mutual_information",
+    "path_lengths", "phase_locking", "pieces", "population_rate", "power_spectrum", "rates", "select",
+    "spectrogram", "spike_synchronization", "synapse_density", "synchrony", "transfer_entropy",
 ]  # fmt: skip

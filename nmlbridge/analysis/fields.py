@@ -11,18 +11,24 @@ from ..extras import require
 Floats = npt.NDArray[np.float64]
 
 
-def current_source_density(potentials: npt.ArrayLike, spacing: float, conductivity: float = 0.3) -> Floats:
+def current_source_density(
+    potentials: npt.ArrayLike, spacing: float, conductivity: float = 0.3, edges: bool = False
+) -> Floats:
     """Current source density (contacts - 2, n) in A/m3 of potentials (contacts, n), V, along a line of contacts.
 
     ``spacing`` in um, ``conductivity`` in S/m. -sigma (phi[i-1] - 2 phi[i] + phi[i+1]) / spacing^2, so that a sink is
     negative (Nicholson and Freeman 1975, J. Neurophysiol. 38:356); it is exact where the field varies along the line
-    only. Raises UsageError for fewer than three contacts.
+    only. With ``edges`` the first and last contact have a value too, (contacts, n): beyond them the potential is taken
+    to go on as it is there (Vaknin, DiScenna and Teyler 1988, J. Neurosci. Methods 24:131). Raises UsageError for
+    fewer than three contacts.
     """
     phi = np.asarray(potentials, float)
     if phi.ndim != 2 or len(phi) < 3:
         raise UsageError(f"a current source density needs potentials of at least 3 contacts, not shape {phi.shape}")
     if not (spacing > 0 and conductivity > 0):
         raise UsageError(f"spacing is {spacing:g} um and conductivity {conductivity:g} S/m; both must be more than 0")
+    if edges:
+        phi = np.concatenate([phi[:1], phi, phi[-1:]])
     density: Floats = -conductivity * np.diff(phi, 2, axis=0) / (spacing * 1e-6) ** 2
     return density
 

@@ -27,6 +27,14 @@ def test_a_linear_field_has_no_sources() -> None:
     assert np.abs(current_source_density(phi, 10.0)).max() == 0
 
 
+def test_the_edges_have_a_density_if_the_field_goes_on() -> None:
+    phi = np.array([[1.0], [2.0], [4.0], [7.0]])
+    inner = current_source_density(phi, 100.0)
+    whole = current_source_density(phi, 100.0, edges=True)
+    assert whole[1:-1].tolist() == inner.tolist()
+    assert whole[[0, -1], 0] == pytest.approx([-0.3 * 1e8, 0.3 * 3e8])  # -sigma (phi1 - phi0), -sigma (phi2 - phi3)
+
+
 def test_a_head_of_one_conductivity_has_the_potential_of_a_sphere() -> None:
     pytest.importorskip("lfpykit", reason="EEG needs the extra 'signals'")
     # a dipole in the middle of a homogeneous sphere: on its surface three times the potential of an endless medium

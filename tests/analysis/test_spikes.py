@@ -118,3 +118,40 @@ def test_a_selection_is_these_cells_alone() -> None:
                          ("b[-6]", "no index -6")):  # fmt: skip
         with pytest.raises(UsageError, match=words):
             analysis.select(trains, wrong)
+
+
+def test_correlations_are_elephants() -> None:
+    elephant = pytest.importorskip("elephant.spike_train_correlation")
+    conversion = pytest.importorskip("elephant.conversion")
+    neo, pq = pytest.importorskip("neo"), pytest.importorskip("quantities")
+    spikes = poisson(8, 30, 5)
+    trains = [neo.SpikeTrain(spikes.of_gid(gid) * pq.s, t_stop=5 * pq.s) for gid in range(8)]
+    binned = conversion.BinnedSpikeTrain(trains, bin_size=20 * pq.ms, t_start=0 * pq.s, t_stop=5 * pq.s)
+    expected = elephant.correlation_coefficient(binned)
+    assert analysis.correlations(spikes, 0.02, 5.0) == pytest.approx(expected, abs=1e-12)
+    silent = SpikeTrains(np.array([0, 0, 1]), np.array([0.1, 0.3, 0.1]), {"p": (0, 3)})
+    found = analysis.correlations(silent, 0.1, 1.0)
+    assert np.isnan(found[2]).all()
+    assert found[0, 1] == pytest.approx(np.corrcoef([0, 1, 0, 1] + 6 * [0], [0, 1] + 8 * [0])[0, 1])
+
+
+def test_spike_synchronization() -> None:
+    same = SpikeTrains(np.repeat([0, 1, 2], 4), np.tile([0.1, 0.3, 0.4, 0.8], 3), {"p": (0, 3)})
+    assert analysis.spike_synchronization(same, 1.0) == 1
+    apart = SpikeTrains(np.array([0, 0, 1, 1]), np.array([0.125, 0.375, 0.25, 0.5]), {"p": (0, 2)})
+    assert analysis.spike_synchronization(apart, 1.0) == 0  # each lies in the middle of two of the other
+    one = SpikeTrains(np.array([0, 0, 1, 1]), np.array([0.1, 0.5, 0.12, 0.8]), {"p": (0, 2)})
+    assert analysis.spike_synchronization(one, 1.0) == 0.5
+    assert np.isnan(analysis.spike_synchronization(SpikeTrains.empty(), 1.0))
+    spikes = poisson(6, 20, 3)
+    trains = [np.unique(spikes.of_gid(gid)) for gid in range(6)]
+
+    def reach(train: np.ndarray, at: int) -> float:
+        gaps = [train[at + 1] - train[at]] if at + 1 < len(train) else []
+        return min([3.0, *gaps, *([train[at] - train[at - 1]] if at else [])]) / 2
+
+    hits = [  # the definition, spike by spike
+        any(abs(s - t) < min(reach(a, i), reach(b, j)) for j, t in enumerate(b))
+        for a in trains for b in trains if a is not b for i, s in enumerate(a)
+    ]  # fmt: skip
+    assert analysis.spike_synchronization(spikes, 3.0) == pytest.approx(np.mean(hits), abs=1e-12)
