@@ -135,6 +135,7 @@ _NEUROMLLITE = re.compile(
 _NETPYNE = re.compile(rb'\s*\{\s*"(net|simConfig|simData|netpyne_version|netpyne_changeset)"\s*:')
 _NPJSON = re.compile(rb'(?=.{,4096}"netParams"\s*:\s*")(?=.{,4096}"simConfig"\s*:\s*")\s*\{', re.S)
 _NETPYNE_PYTHON = re.compile(rb"^[ \t]*(from|import)[ \t]+netpyne\b", re.M)
+_NETPYNE_PICKLE = re.compile(rb"\x80[\x02-\x05].{,4096}(netpyne|simConfig|netParams)", re.S)
 _NETPYNE_HOLDS = frozenset({
     "native mechanisms", "networks", "positions", "properties", "connections", "weights", "delays", "places on cells",
     "inputs", "temperature", "simulation",
@@ -232,13 +233,14 @@ _FORMATS = (
     ),
     Format(
         name="netpyne",
-        title="NetPyNE (JSON, index, Python)",
+        title="NetPyNE (JSON, index, Python, pickle)",
         extensions=("_netpyne.json", ".npjson"),
         specification="https://doc.netpyne.org",
         reader="nmlbridge.converters.netpyne.read:read",
         writer="nmlbridge.converters.netpyne.write:write",
         simulation="nmlbridge.converters.netpyne.read:read_simulation",
-        sniff=lambda head: any(sign(head) for sign in (_NETPYNE.match, _NPJSON.match, _NETPYNE_PYTHON.search)),
+        sniff=lambda head: any(sign(head) for sign in (_NETPYNE.match, _NPJSON.match, _NETPYNE_PYTHON.search,
+                                                          _NETPYNE_PICKLE.match)),
         features=_NETPYNE_HOLDS,
         compiled=_COMPILED,
         in_folder=("index.npjson",),

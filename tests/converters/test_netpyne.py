@@ -15,7 +15,7 @@ import pytest
 
 import nmlbridge
 from nmlbridge.converters.netpyne import streams
-from nmlbridge.errors import ModelError, NmlBridgeError
+from nmlbridge.errors import ModelError, NmlBridgeError, UsageError
 from nmlbridge.graph import Network
 from nmlbridge.registry import format_to_read, read, write
 from nmlbridge.report import Report
@@ -213,10 +213,10 @@ def test_json_that_breaks_off_names_its_line(tmp_path: Path) -> None:
     assert raised.value.line == 3
 
 
-def test_a_pickle_is_refused(tmp_path: Path) -> None:
+def test_a_pickle_is_refused_unless_allowed(tmp_path: Path) -> None:
     path = tmp_path / "model.pkl"
     path.write_bytes(b"\x80\x04}\x94.")
-    with pytest.raises(ModelError):
+    with pytest.raises(UsageError, match="--allow-python"):
         read(path, format="netpyne")
 
 

@@ -14,6 +14,7 @@ import pytest
 
 import nmlbridge
 from nmlbridge.converters.netpyne.files import Files
+from nmlbridge.errors import UsageError
 from nmlbridge.graph import NativeCell
 from nmlbridge.report import Report
 from nmlbridge.simulator.neuron.compile import compile_mods
@@ -56,7 +57,8 @@ for name, params in asked["models"].items():
     one["spikes"] = [list(sim.allSimData["spkt"]), list(sim.allSimData["spkid"])]
     one["synapses"] = sim.totalSynapses
     if name == asked["save"]:
-        config.saveJson, config.filename = True, "saved"
+        config.saveJson = config.savePickle = True
+        config.filename = "saved"
         sim.saveData()
     found[name] = one
     sim.clearAll()
@@ -156,10 +158,27 @@ def test_cells_are_turned_alike(folder: Path, reference: dict[str, Any]) -> None
         assert np.array(ours).ravel() == pytest.approx(np.array(theirs).ravel(), abs=1e-9)
 
 
-def test_a_network_that_netpyne_has_saved_gives_its_spikes(folder: Path, reference: dict[str, Any]) -> None:
+@pytest.mark.parametrize("suffix", ["json", "pkl"])
+def test_a_network_that_netpyne_has_saved_gives_its_spikes(
+    suffix: str, folder: Path, reference: dict[str, Any]
+) -> None:  # fmt: skip
     times, _ = reference[SAVED]["spikes"]
-    ours = [time for time, _ in spikes(nmlbridge.simulate(folder / "saved_data.json"))]
+    path = folder / f"saved_data.{suffix}"
+    ours = [time for time, _ in spikes(nmlbridge.simulate(path, allow=("python",)))]
     assert ours == sorted(np.round(times, 6).tolist())
+    if suffix == "pkl":
+        with pytest.raises(UsageError, match="a pickle, code, which is run only if you say so"):
+            nmlbridge.read(path)
+
+
+@pytest.mark.parametrize("name", ["hybrid", "subcellular"])
+def test_saved_by_us_and_read_again_it_spikes_alike(name: str, folder: Path) -> None:
+    network = nmlbridge.read(folder / f"{name}.json")
+    nmlbridge.write(network, folder / "again_netpyne.json")
+    first = nmlbridge.simulate(folder / f"{name}.json", allow=("mods",), duration=150)
+    again = nmlbridge.simulate(folder / "again_netpyne.json", allow=("mods",), duration=150)
+    assert spikes(again) == spikes(first)
+    assert len(first.spikes) > 20
 
 
 @pytest.mark.parametrize("name", ["one population", "two populations", "varied"])
