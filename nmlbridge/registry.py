@@ -134,6 +134,7 @@ _NEUROMLLITE = re.compile(
 )
 _NETPYNE = re.compile(rb'\s*\{\s*"(net|simConfig|simData|netpyne_version|netpyne_changeset)"\s*:')
 _NPJSON = re.compile(rb'(?=.{,4096}"netParams"\s*:\s*")(?=.{,4096}"simConfig"\s*:\s*")\s*\{', re.S)
+_PYNN = re.compile(rb"""^[ \t]*(from|import)[ \t]+pyNN\b|["']pyNN\.""", re.M)
 _NETPYNE_PYTHON = re.compile(rb"^[ \t]*(from|import)[ \t]+netpyne\b", re.M)
 _NETPYNE_PICKLE = re.compile(rb"\x80[\x02-\x05].{,4096}(netpyne|simConfig|netParams)", re.S)
 _NETPYNE_HOLDS = frozenset({
@@ -290,8 +291,11 @@ _FORMATS = (
         title="PyNN script, standard cells",
         extensions=(".pynn",),
         specification="https://neuralensemble.org/docs/PyNN/",
+        reader="nmlbridge.converters.pynn.script:read",
         writer="nmlbridge.converters.pynn.write:write",
+        sniff=lambda head: _PYNN.search(head) is not None,
         features=_SCRIPT,
+        holds_code=True,
         writes_folder=True,
     ),
     Format(

@@ -29,19 +29,14 @@ def from_pynn(
     core type of NeuroML and for synapses that change, NetworkError for a projection between populations that were not
     given.
     """
-    reader = _Reader(id, report if report is not None else Report())
-    for population in populations:
-        reader.population(population)
-    for number, projection in enumerate(projections):
-        reader.projection(number, projection)
-    for source, targets in (inputs or {}).items():
-        for target in targets:
-            reader.input(source, target)
-    return Network(id, reader.populations, reader.projections, reader.inputs, components=reader.components,
-                   header={"id": id})  # fmt: skip
+    reader = Reader(id, report if report is not None else Report())
+    return reader.network(populations, projections, (inputs or {}).items())
 
 
-class _Reader:
+class Reader:
+    """Asks PyNN's objects. ``places`` says of each label the populations that its cells are in, and of each cell which
+    of these and the row there."""
+
     def __init__(self, id: str, report: Report) -> None:
         self.id, self.report = id, report
         self.populations: dict[str, Population] = {}
@@ -51,6 +46,20 @@ class _Reader:
         self.places: dict[str, tuple[list[str], Any, Any]] = {}
         self.kinds: dict[str, str] = {}
         self.synapses: dict[tuple[Any, ...], str] = {}
+
+    def network(
+        self, populations: Iterable[Any], projections: Iterable[Any], inputs: Iterable[tuple[Any, Iterable[Any]]]
+    ) -> Network:
+        """The Network of all these; ``inputs`` are sources, each with what it is injected into."""
+        for population in populations:
+            self.population(population)
+        for number, projection in enumerate(projections):
+            self.projection(number, projection)
+        for source, targets in inputs:
+            for target in targets:
+                self.input(source, target)
+        return Network(self.id, self.populations, self.projections, self.inputs, components=self.components,
+                       header={"id": self.id})  # fmt: skip
 
     def free(self, name: str) -> str:
         """A component's id that is not used yet."""

@@ -56,7 +56,7 @@ def whole(minimum: int, maximum: int = 2**63 - 1) -> type[int]:
 
 def add_allow(parser: argparse.ArgumentParser) -> None:
     """The options that let in code that comes with a model."""
-    parser.add_argument("--allow-python", action="store_true", help="run Python that states the model (NetPyNE)")
+    parser.add_argument("--allow-python", action="store_true", help="run Python that states the model (NetPyNE, PyNN)")
     parser.add_argument("--allow-code", action="store_true", help="run hoc or Python that builds cells in NEURON")
     parser.add_argument("--allow-mods", action="store_true", help="compile the mod files that come with the model")
 

@@ -12,7 +12,7 @@ import pytest
 
 from nmlbridge import Network, convert, read, simulate
 from nmlbridge.converters.pynn import from_pynn
-from nmlbridge.errors import NetworkError, UnsupportedError
+from nmlbridge.errors import DocumentError, NetworkError, UnsupportedError, UsageError
 from nmlbridge.registry import formats
 from nmlbridge.report import Report
 
@@ -124,6 +124,85 @@ def test_a_network_that_pynn_built_comes_in(tmp_path: Path, model: Path) -> None
         from_pynn([sim.Population(1, sim.Izhikevich(), label="z")])
     with pytest.raises(NetworkError, match="was not given"):
         from_pynn([a], [ab])
+
+
+@pytest.mark.neuron
+def test_a_script_goes_out_and_comes_back(model: Path, tmp_path: Path) -> None:
+    """The script that is written is run, up to its simulation, and gives the model's spikes."""
+    pytest.importorskip("pyNN")
+    convert(model, tmp_path / "out", target_format="pynn")
+    back = tmp_path / "LEMS_back.xml"
+    convert(tmp_path / "out" / "run.py", back, allow=("python",))
+    ours, theirs = simulate(back), simulate(model)
+    assert ours.traces.quantities == ("E[0]/v",)
+    assert len(theirs.spikes) > 20
+    for id in ("E", "I", "O"):
+        for row in range(3 if id == "E" else 2):
+            assert np.allclose(ours.spikes.of(id, row), theirs.spikes.of(id, row), rtol=0, atol=2e-5), (id, row)
+
+
+SCRIPT = """
+from pyNN.utility import get_simulator
+sim, options = get_simulator()
+sim.setup(timestep=0.05, min_delay=0.1)
+cells = sim.Population(20, sim.IF_curr_exp(tau_m=15.0), label="cells")
+noise = sim.Population(5, sim.SpikeSourcePoisson(rate=50.0), label="noise")
+sim.Projection(cells, cells, sim.FixedProbabilityConnector(0.3), sim.StaticSynapse(weight=0.1, delay=0.5))
+sim.Projection(noise, cells, sim.AllToAllConnector(), sim.StaticSynapse(weight=0.5, delay=1.0), label="drive")
+step = sim.DCSource(amplitude=0.4, start=10.0, stop=50.0)
+step.inject_into(cells[0:3])
+cells[7].inject(step)
+cells.record("spikes")
+cells[2:4].record("v")
+sim.run(123.0)
+raise RuntimeError("nothing is simulated")
+"""
+
+
+def test_a_script_of_ones_own(tmp_path: Path) -> None:
+    pytest.importorskip("pyNN")
+    script = tmp_path / "net.py"
+    script.write_text(SCRIPT)
+    network = read(script, allow=("python",))
+    assert {p.id: p.size for p in network.populations.values()} == {"cells": 20, "noise": 5}
+    drive = next(p for p in network.projections if p.id == "drive")
+    assert len(drive) == 100 and set(drive.weight.tolist()) == {0.5} and set(drive.delay.tolist()) == {1.0}
+    recurrent = next(p for p in network.projections if p.id != "drive")
+    assert 60 < len(recurrent) < 180
+    assert sorted(row for i in network.inputs for row in i.target.tolist()) == [0, 1, 2, 7]
+    simulation = next(e for e in network.simulation if e.tag == "Simulation")
+    assert (simulation.get("length"), simulation.get("step")) == ("123.0 ms", "0.05 ms")
+    columns = [c.get("quantity") for f in simulation.findall("OutputFile") for c in f.children]
+    assert columns == ["cells[2]/v", "cells[3]/v"]
+    assert [len(f.children) for f in simulation.findall("EventOutputFile")] == [20]
+    assert [path.name for path in tmp_path.iterdir()] == ["net.py"]
+
+
+@pytest.mark.parametrize(
+    ("code", "line", "message"),
+    [
+        ("import pyNN.neuron as sim\nsim.setup()\nsim.Nothing()\n", 3, "Nothing"),
+        ("import pyNN.nest as sim\nsim.setup(\n", 2, "SyntaxError"),
+        ("import pyNN.nest as sim\nsim.setup()\nsim.Population(2, sim.Izhikevich())\nsim.run(1)\n", None, "Izhikevich"),
+        ("import pyNN, os\nos._exit(3)\n", None, "code 3"),
+    ],
+)
+def test_what_a_script_does_wrong_is_one_error(code: str, line: int | None, message: str, tmp_path: Path) -> None:
+    pytest.importorskip("pyNN")
+    script = tmp_path / "net.py"
+    script.write_text(code)
+    with pytest.raises(DocumentError, match=message) as raised:
+        convert(script, tmp_path / "out.nml", allow=("python",))
+    assert (raised.value.line, raised.value.file) == (line, str(script))
+    assert not (tmp_path / "out.nml").exists()
+
+
+def test_a_script_is_not_run_unasked(tmp_path: Path) -> None:
+    script = tmp_path / "net.py"
+    script.write_text("import pyNN\nopen('ran', 'w')\n")
+    with pytest.raises(UsageError, match="--allow-python"):
+        convert(script, tmp_path / "out.nml")
+    assert [path.name for path in tmp_path.iterdir()] == ["net.py"]
 
 
 def test_what_pynn_has_no_receptor_for_is_said(tmp_path: Path) -> None:
