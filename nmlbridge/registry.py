@@ -136,7 +136,8 @@ _NETPYNE = re.compile(rb'\s*\{\s*"(net|simConfig|simData|netpyne_version|netpyne
 _NPJSON = re.compile(rb'(?=.{,4096}"netParams"\s*:\s*")(?=.{,4096}"simConfig"\s*:\s*")\s*\{', re.S)
 _PYNN = re.compile(rb"""^[ \t]*(from|import)[ \t]+pyNN\b|["']pyNN\.""", re.M)
 _NETPYNE_PYTHON = re.compile(rb"^[ \t]*(from|import)[ \t]+netpyne\b", re.M)
-_NETPYNE_PICKLE = re.compile(rb"\x80[\x02-\x05].{,4096}(netpyne|simConfig|netParams)", re.S)
+_PICKLE = re.compile(rb"\x80[\x02-\x05]")
+REFUSED_PICKLE = "this is a pickle, which can run any code as it is read, and is never read; save the model as JSON"
 _NETPYNE_HOLDS = frozenset({
     "native mechanisms", "networks", "positions", "properties", "connections", "weights", "delays", "places on cells",
     "inputs", "temperature", "simulation",
@@ -234,14 +235,13 @@ _FORMATS = (
     ),
     Format(
         name="netpyne",
-        title="NetPyNE (JSON, index, Python, pickle)",
+        title="NetPyNE (JSON, index, Python)",
         extensions=("_netpyne.json", ".npjson"),
         specification="https://doc.netpyne.org",
         reader="nmlbridge.converters.netpyne.read:read",
         writer="nmlbridge.converters.netpyne.write:write",
         simulation="nmlbridge.converters.netpyne.read:read_simulation",
-        sniff=lambda head: any(sign(head) for sign in (_NETPYNE.match, _NPJSON.match, _NETPYNE_PYTHON.search,
-                                                          _NETPYNE_PICKLE.match)),
+        sniff=lambda head: any(sign(head) for sign in (_NETPYNE.match, _NPJSON.match, _NETPYNE_PYTHON.search)),
         features=_NETPYNE_HOLDS,
         compiled=_COMPILED,
         in_folder=("index.npjson",),
@@ -455,6 +455,8 @@ def format_to_read(path: str | Path) -> Format:
     for record in formats().values():
         if record.sniff(head):
             return record
+    if _PICKLE.match(head):
+        raise DocumentError(REFUSED_PICKLE, file=str(path))
     raise DocumentError(
         "the file is empty" if not head else f"the file is none of: {', '.join(f.title for f in formats().values())}",
         file=str(path),

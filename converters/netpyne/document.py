@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import DocumentError
+from ...registry import REFUSED_PICKLE
 
 
 def load(path: Path) -> dict[str, Any]:
@@ -18,8 +19,8 @@ def load(path: Path) -> dict[str, Any]:
     except IsADirectoryError:
         raise DocumentError("this is a folder, not a file", file=str(path)) from None
     except UnicodeDecodeError:
-        hint = "; pickles are never read" if path.suffix in (".pkl", ".p") else ""
-        raise DocumentError(f"this is no JSON text{hint}", file=str(path)) from None
+        pickled = path.suffix in (".pkl", ".p")
+        raise DocumentError(REFUSED_PICKLE if pickled else "this is no JSON text", file=str(path)) from None
     except OSError as fault:
         raise DocumentError(f"the file cannot be read: {fault.strerror}", file=str(path)) from None
     try:

@@ -12,7 +12,7 @@ from ...report import Report
 from ...units import nearest
 from .document import beside, load
 from .instance import Instance
-from .python import stated, unpickled
+from .python import stated
 from .rules import build
 from .saved import instance_of, is_saved
 
@@ -48,7 +48,7 @@ class Files:
             params, config = stated(request | {"changes": _early(rest)}, path, allow, report)
             found = cls(path, config, params, rng=rng)
         else:
-            data = unpickled(path, allow) if path.suffix in (".pkl", ".p") else load(path)
+            data = load(path)
             config = data.get("simConfig") or {}
             if is_saved(data):
                 found = cls(path, config, data=data)

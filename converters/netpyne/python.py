@@ -28,22 +28,8 @@ def stated(
     Raises UsageError if ``allow`` does not hold "python" or NetPyNE is missing, DocumentError with file and line for
     what the Python does wrong.
     """
-    found = _asked(request, file, allow, "Python")
-    for name in found["left"]:
-        report.add("netpyne-config", "info", f"{name} is no plain value, and is left out", file=str(file))
-    return found["netParams"], found["simConfig"]
-
-
-def unpickled(file: Path, allow: Collection[str]) -> dict[str, Any]:
-    """What NetPyNE has saved as a pickle, which may run any code as it is loaded; errors as of ``stated``."""
-    data: dict[str, Any] = _asked({"saved": str(file.resolve())}, file, allow, "a pickle, code")["data"]
-    return data
-
-
-def _asked(request: Mapping[str, Any], file: Path, allow: Collection[str], what: str) -> dict[str, Any]:
     if "python" not in allow:
-        raise UsageError(f"'{file}' is {what}, which is run only if you say so: --allow-python (run, build, convert), "
-                         "or allow=('python',)")  # fmt: skip
+        raise UsageError(f"'{file}' is Python, which is run only if you say so: --allow-python, or allow=('python',)")
     find("netpyne", "netpyne", "Python that states a NetPyNE model")
     program = Path(__file__).with_name("specification.py")
     with tempfile.TemporaryDirectory(prefix="nmlbridge-") as folder:
@@ -56,8 +42,10 @@ def _asked(request: Mapping[str, Any], file: Path, allow: Collection[str], what:
         if not answer.exists():
             last = " ".join(done.stderr.split())[-_TAIL:]
             raise DocumentError(f"the Python ended with code {done.returncode}: {last}", file=str(file))
-        found: dict[str, Any] = json.loads(answer.read_text())
+        found = json.loads(answer.read_text())
     if "error" in found:
         text = " ".join(str(found["error"]).split())
         raise DocumentError(text, file=found["file"] or str(file), line=found["line"])
-    return found
+    for name in found["left"]:
+        report.add("netpyne-config", "info", f"{name} is no plain value, and is left out", file=str(file))
+    return found["netParams"], found["simConfig"]

@@ -46,9 +46,6 @@ class Unusable(Exception):
 def main(request: Path, answer: Path) -> int:
     """Run what the request names; the exit code is that of the process."""
     asked = json.loads(request.read_text())
-    if "saved" in asked:
-        answer.write_text(json.dumps(_saved(asked["saved"])))
-        return 0
     folder = asked["folder"]
     os.chdir(folder)
     sys.argv = [asked.get("module") or asked["netParams"]]
@@ -66,19 +63,6 @@ def main(request: Path, answer: Path) -> int:
         found = _error(fault, folder)
     answer.write_text(json.dumps(found))
     return 0
-
-
-def _saved(path: str) -> dict[str, Any]:
-    """A network that NetPyNE has pickled, as it would be in JSON."""
-    try:
-        import importlib
-
-        # netpyne.sim has a function of the module's name, which hides it
-        load = importlib.import_module("netpyne.sim.load")
-        found = load._loadFile(path)
-        return {"data": _plain(found, "data", [])}
-    except Exception as fault:
-        return {"error": f"the pickle cannot be loaded: {type(fault).__name__}: {fault}", "file": path, "line": None}
 
 
 def _stated(asked: dict[str, Any]) -> tuple[Any, Any]:

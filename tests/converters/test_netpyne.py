@@ -15,7 +15,7 @@ import pytest
 
 import nmlbridge
 from nmlbridge.converters.netpyne import streams
-from nmlbridge.errors import ModelError, NmlBridgeError, UsageError
+from nmlbridge.errors import ModelError, NmlBridgeError
 from nmlbridge.graph import Network
 from nmlbridge.registry import format_to_read, read, write
 from nmlbridge.report import Report
@@ -213,11 +213,14 @@ def test_json_that_breaks_off_names_its_line(tmp_path: Path) -> None:
     assert raised.value.line == 3
 
 
-def test_a_pickle_is_refused_unless_allowed(tmp_path: Path) -> None:
+def test_a_pickle_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "model.pkl"
     path.write_bytes(b"\x80\x04}\x94.")
-    with pytest.raises(UsageError, match="--allow-python"):
-        read(path, format="netpyne")
+    for allow in ((), ("python", "code", "mods")):
+        with pytest.raises(ModelError, match=r"a pickle, which can run any code.*save the model as JSON"):
+            read(path, format="netpyne", allow=allow)
+        with pytest.raises(ModelError, match="a pickle"):
+            read(path, allow=allow)
 
 
 def test_cells_of_one_population_that_differ(tmp_path: Path) -> None:
