@@ -290,6 +290,7 @@ class _Assembly:
 
     def projections(self) -> list[Projection]:
         rows: dict[tuple[str, str, str, str], list[tuple[Any, ...]]] = {}
+        targets: dict[tuple[Any, ...], tuple[str, int, int, str]] = {}
         for connection in self.instance.connections:
             if connection.driven:
                 continue
@@ -297,7 +298,13 @@ class _Assembly:
                 raise NetworkError(f"a connection onto cell {connection.post} starts from cell {connection.pre}, which "
                                    "is not there", file=self.file)  # fmt: skip
             source, pre = self.place[connection.pre]
-            population, row, section, component = self.target(connection)
+            if connection.values:
+                population, row, section, component = self.target(connection)
+            else:  # the same for all connections onto one place of a cell
+                where = (connection.post, connection.section, connection.synapse, connection.slot)
+                if where not in targets:
+                    targets[where] = self.target(connection)
+                population, row, section, component = targets[where]
             key = (connection.label, source, population, component if connection.values else "")
             rows.setdefault(key, []).append(
                 (pre, row, section, connection.loc, connection.weight, connection.delay, component, connection.values)

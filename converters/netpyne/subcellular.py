@@ -22,6 +22,8 @@ Place = tuple[str, float]
 
 def redistribute(model: Model, cells: Mapping[int, Cell], connections: list[Connection], report: Report) -> None:
     """Move the connections that the rules of subConnParams name, in place."""
+    if not model.params.get("subConnParams"):
+        return
     by_cell: dict[int, list[int]] = {}
     for row, connection in enumerate(connections):
         by_cell.setdefault(connection.post, []).append(row)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -43,11 +44,65 @@ class Contacts:
                      for name in ("weight", "delay", "synsPerConn", "loc", "sec")), strict=True)  # fmt: skip
         synapses = rule.get("synMech")
         synapses = synapses if isinstance(synapses, list) else [synapses]
+        if self.plain(label, rule, pre, post, values, synapses, connections):
+            return
         for a, b, weight, delay, per, loc, section in rows:
             stated = {"weight": weight, "delay": delay, "loc": loc, "synsPerConn": per}
             for number, synapse in enumerate(synapses):
                 one = self.of_synapse(stated, rule, synapses, number, label)
                 self.contact(label, rule, a, b, synapse, section, one, connections)
+
+    def plain(
+        self, label: str, rule: Mapping[str, Any], pre: Any, post: Any, values: Mapping[str, Any],
+        synapses: Sequence[Any], connections: list[Connection],
+    ) -> bool:  # fmt: skip
+        """Append all contacts at once where each pair has one, at one place of its cell; False if it is not so."""
+        columns = values["columns"]
+        if len(synapses) != 1 or {"synsPerConn", "sec"} & set(columns) or values["synsPerConn"] not in (None, 1):
+            return False
+        numbers = {}
+        for name, usual in (("weight", self.model.constants["defaultWeight"]),
+                            ("delay", self.model.constants["defaultDelay"]), ("loc", 0.5)):  # fmt: skip
+            value = usual if values[name] is None else values[name]
+            if isinstance(value, (bool, list, str)) or not isinstance(value, (int, float, np.number, np.ndarray)):
+                return False
+            numbers[name] = np.broadcast_to(np.asarray(value, float), len(pre))
+        if (numbers["delay"] < 0).any():
+            return False  # the other way names the pair
+        at = np.unique(post)
+        places = [self._place(self.cells[gid], synapses[0], values["sec"]) for gid in at.tolist()]
+        if any(place is None for place in places):
+            return False
+        rows = np.searchsorted(at, post)
+        scales = np.array([self.scale(self.cells[gid]) for gid in at.tolist()])
+        weights = scales[rows] * numbers["weight"]
+        apart = np.array([self.cells[gid].secs is None or not self.self_connections for gid in at.tolist()])
+        keep = (pre != post) | ~apart[rows]
+        if not self.zero_weights:
+            keep &= weights != 0.0
+        sections, kinds = zip(*places, strict=True) if places else ((), ())
+        chosen = rows[keep].tolist()
+        points = np.array([section is not None for section in sections], bool)
+        locs = np.where(points[rows], numbers["loc"], 0.5)
+        slot = int(rule.get("weightIndex") or 0)
+        connections.extend(map(Connection._make, zip(
+            pre[keep].tolist(), post[keep].tolist(), map(sections.__getitem__, chosen), locs[keep].tolist(),
+            map(kinds.__getitem__, chosen), weights[keep].tolist(), numbers["delay"][keep].tolist(), repeat(label),
+            repeat(False), repeat(slot), repeat(()),
+        )))  # fmt: skip
+        return True
+
+    def _place(self, cell: Cell, synapse: Any, wanted: Any) -> tuple[str | None, Any] | None:
+        """(section, synMech) of a contact where that is the same for all onto a cell, else None."""
+        if cell.secs is None:
+            return None, synapse
+        names = self.sections(cell, wanted)
+        if len(names) != 1 or isinstance(cell.secs[names[0]].get("weightNorm"), list):
+            return None
+        if any("vref" in point for point in (cell.secs[names[0]].get("pointps") or {}).values()):
+            return names[0], synapse
+        synapse = synapse if synapse else self.default_synapse
+        return None if synapse is None else (names[0], synapse)
 
     def of_synapse(
         self, stated: Mapping[str, Any], rule: Mapping[str, Any], synapses: Sequence[Any], number: int, label: str
