@@ -86,7 +86,7 @@ def with_electrodes(
     spec["recordings"] = [*spec["recordings"], *({"column": first + i, "field": i} for i in range(len(added)))]
     spec.pop("mods", None)
     program = Program(spec, tables, lowered.program.mods)
-    files = [OutputFile(part, f"{part}.dat", tuple((name, name) for name, _ in those))
+    files = [OutputFile(part, f"{part}.dat", tuple((name, name) for name, _ in those), named=True)
              for part, those in (("lfp", rows), ("dipole", dipoles)) if those]  # fmt: skip
     taken = {file.name for file in outputs.files} | {file.name for file in outputs.event_files}
     for file in files:

@@ -135,7 +135,7 @@ def open_files(
     streams: list[Stream] = []
     try:
         if lems:
-            streams.append(LemsStream(outputs, saving.output, quantities, gids, digits, saving.resume))
+            streams.append(LemsStream(outputs, saving.output, quantities, gids, digits, saving.resume, units))
         if sonata:
             streams.append(SonataStream(saving.output, populations, quantities, units, *clock, report, saving.resume))
     except BaseException as fault:

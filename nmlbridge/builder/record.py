@@ -58,7 +58,7 @@ def settings(context: Context, network: Network, cells: Cells, select: Selection
                 else:
                     where = f"{population}/{index}/{parts.cells[population]}/{shape.ids[chosen[0]]}"
             columns.append((f"{population}_{index}", f"{where}/{variable}"))
-        tables.append(OutputFile(name, f"{model.name}.{name}.dat", tuple(columns), place))
+        tables.append(OutputFile(name, f"{model.name}.{name}.dat", tuple(columns), place, named=True))
     run = model.run
     if run is None:
         return None

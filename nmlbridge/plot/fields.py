@@ -74,11 +74,12 @@ def csd(
 ) -> Any:
     """Current source density over time (ms) and depth (um) of contacts in a line, ``spacing`` um apart.
 
-    Sinks are blue, sources red. Raises UsageError without a spacing, or for fewer than three contacts.
+    Sinks are blue, sources red; beyond the outer contacts the potential is taken to go on. Raises UsageError without a
+    spacing, or for fewer than three contacts.
     """
     if spacing is None:
         raise UsageError("a current source density needs the distance of the contacts: --spacing UM")
-    density = analysis.current_source_density(potentials(data, part), spacing, conductivity)
+    density = analysis.current_source_density(potentials(data, part), spacing, conductivity, edges=True)
     axes = canvas(axes)
     axes.set_xlabel("time (ms)")
     axes.set_ylabel("place along the contacts (um)")
@@ -86,7 +87,7 @@ def csd(
         return nothing(axes, "there are fewer than 2 samples: no current source density")
     top = float(np.abs(density).max()) or 1.0
     thin = max(1, density.shape[1] // 3000)  # columns that a figure can show
-    depth = spacing * np.arange(1, len(density) + 1)
+    depth = spacing * np.arange(len(density))
     mesh = axes.pcolormesh(data.time[::thin] * 1e3, depth, density[:, ::thin], cmap="RdBu_r", vmin=-top, vmax=top,
                            rasterized=True)  # fmt: skip
     axes.invert_yaxis()

@@ -8,6 +8,7 @@ The files can be written block by block while a run goes on (``stream`` says wha
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -16,6 +17,7 @@ from typing import IO
 
 import numpy as np
 
+from ..files import atomic
 from .outputs import EventOutputFile, OutputFile, Outputs
 from .results import Results
 from .stream import part
@@ -78,8 +80,9 @@ class LemsStream:
     """The OutputFiles and EventOutputFiles of a Simulation, as ``write_lems`` writes them.
 
     ``quantities`` are the rows of the columns to come, ``gids`` the source of each event selection; ``digits`` rounds
-    values to so many significant digits. With ``again`` the same blocks are written over what an unfinished run has
-    left, which stays readable meanwhile. Raises as ``output_paths`` does, KeyError for a quantity that is not recorded.
+    values to so many significant digits; ``units`` are those of the quantities, for files whose columns are named
+    beside them. With ``again`` the same blocks are written over what an unfinished run has left, which stays readable
+    meanwhile. Raises as ``output_paths`` does, KeyError for a quantity that is not recorded.
     """
 
     def __init__(
@@ -90,6 +93,7 @@ class LemsStream:
         gids: Mapping[str, int],
         digits: int | None = None,
         again: bool = False,
+        units: Sequence[str] = (),
     ) -> None:
         self.paths, self.digits = output_paths(outputs, folder), digits
         rows = {quantity: row for row, quantity in enumerate(quantities)}
@@ -98,6 +102,11 @@ class LemsStream:
         texts = {name: _Text(path, again) for name, path in self.paths.items()}
         self.written = any(text.part.stat().st_size for text in texts.values())
         self.tables = [(texts[file.name], row) for file, row in zip(outputs.files, chosen, strict=True)]
+        unit = dict(zip(quantities, units, strict=False))
+        self.names = {
+            Path(f"{self.paths[file.name]}.json"): [{"quantity": q, "unit": unit.get(q, "")} for _, q in file.columns]
+            for file in outputs.files if file.named
+        }  # fmt: skip
         self.events = [(texts[file.name], file, s) for file, s in zip(outputs.event_files, sources, strict=True)]
 
     def write(self, time: np.ndarray, columns: np.ndarray, gids: np.ndarray, times: np.ndarray) -> None:
@@ -119,6 +128,9 @@ class LemsStream:
         for text in self._texts():
             os.truncate(text.part, text.size)
             os.replace(text.part, text.path)
+        for path, columns in self.names.items():
+            with atomic(path) as stream:
+                stream.write(json.dumps({"columns": columns}, indent=1).encode())
         return tuple(self.paths.values())
 
     def abandon(self) -> tuple[Path, ...]:

@@ -32,12 +32,16 @@ class Place:
 
 @dataclass(frozen=True)
 class OutputFile:
-    """A table of quantities over time: ``columns`` are (id, LEMS path) in the order of the file."""
+    """A table of quantities over time: ``columns`` are (id, LEMS path) in the order of the file.
+
+    ``named``: a file of JSON beside it says what its columns are, since no document does.
+    """
 
     id: str
     name: str
     columns: tuple[tuple[str, str], ...]
     place: Place = Place()
+    named: bool = False
 
 
 @dataclass(frozen=True)

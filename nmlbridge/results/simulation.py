@@ -97,7 +97,7 @@ def saved(traces: dict[str, list[str]], cells: list[str], spikes: str = "spikes.
     """Outputs by file name: ``traces`` maps a file to the quantities in its columns; ``cells`` are the paths
     ("pop[0]") of those whose spikes go to the file ``spikes`` as ``ID_TIME`` lines, with the path as the id."""
     files = tuple(
-        OutputFile(name, name, tuple((quantity, quantity) for quantity in quantities))
+        OutputFile(name, name, tuple((quantity, quantity) for quantity in quantities), named=True)
         for name, quantities in traces.items()
     )
     selections = tuple((cell, cell, "spike") for cell in cells)

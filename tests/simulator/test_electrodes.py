@@ -13,7 +13,7 @@ import pytest
 import nmlbridge
 from nmlbridge.cli import main
 from nmlbridge.errors import UnsupportedError, UsageError
-from nmlbridge.results import Simulation
+from nmlbridge.results import Simulation, read_results
 from nmlbridge.simulator.electrodes import Electrodes
 from nmlbridge.simulator.neuron import mpi
 from nmlbridge.simulator.neuron.launch import run_program
@@ -289,6 +289,8 @@ def test_the_command_line_writes_tables(tmp_path: Path) -> None:
     assert table.shape == (161, 2)
     assert np.abs(table[:, 1]).max() > 1e-7
     assert np.loadtxt(tmp_path / "out/dipole.dat").shape == (161, 4)
+    again = read_results(tmp_path / "out/lfp.dat").traces  # its columns are named beside it
+    assert (list(again), again.unit("lfp[0]")) == (["lfp[0]"], "V")
 
 
 @pytest.mark.parametrize(
