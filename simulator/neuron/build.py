@@ -210,7 +210,7 @@ class Network:
                 group.members[row] = make(self.section(int(gid), int(section), spec["id"])(x))
             self._fill(group, spec, rows)
             self.tick(len(rows))
-        self.program.release()
+            self.program.release()
 
     def _generators(self, spec: Mapping[str, Any], number: int) -> None:
         gids = self.program.column(spec["gid"])
@@ -251,7 +251,7 @@ class Network:
                     rows, heads, elsewhere = rows[~seen], heads[~seen], elsewhere[~seen]
             connect = self.pc.gid_connect if plastic is None else plastic.through(rows, self.pc.gid_connect)
             self._connect(spec, members, rows, heads, connect, elsewhere)
-        self.program.release()
+            self.program.release()
 
     def silent(self, gids: NDArray[np.int64]) -> NDArray[np.int64]:
         """Those of some gids that no cell or further place sends events by, on whatever rank."""

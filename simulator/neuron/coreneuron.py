@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...errors import SimulatorError, UnsupportedError
 from ..program import Program
+from .shares import Shares, hasty
 from .vectorise import EXP
 
 if TYPE_CHECKING:
@@ -43,6 +44,16 @@ def check(program: Program) -> None:
     lacking = list(dict.fromkeys(_lacking(program)))
     if lacking:
         raise UnsupportedError(f"CoreNEURON cannot run this: {'; '.join(lacking)}; leave out --backend coreneuron")
+
+
+def check_ranks(program: Program, shares: Shares) -> None:
+    """Raise UnsupportedError if ranks would have to hear of each other sooner than CoreNEURON tells them."""
+    dt = float(program.spec["run"]["dt"])
+    if found := hasty(program, shares, 2 * dt * (1 - 1e-9)):
+        raise UnsupportedError(
+            f"CoreNEURON cannot run this on {shares.placement.ranks} ranks: {found} connections between them have a "
+            f"delay below two steps ({2 * dt:g} ms); use one rank, smaller steps, or leave out --backend coreneuron"
+        )
 
 
 def _lacking(program: Program) -> Iterator[str]:

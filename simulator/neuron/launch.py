@@ -25,6 +25,7 @@ from ..backend import Checkpointing, Follow, Progress, RawResults
 from ..program import Program, Shape
 from .checkpoint import latest
 from .compile import compile_mods
+from .coreneuron import check_ranks
 from .follow import Follower, on_disk
 from .job import Job, current
 from .lifeline import die_with_parent
@@ -75,7 +76,9 @@ def run_program(
         built = True
         report("compile", done, total)
 
-    core = bool(program.spec["run"].get("coreneuron"))
+    core, shares = bool(program.spec["run"].get("coreneuron")), divide(program, ranks)
+    if core:
+        check_ranks(program, shares)
     library = compile_mods(program.mods, coreneuron=core, progress=compiling)
     # the largest process that this one has started; 0 if the cache had everything
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e6
@@ -93,7 +96,7 @@ def run_program(
             shutil.rmtree(out, ignore_errors=True)
         options += ["--checkpoint", str(steps)]
         program.save(folder / "program")
-        divide(program, ranks).save(folder / "program")
+        shares.save(folder / "program")
         out.mkdir(exist_ok=True)
         shape = Shape.of(program)
         _room(out, shape)
@@ -246,6 +249,11 @@ def _message(text: str, said: deque[str], code: int) -> str:
                 return f"{message} ({hoc[0]})" if hoc and hoc[0] not in message else message
     if hoc:  # NEURON itself ended all ranks
         return f"the simulator failed: {hoc[0]}"
+    if hasty := _HASTY.search("\n".join([text, *said])):
+        return (
+            f"CoreNEURON cannot run this: {hasty.group(1)} sends itself two events in one step; take smaller steps, or "
+            "leave out --backend coreneuron"
+        )
     if lost := _LOST.search(" ".join(lines)):
         rank, number = (next(filter(None, (lost[key + n] for n in ("", "2", "3")))) for key in ("rank", "signal"))
         return f"rank {rank} was ended by {_signal(number)}; the others were stopped"
@@ -256,6 +264,7 @@ def _message(text: str, said: deque[str], code: int) -> str:
     return f"the simulator ended with code {code}: {' | '.join((lines or list(said))[-3:])}"
 
 
+_HASTY = re.compile(r"net_send td-t = -\S+ SelfEvent target=(\w+)")
 _LOST = re.compile(
     r"process rank (?P<rank>\d+)\b.*?on signal (?P<signal>\d+)"  # Open MPI
     r"|\bRANK (?P<rank2>\d+)\b.*?SIGNAL: (?P<signal2>\d+)"  # MPICH

@@ -95,6 +95,17 @@ def divide(program: Program, ranks: int) -> Shares:
     return Shares(placement, tables)
 
 
+def hasty(program: Program, shares: Shares, least: float) -> int:
+    """How many connections between ranks have a delay below ``least`` (ms)."""
+    homes, found = shares.placement.homes, 0
+    for group in program.spec.get("netcons", ()) if homes is not None else ():
+        assert homes is not None
+        soon = np.flatnonzero(program.column(group["delay"]) < least)
+        sources = program.column(group.get("source_cell", group["source_gid"]))[soon]
+        found += int(np.sum(homes[sources] != target_homes(program, group, homes)[soon]))
+    return found
+
+
 def numbers(program: Program, group: Mapping[str, Any]) -> tuple[Ints, int]:
     """The number of each row's source among the group's distinct ones, and how many these are."""
     variable, column = group["source_variable"], program.column

