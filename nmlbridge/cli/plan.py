@@ -92,4 +92,11 @@ def _say(found: Plan, stream: TextIO) -> None:
         f"  disk       {found.disk:10.2f} MB",
         f"  balance of the ranks {found.balance:.2f}; events: {found.rate:g} Hz from each cell and source (assumed)",
     ]
+    if found.ranks > 1:
+        lines.append(f"  ranks wait {found.waiting.mean():.3g} s for the slowest, on the average")
+    if found.ranks > found.useful:
+        lines.append(
+            f"  {found.load.dearest} is {found.load.share:.0%} of the work, and a cell is not split over ranks: more "
+            f"than {found.useful} do not help"
+        )
     print("\n".join(lines), file=stream)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import shlex
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from .predict import Plan
 SCHEDULERS = ("slurm", "pbs", "sge")
 SAFETY = 2.0  # of time and memory, since clusters' processors and networks differ from this machine's
 _LEAST_MINUTES, _LEAST_MB = 10, 500
+_MAPPED = 500  # MB of addresses beyond the memory in use, for Grid Engine, which limits those
 
 
 def batch_script(found: Plan, scheduler: str, arguments: Sequence[str] = (), output: str = "results") -> str:
@@ -47,8 +49,8 @@ def batch_script(found: Plan, scheduler: str, arguments: Sequence[str] = (), out
             f"#PBS -l walltime={clock}", "#PBS -j oe",
         ],
         "sge": [
-            f"#$ -N {name}", *([f"#$ -pe mpi {found.ranks}"] if found.ranks > 1 else []), f"#$ -l h_vmem={memory}M",
-            f"#$ -l h_rt={clock}", "#$ -cwd", "#$ -j y", "#$ -S /bin/bash",
+            f"#$ -N {name}", *([f"#$ -pe mpi {found.ranks}"] if found.ranks > 1 else []), "#$ -cwd", "#$ -j y",
+            f"#$ -l h_vmem={memory + _MAPPED}M", f"#$ -l h_rt={clock}", "#$ -S /bin/bash",
         ],
     }[scheduler]  # fmt: skip
     every = max(found.duration / 10, found.duration * 60 / max(found.seconds, 1e-9) if found.seconds > 600 else 0)
@@ -62,6 +64,7 @@ def batch_script(found: Plan, scheduler: str, arguments: Sequence[str] = (), out
         f"# foreseen: {found.seconds:.0f} s in all, at most {float(found.memory.max()):.0f} MB a rank,"
         f" {found.disk:.0f} MB on disk; asked for is {SAFETY:g} times that",
         "set -euo pipefail",
+        f'export PATH={shlex.quote(str(Path(sys.executable).parent))}:"$PATH"',  # PBS and SGE start with an empty one
         *([f'cd "{folder}"'] if folder else []),
         " ".join(shlex.quote(word) for word in command),
     ]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from ..neuron.ranks import Placement
+from ..neuron.ranks import Placement, deal, step_costs
 from ..program import Program
 from ..work import contents
 
@@ -25,6 +25,10 @@ class Load:
     transfers: Counts
     instances: dict[str, Counts] = field(default_factory=dict)  # by mechanism
     columns: int = 0
+    dearest: str = ""
+    """the cell whose step costs most, as population[row]"""
+    share: float = 0.0
+    """of that cell in the work of all; a cell is on one rank, so more than 1/share ranks do not help"""
 
     def zero(self) -> Counts:
         """No thing on any rank."""
@@ -42,7 +46,13 @@ def load(program: Program, ranks: int) -> Load:
     found = Load(ranks, empty.copy(), empty.copy(), empty.copy(), empty.copy())
     found.columns = sum("constant" not in recording for recording in spec.get("recordings", ()))
     templates = [contents(each) for each in spec.get("templates", ())]
-    placement = Placement(program, ranks)
+    step = step_costs(program)
+    if len(step) and step.sum() > 0:
+        gid = int(step.argmax())
+        found.share = float(step[gid] / step.sum())
+        home = next(p for p in spec["populations"] if p["first_gid"] <= gid < p["first_gid"] + p["size"])
+        found.dearest = f"{home['id']}[{gid - home['first_gid']}]"
+    placement = Placement(program, ranks, deal(step, ranks) if ranks > 1 else None)
     homes: dict[str, NDArray[np.int64]] = {}
     for population in spec.get("populations", ()):
         gids = np.arange(population["first_gid"], population["first_gid"] + population["size"])

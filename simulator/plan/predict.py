@@ -54,14 +54,26 @@ class Plan:
         """Mean over greatest work of a rank: 1 is perfect."""
         return float(self.simulate.mean() / self.simulate.max()) if self.simulate.max() > 0 else 1.0
 
+    @property
+    def waiting(self) -> Counts:
+        """Seconds of the simulation for which each rank waits for the slowest, as an array of one number a rank."""
+        return self.simulate.max() - self.simulate
+
+    @property
+    def useful(self) -> int:
+        """The greatest number of ranks that can help: a cell is not split, so the dearest alone sets a limit."""
+        return max(1, math.ceil(1 / self.load.share - 1e-9)) if self.load.share > 0 else 1
+
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
-        per_rank = {name: [round(float(x), 4) for x in getattr(self, name)] for name in ("build", "simulate", "memory")}
+        names = ("build", "simulate", "waiting", "memory")
+        per_rank = {name: [round(float(x), 4) for x in getattr(self, name)] for name in names}
         return {
             "model": self.model, "ranks": self.ranks, "seconds": round(self.seconds, 3),
             "compile": round(self.compile, 3),
             **per_rank, "parent_memory": round(self.parent_memory, 1), "disk": round(self.disk, 3), "rate": self.rate,
-            "balance": round(self.balance, 3), "steps": self.steps, "duration": self.duration,
+            "balance": round(self.balance, 3), "dearest": self.load.dearest, "share": round(self.load.share, 6),
+            "useful_ranks": self.useful, "steps": self.steps, "duration": self.duration,
             "cells": float(self.load.cells.sum()), "segments": float(self.load.segments.sum()),
             "connections": float(self.load.netcons.sum()),
             "mechanisms": {name: float(counts.sum()) for name, counts in sorted(self.load.instances.items())},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 from dataclasses import fields, replace
@@ -14,11 +15,13 @@ import pytest
 
 from nmlbridge.cli import main
 from nmlbridge.errors import UsageError
+from nmlbridge.simulator.neuron import mpi
 from nmlbridge.simulator.neuron.launch import run_program
 from nmlbridge.simulator.plan import SCHEDULERS, batch_script
 from nmlbridge.simulator.plan.calibrate import Costs, costs
 from nmlbridge.simulator.plan.count import load, shortest_delay
 from nmlbridge.simulator.plan.predict import foresee, prepared
+from nmlbridge.simulator.program import Program
 from nmlbridge.simulator.work import work
 
 from . import programs
@@ -96,12 +99,47 @@ def test_batch_scripts_ask_for_twice_what_is_foreseen(scheduler: str, tmp_path: 
     script = tmp_path / "job.sh"
     script.write_text(text)
     assert text.startswith("#!/bin/bash\n")
-    assert "04:01:00" in text and "2200" in text  # twice 7200.6 s; twice 1000 MB and a third of 300 MB
+    memory = {"slurm": "mem-per-cpu=2200M", "pbs": "mem=2200mb", "sge": "h_vmem=2700M"}[scheduler]
+    assert "04:01:00" in text and memory in text  # twice 7200.6 s; twice 1000 MB and a third of 300 MB
     mark = {"slurm": "#SBATCH --ntasks=3", "pbs": "select=3:ncpus=1", "sge": "#$ -pe mpi 3"}[scheduler]
     assert mark in text
     assert "'my model; rm -rf $HOME/LEMS_x.xml'" in text and "--checkpoint" in text and "--resume" in text
     if bash := shutil.which("bash"):
         subprocess.run([bash, "-n", script], check=True)
+
+
+@pytest.mark.neuron
+@pytest.mark.mpi
+@pytest.mark.parametrize("scheduler", ["pbs", "sge"])
+def test_a_batch_script_runs_the_model(scheduler: str, tmp_path: Path) -> None:
+    """As the scheduler starts it: a shell that knows little, in another folder or told of this one."""
+    bash = shutil.which("bash")
+    if bash is None or mpi.find_launcher() is None:
+        pytest.skip("needs bash and MPI")
+    found = foresee(programs.ring(), UNIT, 2, model=str(EXAMPLE))
+    (tmp_path / "job.sh").write_text(batch_script(found, scheduler, ["--duration", "5"]))
+    known = ("HOME", "NMLBRIDGE_CACHE", "PYTHONPATH")
+    environment = {name: os.environ[name] for name in known if name in os.environ} | {"PATH": "/usr/bin:/bin"}
+    done = subprocess.run(
+        [bash, str(tmp_path / "job.sh")], cwd=tmp_path if scheduler == "sge" else "/",
+        env=environment | {"PBS_O_WORKDIR": str(tmp_path)}, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert list((tmp_path / "results").rglob("*.dat"))
+
+
+def test_ranks_wait_for_one_that_has_a_giant_cell() -> None:
+    """Two cells, one with 200 times the compartments: the second rank waits, and a third would do nothing."""
+    small, giant = (programs.soma(id=name, cm=[1.0], v_init=-65.0) for name in ("small", "giant"))
+    giant["sections"] = [{**giant["sections"][0], "nseg": 201}]
+    giant["inserts"] = [{**each, "parameters": {}} for each in giant["inserts"]]
+    cells = [{"id": name, "first_gid": gid, "size": 1, "template": gid} for gid, name in enumerate(("small", "giant"))]
+    found = foresee(Program({"run": programs.run(), "templates": [small, giant], "populations": cells}), UNIT, 2)
+    assert found.load.dearest == "giant[0]" and found.load.share > 0.9 and found.useful == 2
+    assert sorted(found.waiting)[0] == 0 and max(found.waiting) > 0.9 * found.simulate.max()
+    assert found.to_json()["waiting"] == [round(float(x), 4) for x in found.waiting]
+    many = foresee(programs.ring(cells=64), UNIT, 4)
+    assert many.useful >= 32 and many.waiting.max() < 0.1 * many.simulate.max()
 
 
 def test_batch_scripts_refuse_what_cannot_be_written() -> None:
