@@ -63,7 +63,8 @@ from nmlbridge.lems import load_core, resolve
 from nmlbridge.report import Report
 from nmlbridge.results import Outputs
 from nmlbridge.simulator.neuron.compile import compile_mods
-from nmlbridge.simulator.neuron.lower import Settings, lower
+from nmlbridge.simulator.neuron.lower import lower
+from nmlbridge.simulator.neuron.settings import Settings
 from nmlbridge.simulator.neuron.worker import Run
 os.environ["NEURON_MODULE_OPTIONS"] = "-nogui -nobanner"
 import neuron  # the start of the simulator counts for neither side

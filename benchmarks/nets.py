@@ -13,7 +13,8 @@ from nmlbridge.graph import InputList, Network, Population, Projection
 from nmlbridge.lems import load_core, resolve
 from nmlbridge.report import Report
 from nmlbridge.results import Outputs
-from nmlbridge.simulator.neuron.lower import Settings, lower
+from nmlbridge.simulator.neuron.lower import lower
+from nmlbridge.simulator.neuron.settings import Settings
 from nmlbridge.simulator.program import Program
 
 

@@ -70,7 +70,8 @@ def lowered(model: Path, backend: str, folder: Path) -> Path:
     from nmlbridge.neuroml import read_document
     from nmlbridge.report import Report
     from nmlbridge.results import requested
-    from nmlbridge.simulator.neuron.lower import Settings, lower
+    from nmlbridge.simulator.neuron.lower import lower
+    from nmlbridge.simulator.neuron.settings import Settings
 
     report = Report()
     document = read_document(model, report)

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from .simulator.converge import converge
     from .simulator.neuron.importer import from_neuron
     from .simulator.run import simulate, simulate_network
+    from .simulator.session import Session
 
 # Where each public name lives. Kept apart from the imports above so that `import nmlbridge` costs nothing.
 _HOMES = {
@@ -53,6 +54,7 @@ _HOMES = {
     "NmlBridgeError": ".errors",
     "Report": ".report",
     "Results": ".results",
+    "Session": ".simulator.session",
     "SimulatorError": ".errors",
     "UnsupportedError": ".errors",
     "UsageError": ".errors",
@@ -85,6 +87,7 @@ __all__ = [
     "NmlBridgeError",
     "Report",
     "Results",
+    "Session",
     "SimulatorError",
     "UnsupportedError",
     "UsageError",

@@ -35,8 +35,9 @@ The keys of the specification::
                    targets: {points: id, index, weight, delay: "T:"}}]: one private source of events per row
     netcons      [{source_gid: "T:", points: id, index: "T:", weight: "T:" (n,) or (n,k), delay: "T:" ms,
                    source_cell: "T:" gid of the cell that a place of ``sources`` is on}]
-                 plastic: [{id of a projection, begin, end: rows, parameters of the rule, variable of the synapse that
-                   is the weight | null}] and start: "T:" weights, where connections are plastic
+                 plastic: [{id of a projection, begin, end: rows, parameters of the rule, variable of the synapse
+                   that is the weight | null}] and start: "T:" weights, where connections are plastic
+                 of: [{id of a projection, begin, end: rows}], variable: of the synapse that has the weight | null
                  ``points`` of targets and netcons names a group of points, or a population: then the event goes to the
                  artificial cell, or to the cell's own point process ``template_point`` (0 if not given)
                  (so may ``points`` in transfers and recordings)
@@ -66,6 +67,7 @@ The keys of the specification::
                   shapes: "given" | "joined" | "shared", as ``results.Electrodes`` says,
                   populations: [{id, first_gid, size, moved: whether NEURON has the cells where they are, positions:
                   "T:" um, turns: "T:" quaternions, bare: [sections without 3-D points], somata: [sections]}]}
+    alone        {gid, gids, times: "T:" ms}: this cell alone is made, and gets the events that others sent then
     spikes       [gids] | "all" | "T:" gids
     run          {dt, duration (ms), celsius, seed, second_order: 0|1|2, v_init: null | mV, record_every: 1,
                   cvode: null | {atol, rtol, maxstep (ms, may be missing),

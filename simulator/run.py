@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import resource
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from importlib.util import find_spec
@@ -23,9 +23,10 @@ from .program import Shape
 from .saving import Saving, open_files
 
 if TYPE_CHECKING:
-    from ..lems import Component, Model
+    from ..lems import Component, Library, Model
     from ..neuroml import Document
-    from .neuron.lower import Lowered, Settings
+    from .neuron.lower import Lowered
+    from .neuron.settings import Settings
 
 METHODS = {"best": None, "implicit": 0, "crank-nicolson": 2, "compat": 0, "cvode": 0}
 """Fixed-step schemes: the best that the model allows, NEURON's implicit Euler, NEURON's staggered Crank-Nicolson, and
@@ -150,7 +151,7 @@ def simulate(
                 target, components, library, outputs, report, dt=step * 1e-3, duration=length * 1e-3, seed=number,
                 method=method, inside=document.nested.get(target.id or ""), progress=progress,
             )  # fmt: skip
-        provenance = _provenance(document.path, backend, step, length, number, 1)
+        provenance = provenance_of(document.path, backend, step, length, number, 1)
         results = Results(outputs=outputs, traces=traces, spikes=spikes, provenance=provenance, phases=phases,
                           report=report)  # fmt: skip
         return _saved(results, saving, gids, phases, progress)
@@ -159,7 +160,8 @@ def simulate(
             f"the simulation's target '{target.id}' is a {target.type.name}; the NEURON backend runs networks only"
         )
     with _phase(phases, "lower", progress):
-        from .neuron.lower import Settings, lower
+        from .neuron.lower import lower
+        from .neuron.settings import Settings
 
         settings = Settings(
             dt=step,
@@ -176,7 +178,7 @@ def simulate(
             lowered, outputs = with_electrodes(lowered, target, electrodes, outputs)
     return _run(
         lowered, ranks, progress, phases, outputs, report,
-        _provenance(document.path, backend, step, length, number, ranks), saving,
+        provenance_of(document.path, backend, step, length, number, ranks), saving,
         COMPAT_DIGITS if settings.compat else None, runner,
     )  # fmt: skip
 
@@ -223,27 +225,42 @@ def simulate_network(
     name = Path(model).name.partition(".")[0] if model else network.id or "run"
     saving = Saving(None if output is None else Path(output), record_format, checkpoint, resume, name)
     with _phase(phases, "lower", progress):
-        from ..lems import load_core, resolve
         from ..nmodl.files import fingerprints
-        from .neuron.lower import lower
 
-        library = load_core().extended(network.components, report)
-        components = resolve(network.components, library, report)
-        settings = settings_of(simulation, backend)
-        lowered, outputs = lower(network, components, library, settings, simulation.outputs, report), simulation.outputs
+        lowered, outputs = lowered_of(network, simulation, report, backend), simulation.outputs
         if electrodes is not None:
             lowered, outputs = with_electrodes(lowered, network, electrodes, outputs)
-    provenance = _provenance(model or network.file or network.id or "", backend, simulation.dt, simulation.duration,
+    provenance = provenance_of(model or network.file or network.id or "", backend, simulation.dt, simulation.duration,
                              simulation.seed, ranks)  # fmt: skip
     if network.mods:
         provenance["mods"] = fingerprints(network.mods)
-    digits = COMPAT_DIGITS if settings.compat else None
+    digits = COMPAT_DIGITS if simulation.method == "compat" else None
     return _run(lowered, ranks, progress, phases, outputs, report, provenance, saving, digits, runner)
+
+
+def lowered_of(
+    network: Network, simulation: Simulation, report: Report, backend: str = "neuron",
+    variants: Sequence[Network] = (),
+) -> Lowered:  # fmt: skip
+    """The Program of a Network that is run as a Simulation says; ``variants`` as in ``lower``.
+
+    Raises ModelError or UnsupportedError.
+    """
+    from ..lems import load_core, resolve
+    from .neuron.lower import lower
+
+    def resolved(one: Network) -> tuple[Network, Model, Library]:
+        library = load_core().extended(one.components, report)
+        return one, resolve(one.components, library, report), library
+
+    _, model, library = resolved(network)
+    return lower(network, model, library, settings_of(simulation, backend), simulation.outputs, report,
+                 variants=[resolved(one) for one in variants])  # fmt: skip
 
 
 def settings_of(simulation: Simulation, backend: str = "neuron") -> Settings:
     """What lowering needs to know of a Simulation."""
-    from .neuron.lower import Settings
+    from .neuron.settings import Settings
 
     cvode = simulation.cvode
     return Settings(
@@ -471,7 +488,7 @@ def _dumper(folder: Path) -> Callable[[str, str, str], None]:
     return dump
 
 
-def _provenance(model: str | Path, backend: str, dt: float, duration: float, seed: int, ranks: int) -> dict[str, Any]:
+def provenance_of(model: str | Path, backend: str, dt: float, duration: float, seed: int, ranks: int) -> dict[str, Any]:
     return {
         "model": str(model),
         "program": "",

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..graph import Network, Population
+from ..registry import resolve_name
 from ..report import Report
 from ..results.simulation import Simulation, elements_of
 from ..units import nearest
@@ -38,6 +39,24 @@ class Built:
     network: Network
     simulation: Simulation | None
     specification: Specification
+
+    def session(self, ranks: int = 1, vary: Mapping[str, Any] | None = None) -> Any:
+        """A ``Session`` of the network, whose ``change`` takes other values of the rules by name.
+
+        ``vary`` names values that will change in LEMS components (currents, rates, channels), each with another value
+        than it has; weights, delays, and parameters of NEURON's own mechanisms always can.
+        Raises NetworkError if the specification does not say how to run.
+        """
+        if self.simulation is None:
+            raise self.specification.error("there is no 'run', so it is not said how long")
+        spec = self.specification
+
+        def rebuild(changes: Mapping[str, Any]) -> Network:
+            return build(spec.changed(changes)).network
+
+        make = resolve_name("nmlbridge.simulator.session:Session")
+        variants = [rebuild({name: value}) for name, value in (vary or {}).items()]
+        return make(self.network, self.simulation, ranks=ranks, rebuild=rebuild, variants=variants)
 
 
 def build(

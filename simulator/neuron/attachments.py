@@ -49,7 +49,8 @@ class Rows:
     peer_x: Floats | None = None
     peers: dict[str, str | PeerPoint] = field(default_factory=dict)
     """path of each peer variable -> the variable of the far place, or of a point process there"""
-    plastic: tuple[str, Stdp] | None = None  # the id of the projection, and its rule
+    owner: str = ""  # the projection whose rows these all are, in order
+    plastic: Stdp | None = None
     stream: Ints | None = None  # what the random stream of a row is keyed by
 
 
@@ -127,11 +128,22 @@ def emit(attachment: Attachment, tables: Tables, seed: int) -> dict[str, list[di
             "index": tables.add(f"{key}.index", index),
             "weight": tables.add(f"{key}.netweight", weight if mechanism.weight == "weight" else np.ones(len(weight))),
             "delay": tables.add(f"{key}.delay", attachment.column("delay")),
+            **_owners(attachment),
             **_plastic(attachment, weight, tables),
         })  # fmt: skip
     for target, variable in mechanism.peers.items():
         out["transfers"] += _transfers(attachment, target, variable, index, tables)
     return out
+
+
+def _owners(attachment: Attachment) -> dict[str, Any]:
+    """Which rows of the NetCons are whose, and the variable of the synapse that has the weight, if it is not theirs."""
+    begin, of = 0, []
+    for chunk in attachment.chunks:
+        of += [{"id": chunk.owner, "begin": begin, "end": begin + len(chunk.gid)}] if chunk.owner else []
+        begin += len(chunk.gid)
+    mechanism = attachment.request.made
+    return {"of": of, "variable": None if mechanism.weight == "weight" else mechanism.instance.get("weight")}
 
 
 def _plastic(attachment: Attachment, weight: Floats, tables: Tables) -> dict[str, Any]:
@@ -144,8 +156,8 @@ def _plastic(attachment: Attachment, weight: Floats, tables: Tables) -> dict[str
         if chunk.plastic is not None:
             if mechanism.weight != "weight" and variable is None:
                 raise UnsupportedError(f"'{attachment.component}' has no weight that could change")
-            id, rule = chunk.plastic
-            entries.append({"id": id, "begin": begin, "end": end, "parameters": rule.parameters(),
+            rule = chunk.plastic
+            entries.append({"id": chunk.owner, "begin": begin, "end": end, "parameters": rule.parameters(),
                             "variable": variable})  # fmt: skip
         begin = end
     return {"plastic": entries, "start": tables.add(f"{attachment.key}.start", weight)} if entries else {}

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from ...errors import SimulatorError
 from ..program import Program, is_table
+from .alone import alone_share, replay
 from .diffusion import Chemistry
 from .imposed import Imposed
 from .mirrors import Mirrors
@@ -48,7 +49,8 @@ class Network:
     ) -> None:
         self.h, self.pc, self.program, self.tick = h, pc, program, tick
         self.rank, self.ranks = int(pc.id()), int(pc.nhost())
-        self.shares = shares or divide(program, self.ranks)
+        self.alone = program.spec.get("alone")
+        self.shares = alone_share(program) if self.alone else shares or divide(program, self.ranks)
         self.placement = self.shares.placement
         self.dt = float(program.spec["run"]["dt"])
         self.cells: dict[int, Cell] = {}
@@ -56,6 +58,10 @@ class Network:
         self.generators: dict[str, Group] = {}
         self.sources: set[int] = set()  # gids of this rank that send events
         self.netcons = h.List()  # takes a quarter less memory than a Python list of them
+        self.further = h.List()  # NetCons inside of plastic connections
+        self.made: list[tuple[int, NDArray[np.int64], int]] | None = None  # group, rows, place in netcons of the first
+        self.streams: list[Any] = []  # of random numbers, where ``made`` is kept
+        self.templates: list[Template] = []
         self.handlers: list[Any] = []  # called at initialisation
         self.adjusters: dict[str, dict[int, Any]] = {}  # of plastic projections, by row
         self.lengthened = 0  # connections whose delay had to become dt
@@ -65,7 +71,7 @@ class Network:
         """Make everything; raises SimulatorError that names the group and the mechanism at fault."""
         spec = self.program.spec
         self._check(spec)
-        templates = [Template(self.h, self.program, template) for template in spec.get("templates", ())]
+        templates = self.templates = [Template(self.h, self.program, each) for each in spec.get("templates", ())]
         for population in spec.get("populations", ()):
             if "artificial" in population:
                 self._artificial(population)
@@ -87,6 +93,8 @@ class Network:
         self.spiking = _spiking(spec)
         for source in spec.get("sources", ()):
             self._source(source)
+        if self.alone:
+            replay(self, self.alone)
         self.mirrors = Mirrors(self.h, self.pc, spec, self.shares.mirrored)
         for number, group in enumerate(spec.get("netcons", ())):
             self._netcons(group, number)
@@ -247,11 +255,18 @@ class Network:
                 if seen.any():  # they would be late; the others are connected as usual
                     see: Callable[[int, Any], Any] = self.mirrors.connect
                     see = see if plastic is None else plastic.through(rows[seen], see)
+                    self._remember(number, rows[seen])
                     self._connect(spec, members, rows[seen], heads[seen], see)
                     rows, heads, elsewhere = rows[~seen], heads[~seen], elsewhere[~seen]
             connect = self.pc.gid_connect if plastic is None else plastic.through(rows, self.pc.gid_connect)
+            self._remember(number, rows)
             self._connect(spec, members, rows, heads, connect, elsewhere)
             self.program.release()
+
+    def _remember(self, number: int, rows: NDArray[np.int64]) -> None:
+        """Where the NetCons of rows will be, for who wants to change them."""
+        if self.made is not None:
+            self.made.append((number, rows, len(self.netcons)))
 
     def silent(self, gids: NDArray[np.int64]) -> NDArray[np.int64]:
         """Those of some gids that no cell or further place sends events by, on whatever rank."""
@@ -435,7 +450,9 @@ class Network:
         if spec.get("random") is not None:
             first, second, third = self.program.column(spec["random"])[row].tolist()
             # set_ids keeps the numbers already drawn for the old ids; set_seq draws anew
-            getattr(member, spec.get("rng") or "rng").set_ids(first, second, third).set_seq(0)
+            stream = getattr(member, spec.get("rng") or "rng").set_ids(first, second, third).set_seq(0)
+            if self.made is not None:
+                self.streams.append(stream)
 
     def _pointer(self, owner_of: Any, variable: str) -> Any:
         try:

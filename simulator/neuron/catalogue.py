@@ -71,6 +71,8 @@ class Catalogue:
         self.mods: dict[str, str] = {}
         self.values: dict[str, Mod] = {}
         """the same mechanisms as values, by name"""
+        self.variants: list[dict[tuple[object, ...], FlatComponent]] = []
+        """what else the requests may become: parameters that differ there are left open"""
 
     def ask(self, key: tuple[object, ...], make: Callable[[], tuple[FlatComponent, Role]]) -> Request:
         """The request filed under ``key``; made on the first call."""
@@ -108,7 +110,8 @@ class Catalogue:
                                 file=request.flat.file, line=request.flat.line, component=request.flat.id)  # fmt: skip
         for key, group in groups.items():
             first = group[0]
-            members = [request.flat for request in group]
+            others = self._others(group)
+            members = [*others, *(request.flat for request in group)]
             try:
                 mechanism = compile_group(
                     members, first.role, coherent=coherent[key], stagger=self.stagger, record=frozenset(first.record),
@@ -123,9 +126,16 @@ class Catalogue:
                 ) from None
             self.mods[f"{mechanism.name}.mod"] = mechanism.text
             self.values[mechanism.name] = mechanism.mod
-            for row, request in enumerate(group):
+            for row, request in enumerate(group, len(others)):
                 request.mechanism, request.member = mechanism, row
-                request.first_names = first.own_names
+                request.first_names = flat_names(members[0])
+
+    def _others(self, group: list[Request]) -> list[FlatComponent]:
+        """The variants of the requests of a group; those of the first of them come first."""
+        keys = [key for key, request in self.requests.items() if any(request is each for each in group)]
+        found = [variant[key] for variant in self.variants for key in keys if key in variant]
+        shape = structure_key(group[0].flat, [])
+        return [flat for flat in found if structure_key(flat, []) == shape]
 
     def copy(self, mechanism: Mechanism, number: int) -> Mechanism:
         """The same mechanism under another name, for a second density of one structure in a section."""

@@ -186,12 +186,12 @@ def _work(command: list[str], folder: Path, extra: dict[str, str], report: Progr
             _listen(process.stdout, report, said, follower)
             code = process.wait()
         finally:
-            _end(process)
+            end_process(process)
             process.stdout.close()
         if code != 0:
             errors.seek(0)
             text = errors.read().decode(errors="replace")
-            raise SimulatorError(_message(text, said, code))
+            raise SimulatorError(what_went_wrong(text, said, code))
     (folder / "errors.txt").unlink()
 
 
@@ -212,7 +212,7 @@ def _listen(stream: IO[bytes], report: Progress, said: deque[str], follower: Fol
             said.append(line)
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+def end_process(process: subprocess.Popen[bytes]) -> None:
     """Nothing of the process's session is left: first asked, then made to end."""
     if process.poll() is None:
         for number in (signal.SIGTERM, signal.SIGKILL):
@@ -236,7 +236,7 @@ def neuron_words(text: str) -> list[str]:
     return [line[line.index("NEURON: ") + 8 :].strip() for line in text.splitlines() if "NEURON: " in line]
 
 
-def _message(text: str, said: deque[str], code: int) -> str:
+def what_went_wrong(text: str, said: deque[str], code: int) -> str:
     """What went wrong, from the worker's standard error."""
     lines = [line for line in text.splitlines() if line.strip()]
     hoc = neuron_words(text)

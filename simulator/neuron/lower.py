@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -48,6 +48,7 @@ from .roles import (
     valence,
 )
 from .senders import Senders, straight_in
+from .settings import Settings
 from .tables import Tables
 from .trains import spike_times
 from .tunnels import End, join, pairs
@@ -55,25 +56,6 @@ from .variable import tolerances
 
 KELVIN = 273.15
 POINT_AREA_UM2 = 100 * np.pi  # a cylinder of 10 by 10 um
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How to run: times in ms. ``second_order`` None means the best that the model allows.
-
-    ``v_init`` (mV) is where native cells start that say nothing else (None: -65); one step in ``record_every`` is kept.
-    ``compat`` asks for the compatibility scheme: first order, explicit, as jNeuroML's generated code.
-    """
-
-    dt: float
-    duration: float
-    seed: int = 1
-    second_order: int | None = None
-    cvode: dict[str, float] | None = None
-    compat: bool = False
-    coreneuron: bool = False
-    v_init: float | None = None
-    record_every: int = 1
 
 
 @dataclass(frozen=True)
@@ -89,9 +71,17 @@ class Lowered:
 
 def lower(
     network: Network, model: Model, library: Library, settings: Settings, outputs: Outputs, report: Report,
-    dump: Dump | None = None) -> Lowered:  # fmt: skip
-    """Turn a network into a Program for NEURON. Raises ModelError or UnsupportedError before anything is generated."""
-    return _Lowering(network, model, library, settings, outputs, report, dump).run()
+    dump: Dump | None = None, variants: Sequence[tuple[Network, Model, Library]] = ()) -> Lowered:  # fmt: skip
+    """Turn a network into a Program for NEURON. Raises ModelError or UnsupportedError before anything is generated.
+
+    Parameters that differ in ``variants`` are no constants of mechanisms, so that they can be changed later.
+    """
+    lowering = _Lowering(network, model, library, settings, outputs, report, dump)
+    for other, its_model, its_library in variants:
+        one = _Lowering(other, its_model, its_library, settings, outputs, report, None)
+        one.gather()
+        lowering.catalogue.variants.append({key: each.flat for key, each in one.catalogue.requests.items()})
+    return lowering.run()
 
 
 class _Lowering:
@@ -111,15 +101,18 @@ class _Lowering:
         self.senders = Senders(sum(p.size for p in network.populations.values()))
         self.kelvin = network.temperature if network.temperature is not None else KELVIN + DEFAULT_CELSIUS
 
-    def run(self) -> Lowered:
+    def gather(self) -> list[Recording | None]:
+        """Ask for the mechanisms of everything, and for what is recorded."""
         for population in self.network.populations.values():
             self.kinds[population.id] = self.kind_of(population)
         for projection in self.network.projections:
             self.projection(projection)
         for inputs in self.network.inputs:
             self.inputs(inputs)
-        found = [self.recording(q, where, saved) for q, where, saved in asked_for(self.outputs)]
-        recordings = [recording for recording in found if recording is not None]
+        return [self.recording(q, where, saved) for q, where, saved in asked_for(self.outputs)]
+
+    def run(self) -> Lowered:
+        recordings = [recording for recording in self.gather() if recording is not None]
         gids = {path: self.gid_of(path, where) for path, where in selected(self.outputs)}
         self.second_order = self.scheme()
         self.catalogue.stagger = None if self.settings.cvode else self.second_order / 4
@@ -321,7 +314,7 @@ class _Lowering:
                     source_gid=self.senders.gids(pre, self.kinds[pre.id], projection, chosen),
                     source_cell=pre.offset + projection.pre[chosen], delay=self.arrival(pre, delay[chosen]),
                     stream=_streams(projection.id, chosen),
-                    plastic=None if projection.plasticity is None else (projection.id, projection.plasticity),
+                    owner=projection.id if len(chosen) == count else "", plastic=projection.plasticity,
                 ))  # fmt: skip
             if not projection.synapses and count:
                 straight_in(self.senders, self.tables, projection, pre, post, self.kinds[pre.id], self.kinds[post.id],

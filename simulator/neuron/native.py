@@ -48,6 +48,7 @@ class Arrivals:
     random: npt.NDArray[np.uint32] | None = None
     label: str = ""
     plastic: Stdp | None = None
+    whole: bool = True  # whether these are all rows of the projection
 
 
 @dataclass
@@ -115,7 +116,7 @@ class Natives:
         rows = Arrivals(
             gid, section, x, weight, delay, source_gid=pre.offset + projection.pre[chosen],
             values={name: column[chosen] for name, column in projection.values.items()}, label=projection.id,
-            plastic=projection.plasticity,
+            plastic=projection.plasticity, whole=len(chosen) == len(projection),
         )  # fmt: skip
         if process.kind == "port":
             self.ports.append((process, post.id, rows))
@@ -224,6 +225,8 @@ class Natives:
             if slot:
                 weight[:, slot] = rows.weight
             more = {"template_point": int(port.parameters.get("point", 0))}
+        if port is None and rows.label and rows.whole:
+            more |= {"of": [{"id": rows.label, "begin": 0, "end": len(rows.gid)}], "variable": None}
         if rows.plastic is not None and port is not None:
             raise UnsupportedError(f"the plastic connections '{rows.label}' lead straight into cells, with no synapse")
         if rows.plastic is not None:

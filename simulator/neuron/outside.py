@@ -25,7 +25,7 @@ from .tables import Tables
 Ints = npt.NDArray[np.int64]
 
 if TYPE_CHECKING:
-    from .lower import Settings
+    from .settings import Settings
 
 
 def outside(network: Network, kinds: Mapping[str, CellKind], tables: Tables, settings: Settings) -> dict[str, Any]:

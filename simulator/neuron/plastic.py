@@ -131,7 +131,7 @@ class Plastic:
         h.setpointer(place, "target", adjuster)
         back = network.pc.gid_connect(int(self.homes[row]), adjuster)
         back.delay, back.weight[1] = BACK, 1
-        network.netcons.append(onward)
-        network.netcons.append(back)
+        network.further.append(onward)
+        network.further.append(back)
         network.adjusters[entry["id"]][row - entry["begin"]] = adjuster
         return arrival

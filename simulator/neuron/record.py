@@ -195,9 +195,10 @@ class ColumnFile:
 class Spikes:
     """Times and gids of the events of chosen sources on this rank, appended to a file of this rank as SPIKE records."""
 
-    def __init__(self, network: Network, wanted: object, path: Path) -> None:
+    def __init__(self, network: Network, wanted: object, path: Path, unit: float = 1e-3) -> None:
+        """``unit``: what a ms is in the file."""
         h, pc = network.h, network.pc
-        self.path = path
+        self.path, self.unit = path, unit
         self.times, self.gids = h.Vector(), h.Vector()
         if isinstance(wanted, str) and wanted == "all":
             chosen = sorted(network.sources)
@@ -216,7 +217,7 @@ class Spikes:
     def take(self) -> None:
         """Move what was recorded since the last call into the file."""
         records = np.empty(len(self.gids), SPIKE)
-        records["gid"], records["time"] = self.gids.as_numpy(), self.times.as_numpy() * 1e-3
+        records["gid"], records["time"] = self.gids.as_numpy(), self.times.as_numpy() * self.unit
         data = memoryview(records.tobytes())
         while data:
             data = data[self.stream.write(data) :]

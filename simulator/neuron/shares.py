@@ -56,9 +56,9 @@ class Shares:
         return cls(Placement(program, ranks, tables.pop("homes")), tables)
 
 
-def divide(program: Program, ranks: int) -> Shares:
-    """Place the cells of a Program and sort its rows by rank."""
-    placement = Placement(program, ranks)
+def divide(program: Program, ranks: int, where: NDArray[np.uint16] | None = None) -> Shares:
+    """Place the cells of a Program (or take where they are) and sort its rows by rank."""
+    placement = Placement(program, ranks, where)
     homes = placement.homes
     if homes is None:
         return Shares(placement, {})

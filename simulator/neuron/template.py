@@ -188,6 +188,13 @@ class Template:
             if spec.parent < 0 and spec.v_init is not None:
                 section(0).v = spec.v_init[0]
 
+    def again(self, cell: Cell) -> None:
+        """Set what the template says of ions, as a new cell has it."""
+        for section, spec in zip(cell.sections, self.sections, strict=True):
+            for _, values in spec.ions:
+                for parameter, value in values:
+                    _along(section, parameter, value)
+
     def _ion(self, section: Any, ion: str, values: Sequence[tuple[str, float | list[float]]]) -> None:
         """Set an ion's values so that initialisation keeps them.
 

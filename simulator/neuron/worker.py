@@ -1,7 +1,8 @@
 """Runs one Program in this process: ``python -m nmlbridge.simulator.neuron.worker PROGRAM_DIR OUT_DIR [options]``.
 
 Options: ``--library FILE`` the compiled mechanisms, ``--progress`` lines on standard output, ``--ranks N`` under
-mpiexec, ``--checkpoint STEPS`` a checkpoint after every so many steps, ``--resume`` go on from the newest one.
+mpiexec, ``--checkpoint STEPS`` a checkpoint after every so many steps, ``--resume`` go on from the newest one,
+``--serve`` do what commands on standard input say (``serve``).
 
 A progress line is ``@nmlbridge {"phase": ..., "done": ..., "total": ...}``. After each block of steps there is
 ``@nmlbridge {"samples": n, "until": t}``: all ranks have written the first n samples and the spikes up to t (s). If
@@ -41,9 +42,10 @@ class Run:
     """One Program on one rank, phase by phase."""
 
     def __init__(
-        self, folder: Path, out: Path, library: Path | None, ranks: int, progress: bool, every: int, resume: bool
+        self, folder: Path, out: Path, library: Path | None, ranks: int, progress: bool, every: int, resume: bool,
+        serves: bool = False,
     ) -> None:
-        """``every``: steps between checkpoints, 0 for none."""
+        """``every``: steps between checkpoints, 0 for none; ``serves``: commands will follow (``serve``)."""
         self.out, self.talk, self.checkpoint_steps = out, progress, every
         self.parent = os.getppid()
         self.rank = 0
@@ -66,6 +68,7 @@ class Run:
                 hand_over(self.library)
             shares = Shares.load(folder, self.program, ranks)
             self.network = Network(h, self.pc, self.program, self._ticks(), shares)
+            self.network.made = [] if serves else None
             self.network.build()
             self.field = self._field()
             plain = [place for place in self.program.spec.get("recordings", ()) if "field" not in place]
@@ -78,7 +81,8 @@ class Run:
                 self.notes.append(
                     f"{lengthened} connections between ranks have a delay below the step; it was raised to {self.dt} ms"
                 )
-            self._open()
+            if not serves:
+                self._open()
 
     def _field(self) -> Any:
         """What electrodes see, if there are any."""
@@ -276,10 +280,16 @@ def main(arguments: Sequence[str]) -> int:
     run: Run | None = None
     try:
         run = Run(
-            folder, out, Path(library) if library else None, ranks, "--progress" in words, every, "--resume" in words
+            folder, out, Path(library) if library else None, ranks, "--progress" in words, every, "--resume" in words,
+            "--serve" in words,
         )
-        run.simulate()
-        run.save()
+        if "--serve" in words:
+            from .serve import serve
+
+            serve(run)
+        else:
+            run.simulate()
+            run.save()
         if ranks > 1:
             run.h.quit()  # ends MPI, and this process
         sys.stdout.flush()

@@ -10,7 +10,8 @@ from nmlbridge.lems import load_core, resolve
 from nmlbridge.neuroml import read_document
 from nmlbridge.report import Report
 from nmlbridge.results import requested
-from nmlbridge.simulator.neuron.lower import Settings, lower
+from nmlbridge.simulator.neuron.lower import lower
+from nmlbridge.simulator.neuron.settings import Settings
 
 from . import models
 

@@ -155,4 +155,4 @@ def _command(pid: int) -> bytes:
     ],
 )
 def test_the_lost_rank_is_named_whoever_started_it(words: str, said: str) -> None:
-    assert re.search(said, launch._message(words, deque(), 137))
+    assert re.search(said, launch.what_went_wrong(words, deque(), 137))
