@@ -44,7 +44,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--checkpoint", type=milliseconds, metavar="EVERY", help="keep the state after each EVERY ms")
     parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint of a run that ended")
-    parser.add_argument("--plot", action="store_true", help="draw each Display and a raster of spikes as PNG into DIR")
+    parser.add_argument("--plot", action="store_true", help="draw Displays, spikes and fields as PNG into DIR")
     parser.add_argument(
         "--figure",
         action="append",

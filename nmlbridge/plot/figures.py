@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..results import Display, Line, Results
+from .fields import dipole, lfp
 from .signals import envelope
 from .spikes import raster
 from .style import canvas, legend, require_matplotlib, save
@@ -19,9 +20,10 @@ _HEX = re.compile(r"#[0-9a-fA-F]{6}|#[0-9a-fA-F]{3}")
 
 
 def draw(results: Results, folder: str | Path, stem: str) -> list[Path]:
-    """Draw each Display of a run, and a raster if there are spikes; returns the paths of the PNG files.
+    """Draw each Display of a run, a raster if there are spikes, and fields that were recorded; returns the paths.
 
-    They are called ``stem``.``id of the Display``.png and ``stem``.raster.png, in ``folder``.
+    They are called ``stem``.``id of the Display``.png, ``stem``.raster.png, ``stem``.lfp.png and ``stem``.dipole.png,
+    in ``folder``.
     """
     require_matplotlib()
     folder = Path(folder)
@@ -35,6 +37,11 @@ def draw(results: Results, folder: str | Path, stem: str) -> list[Path]:
         path = folder / f"{stem}.raster.png"
         save(draw_raster(results), path)
         drawn.append(path)
+    for name, first, figure in (("lfp", "lfp[0]", lfp), ("dipole", "dipole/x", dipole)):
+        if first in results.traces:
+            path = folder / f"{stem}.{name}.png"
+            save(figure(results.traces).figure, path)
+            drawn.append(path)
     return drawn
 
 

@@ -26,19 +26,20 @@ def page_of(figure: Figure) -> str:
 
 
 def movie_of(figure: Figure, lit: Sequence[Any], words: Sequence[str]) -> str:
-    """A page with a figure and, over it, points (n, 2) that change from frame to frame; ``words`` name the frames."""
+    """A page with a figure and, over it, points (n, 2) with their colours, new in each frame; ``words`` name it."""
     graph = require("plotly.graph_objects", "interactive", "interactive figures")
     result = plotly_of(figure)
-    look = {"size": 9, "color": "#D55E00", "line": {"color": "black", "width": 1}}
+    look = {"size": 9, "line": {"color": "black", "width": 1}}
 
-    def points(places: Any) -> Any:
-        return graph.Scatter(x=places[:, 0], y=places[:, 1], mode="markers", marker=look, name="spikes",
-                             showlegend=False)  # fmt: skip
+    def points(frame: tuple[Any, list[str]]) -> Any:
+        places, paint = frame
+        return graph.Scatter(x=places[:, 0], y=places[:, 1], mode="markers", marker=look | {"color": paint},
+                             name="spikes", showlegend=False)  # fmt: skip
 
     number = len(result.data)
     result.add_trace(points(lit[0]))
-    result.frames = [graph.Frame(data=[points(places)], traces=[number], name=name)
-                     for places, name in zip(lit, words, strict=True)]  # fmt: skip
+    result.frames = [graph.Frame(data=[points(frame)], traces=[number], name=name)
+                     for frame, name in zip(lit, words, strict=True)]  # fmt: skip
     how = {"mode": "immediate", "frame": {"duration": 80, "redraw": False}, "transition": {"duration": 0}}
     steps = [{"method": "animate", "label": name, "args": [[name], how]} for name in words]
     buttons = [{"method": "animate", "label": "play", "args": [None, how]},
@@ -198,6 +199,8 @@ def _collection(graph: Any, result: Any, part: Any, where: dict[str, str]) -> No
         size = float(np.sqrt(part.get_sizes()[0])) if len(part.get_sizes()) else 6.0
         paint = [_hex(color) for color in part.get_facecolors()]
         marker = {"color": paint if len(paint) == len(points) else (paint[0] if paint else "black"), "size": size}
+        if part.get_alpha() is not None:
+            marker["opacity"] = part.get_alpha()
         result.add_trace(graph.Scattergl(x=points[:, 0], y=points[:, 1], mode="markers", marker=marker, name=name,
                                          showlegend=bool(name), **where))  # fmt: skip
     elif kind == "LineCollection":

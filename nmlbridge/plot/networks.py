@@ -147,21 +147,24 @@ def movie(
     places = np.concatenate([np.asarray(p.positions)[:, _VIEWS[view]] for p in placed])
     row = np.full(max(network.size, 1), -1, np.int64)
     row[gids] = np.arange(len(gids))
-    lit = axes.scatter([], [], s=50, color="#D55E00", edgecolors="black", linewidths=0.5, zorder=3)
+    paint = np.repeat(colors(len(placed)), [p.size for p in placed])
+    lit = axes.scatter([], [], s=50, edgecolors="black", linewidths=0.8, zorder=3)
     edges = np.linspace(start, last_time(spikes, stop), frames + 1)
     bounds = np.searchsorted(spikes.time, edges)
     edge = axes.set_title(" ")
 
     def fired_in(number: int) -> Any:
-        """Places of the cells that spike in a frame."""
+        """Rows of the cells that spike in a frame."""
         fired = np.unique(spikes.gid[bounds[number] : bounds[number + 1]])
         fired = row[fired[fired < len(row)]]
-        return places[fired[fired >= 0]]
+        return fired[fired >= 0]
 
     words = [f"{a * 1e3:.1f} to {b * 1e3:.1f} ms" for a, b in pairwise(edges)]
 
     def frame(number: int) -> list[Any]:
-        lit.set_offsets(fired_in(number))
+        fired = fired_in(number)
+        lit.set_offsets(places[fired])
+        lit.set_facecolors(paint[fired])
         edge.set_text(words[number])
         return [lit]
 
@@ -172,7 +175,8 @@ def movie(
             from .interactive import movie_of
 
             lit.remove()
-            fresh.write_text(movie_of(axes.figure, [fired_in(k) for k in range(frames)], words), encoding="utf-8")
+            shown = [(places[fired], paint[fired].tolist()) for fired in map(fired_in, range(frames))]
+            fresh.write_text(movie_of(axes.figure, shown, words), encoding="utf-8")
             fresh.replace(path)
             return path
         FuncAnimation(axes.figure, frame, frames=frames, blit=False).save(fresh, PillowWriter(fps=12), dpi=80)

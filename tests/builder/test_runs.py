@@ -138,8 +138,8 @@ def test_bad_synapses_of_neuron(synapse: dict[str, Any], more: dict[str, Any], s
 
 
 MORE: dict[str, dict[str, Any]] = {
-    "small_world": {"small_world": {"neighbours": 10, "rewire": 0.3}, "to": "A"},
-    "one_to_one": {"pattern": "one_to_one", "to": "A"},
+    "small world": {"small_world": {"neighbours": 10, "rewire": 0.3}, "to": "A"},
+    "one to one": {"pattern": "one_to_one", "to": "A"},
 }
 SMALL: dict[str, dict[str, Any]] = {
     "convergence": {"convergence": 12},

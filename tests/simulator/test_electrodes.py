@@ -281,10 +281,14 @@ def test_ranks_agree(model: Path) -> None:
 
 @pytest.mark.neuron
 def test_the_command_line_writes_tables(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib", reason="figures need the extra 'plot'")
     path = tmp_path / "LEMS_x.xml"
     path.write_text(MODEL % BALL_AND_STICK.replace("@", PASSIVE))
     (tmp_path / "e.yaml").write_text("positions: [[10, 20, 30]]\ndipole: true\n")
-    assert main(["run", str(path), "-o", str(tmp_path / "out"), "--electrodes", str(tmp_path / "e.yaml")]) == 0
+    words = ["run", str(path), "-o", str(tmp_path / "out"), "--electrodes", str(tmp_path / "e.yaml")]
+    assert main([*words, "--plot", "--figure", "morphology"]) == 0
+    drawn = {picture.name for picture in (tmp_path / "out").glob("*.png")}
+    assert drawn == {f"LEMS_x.{name}.png" for name in ("lfp", "dipole", "morphology")}
     table = np.loadtxt(tmp_path / "out/lfp.dat")
     assert table.shape == (161, 2)
     assert np.abs(table[:, 1]).max() > 1e-7
