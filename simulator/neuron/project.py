@@ -27,15 +27,23 @@ from .lower import Lowered, lower
 
 RUNTIME = "runtime"
 _RUNNER = "simulator/neuron/standalone.py"
-_SCRIPT = f'''"""Run: python run.py [-o FOLDER] [--duration MS]; under MPI: mpiexec -n 4 python run.py --mpi"""
+_SCRIPT = f'''"""Run: python run.py [-o FOLDER] [--duration MS]; under MPI: mpiexec -n 4 python run.py --mpi
+
+`nrniv -python run.py -nogui`, as Open Source Brain's model validation has it, does the same.
+"""
 
 import sys
 from pathlib import Path
 
-from {RUNTIME}.simulator.neuron.standalone import main
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE))
+
+from {RUNTIME}.simulator.neuron.standalone import main  # noqa: E402
 
 if __name__ == "__main__":
-    sys.exit(main(Path(__file__).resolve().parent, sys.argv[1:]))
+    words = [word for word in sys.argv if word not in ("-python", "-nogui")]
+    started = [place for place, word in enumerate(words) if word.endswith("run.py")]
+    sys.exit(main(HERE, words[started[0] + 1 :] if started else words[1:]))
 '''
 _README = """# {title}
 

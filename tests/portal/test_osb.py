@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import ast
 import json
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 
@@ -50,8 +54,9 @@ def test_a_dry_export_has_what_a_repository_needs(dry: Path) -> None:
     assert {"README.md", "LICENSE", "CITATION.md", "CITATION.cff", "_osb.yml", ".github/workflows/omv-ci.yml",
             "osb_repository.json", "NeuroML2/LEMS_TwoPopulations.xml", "NeuroML2/TwoPopulations.net.nml",
             "NeuroML2/cells.nml", "NeuroML2/synapses.nml", "NeuroML2/.test.validate.omt",
-            "NeuroML2/.test.TwoPopulations.jnmlnrn.omt", ".gitignore", "index.npjson", "src/netParams.json",
-            "src/cfg.json"} == {name for name in there if not name.startswith("mod/")}  # fmt: skip
+            "NEURON/.test.TwoPopulations.nrn.omt", "NEURON/run.py", "NEURON/README.md", ".gitignore", "index.npjson",
+            "src/netParams.json", "src/cfg.json"} == {
+        name for name in there if not name.startswith(("mod/", "NEURON/model/", "NEURON/runtime/"))}  # fmt: skip
     assert "Ada Lovelace" in (dry / "LICENSE").read_text()
     readme = (dry / "README.md").read_text()
     assert "https://doi.org/10.1000/xyz" in readme
@@ -62,7 +67,7 @@ def test_a_dry_export_has_what_a_repository_needs(dry: Path) -> None:
         {"family-names": "Lovelace", "given-names": "Ada", "orcid": "https://orcid.org/0000-0002-1825-0097"}
     ]
     assert yaml.safe_load((dry / ".github/workflows/omv-ci.yml").read_text())["jobs"]["omv"]["strategy"]["matrix"] == {
-        "engine": ["jNeuroML_validate", "jNeuroML_NEURON"]
+        "engine": ["jNeuroML_validate", "PyNEURON"]
     }
     levels = _levels(dry)
     assert all("fail" not in found for found in levels.values()), levels
@@ -126,6 +131,36 @@ def test_an_export_passes_its_own_tests(corpus: Path, tmp_path: Path) -> None:
     for cell in book["cells"]:
         if cell["cell_type"] == "code":
             ast.parse("".join(cell["source"]), feature_version=(3, 9))  # the portal's Python
+
+
+@pytest.mark.neuron
+@pytest.mark.slow
+def test_a_model_with_noise_is_tested_by_its_own_numbers(tmp_path: Path) -> None:
+    """jNeuroML draws other numbers (and does not compile for NEURON 9): the tests run a project with ours."""
+    report = Report()
+    done = export_repository(EXAMPLE, tmp_path / "two", about=ABOUT, options=Options(nwb=False), report=report)
+    assert "random-model" in {note.code for note in report}
+    folder = tmp_path / "two" / "NEURON"
+    test = yaml.safe_load((folder / ".test.TwoPopulations.nrn.omt").read_text())
+    assert (test["engine"], test["target"]) == ("PyNEURON", "run.py")
+    # as OMV calls it, in an environment in which nmlbridge is not found
+    tool = Path(sys.executable).with_name("nrniv")
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"} | {
+        "PATH": f"{tool.parent}{os.pathsep}{os.environ['PATH']}"
+    }
+    subprocess.run([tool, "-python", folder / "run.py", "-nogui"], cwd=folder, env=environment, check=True,
+                   capture_output=True, stdin=subprocess.DEVNULL, timeout=300)  # fmt: skip
+    mep = yaml.safe_load((folder / ".test.TwoPopulations.mep").read_text())
+    for name, experiment in test["experiments"].items():
+        [(kind, spec)] = experiment["observables"].items()
+        expected = mep["experiments"][name]["expected"][kind]
+        if kind == "spike times":
+            assert (folder / spec["file"]["path"]).is_file() and spec["file"]["path"].startswith("results/")
+            table = np.loadtxt(folder / spec["file"]["path"], usecols=spec["file"]["columns"]) * 1000
+            up = np.flatnonzero((table[:-1, 1] <= 0) & (table[1:, 1] > 0)) + 1
+            assert table[up, 0] == pytest.approx(expected, abs=1e-8) and len(up) > 10
+    assert done.results is not None and len(mep["experiments"]) == 5
+    assert all("fail" not in found for found in _levels(tmp_path / "two").values())
 
 
 def test_without_a_licence_nothing_is_written(tmp_path: Path) -> None:

@@ -15,6 +15,8 @@ from ...files import atomic
 from ...results import Results
 from .judge import detect
 
+PROJECT_ENGINE = "PyNEURON"
+"""The engine for NEURON projects: OMV calls ``nrniv -python run.py -nogui``."""
 ENGINE = "jNeuroML_NEURON"
 """The engine that new tests name: OMV calls ``jnml LEMS -neuron -nogui -run``, which the shim answers."""
 _VOLTS = 0.5  # a column within so much of zero is taken for a membrane potential
@@ -23,14 +25,16 @@ _SETTLED = 1e-6  # V; a trace that moves less than this at its end rests
 
 def new_tests(
     model: Path, results: Results, output: Path, folder: Path, *, engine: str = ENGINE, tolerance: float = 0.0,
-    other: Results | None = None, other_output: Path | None = None,
+    other: Results | None = None, other_output: Path | None = None, stem: str | None = None, below: str = "",
 ) -> list[Path]:  # fmt: skip
     """Write ``.test.NAME.omt`` and ``.test.NAME.mep`` into ``folder`` and return their paths.
 
     ``results`` is a run of ``model`` whose files are below ``output``. Every recorded potential that spikes gives an
     experiment with its spike times (upward crossings of 0 mV, in ms), one that has come to rest gives its resting
     value, an event file gives the mean rate. With a second run (``other``, another dt or method), the tolerance of
-    each is what separates the two, rounded up. Raises UsageError if there is nothing that a test could look at.
+    each is what separates the two, rounded up. ``stem`` is NAME, that of the model if not given; ``below`` a folder
+    beside the model that its files are written to when ``engine`` runs it. Raises UsageError if there is nothing that a
+    test could look at.
     """
     expected: dict[str, Any] = {}
     looked: dict[str, Any] = {}
@@ -39,7 +43,7 @@ def new_tests(
     for name, (kind, value, spec) in _observables(results, output):
         for file in (spec.get("file"), spec.get("spiketimes file")):
             if file is not None:  # as OMV sees it: from the .omt, beside the target
-                file["path"] = (home / file["path"]).as_posix()
+                file["path"] = (home / below / file["path"]).as_posix()
         allowed = tolerance if name not in second else max(tolerance, _apart(name, kind, value, second[name]))
         expected[name] = {"expected": {kind: value}}
         looked[name] = {"observables": {kind: {**spec, "tolerance": allowed}}}
@@ -47,7 +51,7 @@ def new_tests(
         raise UsageError(
             "no column of this simulation spikes or comes to rest, and it writes no events: there is nothing to test"
         )
-    stem = model.name.removesuffix(".xml").removeprefix("LEMS_")
+    stem = stem or model.name.removesuffix(".xml").removeprefix("LEMS_")
     mep, omt = folder / f".test.{stem}.mep", folder / f".test.{stem}.omt"
     test = {"target": (home / model.name).as_posix(), "engine": engine, "mep": mep.name, "experiments": looked}
     for path, content in ((mep, {"system": f"Tests of {stem}", "experiments": expected}), (omt, test)):

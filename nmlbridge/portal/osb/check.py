@@ -236,7 +236,7 @@ def _tests(tree: _Tree) -> Iterator[Line]:
     if not files:
         yield Line("warn", "tests", "there are no OMV tests (.omt); `nmlbridge omv new` writes them")
         return
-    tested, good, validated = set(), 0, False
+    tested, good, validated, projects = set(), 0, False, False
     for name in files:
         try:
             test = read_test(tree.root / name)
@@ -250,12 +250,13 @@ def _tests(tree: _Tree) -> Iterator[Line]:
         good += 1
         validated = validated or test.engine in VALIDATE
         tested |= {target.resolve() for target in test.targets}
+        projects = projects or any((target.parent / "model" / "program.json").is_file() for target in test.targets)
         for warning in test.warnings:
             yield Line("warn", "tests", warning, name)
     if not validated:
         yield Line("warn", "tests", "no test validates the NeuroML files (engine jNeuroML_validate)")
     for lems in tree.ending(".xml"):
-        if Path(lems).name.startswith("LEMS_") and (tree.root / lems).resolve() not in tested:
+        if Path(lems).name.startswith("LEMS_") and not projects and (tree.root / lems).resolve() not in tested:
             yield Line("warn", "tests", "no test runs it", lems)
     yield Line("pass", "tests", f"{good} of {len(files)} tests can be read and have their targets")
 

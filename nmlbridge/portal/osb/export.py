@@ -16,11 +16,12 @@ import yaml
 from ...errors import ModelError, UnsupportedError, UsageError
 from ...extras import require
 from ...neuroml import Problem, validate
+from ...registry import read
 from ...report import Report
 from ...results import Results, Traces
 from ..about import About, described, links
 from ..closure import Closure, closure
-from ..omv.write import ENGINE, new_tests
+from ..omv.write import ENGINE, PROJECT_ENGINE, new_tests
 from .annotate import annotate_file
 from .licences import licence_text
 from .record import NAME as RECORD
@@ -28,6 +29,7 @@ from .record import record_text, repository_record
 from .texts import Layout, citation_cff, citation_md, notebook, osb_yml, readme, workflow
 
 HOME = "NeuroML2"
+PROJECT = "NEURON"
 VALIDATION = ".test.validate.omt"
 _LICENCES = ("LICENSE", "LICENCE", "COPYING")
 _MOST_SAMPLES = 20_000  # of a trace in NWB
@@ -192,6 +194,12 @@ def _measured(
     """Run the model, and write tests and NWB from what it gave."""
     tests = _validation_tests(scratch, report)
     model = scratch / layout.main
+    if _draws(model, report):
+        layout = replace(layout, project=f"{PROJECT}/run.py")
+        results, written = _project(scratch, layout, options, report, progress)
+        tests += sorted(path.relative_to(scratch).as_posix() for path in written if path.suffix == ".omt")
+        nwb = _nwb(scratch, layout, results, about) if options.nwb and results else None
+        return results, replace(layout, tests=tuple(tests), nwb=nwb)
     if not options.run:
         omt = model.with_name(f".test.{_stem(layout.main)}.jnmlnrn.omt")
         omt.write_text(yaml.safe_dump({"target": model.name, "engine": ENGINE}, sort_keys=False))
@@ -210,6 +218,51 @@ def _measured(
     tests += sorted(path.relative_to(scratch).as_posix() for path in written if path.suffix == ".omt")
     nwb = _nwb(scratch, layout, results, about) if options.nwb else None
     return results, replace(layout, tests=tuple(tests), nwb=nwb)
+
+
+def _draws(model: Path, report: Report) -> bool:
+    """Whether the model is a network that draws random numbers in NEURON."""
+    from ...simulator.neuron.project import lowered_of
+
+    try:
+        spec = lowered_of(read(model), model, Report())[0].program.spec
+    except UnsupportedError:  # no network, or nothing for NEURON
+        return False
+    parts = [*spec.get("points", ()), *spec.get("generators", ()), *spec.get("populations", ())]
+    parts += [each for population in spec.get("populations", ()) for each in population.get("point_parameters", ())]
+    found = any(part.get("random") is not None for part in parts)
+    if found:
+        report.add("random-model", "info", "the model draws random numbers; jNeuroML's are others, and its code for "
+                   f"them does not compile for NEURON 9: the tests run the project in {PROJECT} instead",
+                   file=model.name)  # fmt: skip
+    return found
+
+
+def _project(
+    scratch: Path, layout: Layout, options: Options, report: Report, progress: Progress | None
+) -> tuple[Results | None, list[Path]]:
+    """The model as a project for NEURON alone, and tests of that, whose random numbers are always the same."""
+    from ...simulator.neuron.project import write
+    from ...simulator.run import simulate
+
+    model, folder = scratch / layout.main, scratch / PROJECT
+    write(read(model), folder, Report())
+    script, stem = folder / "run.py", _stem(layout.main)
+    dry = folder / f".test.{stem}.nrn.omt"
+    if not options.run:
+        dry.write_text(yaml.safe_dump({"target": script.name, "engine": PROJECT_ENGINE}, sort_keys=False))
+        return None, [dry]
+    with tempfile.TemporaryDirectory() as place:
+        first = Path(place, "first")
+        results = simulate(model, output=first, report=report, progress=progress)
+        try:
+            written = new_tests(script, results, first, folder, engine=PROJECT_ENGINE, stem=stem, below="results",
+                                tolerance=options.tolerance or 0.0)  # fmt: skip
+        except UsageError as fault:
+            report.add("no-test", "loss", f"no test with values: {fault}", file=model.name)
+            dry.write_text(yaml.safe_dump({"target": script.name, "engine": PROJECT_ENGINE}, sort_keys=False))
+            return results, [dry]
+    return results, [path.rename(dry) if path.suffix == ".omt" else path for path in written]
 
 
 def _stem(main: str) -> str:
@@ -324,7 +377,8 @@ def _write_texts(
     _put(scratch, "README.md", readme(about, layout, _facts(found)))
     _put(scratch, "CITATION.md", cited.read_text(encoding="utf-8") if cited else citation_md(about, layout))
     _put(scratch, "CITATION.cff", citation_cff(about, layout))
-    engines = ["jNeuroML_validate"] * any(name.endswith(VALIDATION) for name in layout.tests) + [ENGINE]
+    engines = ["jNeuroML_validate"] * any(name.endswith(VALIDATION) for name in layout.tests)
+    engines.append(PROJECT_ENGINE if layout.project else ENGINE)
     _put(scratch, ".github/workflows/omv-ci.yml", workflow(engines))
     nets = [name for name in layout.models if name.endswith((".net.nml", ".net.nml.h5"))]
     _put(scratch, "_osb.yml", osb_yml(nets[0] if nets else layout.main))
@@ -333,6 +387,7 @@ def _write_texts(
     home = PurePosixPath(layout.main).parent
     ignored = ["x86_64/", "arm64/", "*_nrn.py", f"/{HOME}/**/*.mod", "from_notebook.nwb"]
     ignored += [f"/{home}/{name}" for name in written]
+    ignored += [f"/{PROJECT}/results/", f"/{PROJECT}/compiled/"] if layout.project else []
     _put(scratch, ".gitignore", "\n".join(ignored) + "\n")
     _put(scratch, RECORD, record_text(repository_record(scratch, layout.repository, layout.branch)))
     if not about.authors:

@@ -23,6 +23,7 @@ class Layout:
     nwb: str | None = None
     notebook: str | None = None
     npjson: bool = False
+    project: str | None = None
     branch: str = "main"
 
 
@@ -45,7 +46,7 @@ def readme(about: About, layout: Layout, facts: Sequence[str]) -> str:
         "## How to run it\n\n"
         f"With nmlbridge and NEURON:\n\n```\nnmlbridge run {layout.main}\n```\n\n"
         "With [jNeuroML](https://github.com/NeuroML/jNeuroML) and NEURON:\n\n"
-        f"```\njnml {layout.main} -neuron -nogui -run\n```\n\n"
+        f"```\njnml {layout.main} -neuron -nogui -run\n```\n\n" + _alone(layout) +
         "The tests compare the model with values that were measured when this repository was made "
         "([OMV](https://github.com/OpenSourceBrain/osb-model-validation)):\n\n```\nomv all\n```"
     )
@@ -54,6 +55,11 @@ def readme(about: About, layout: Layout, facts: Sequence[str]) -> str:
         "If you use the model in your research, please cite it as [CITATION.md](CITATION.md) says."
     )
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _alone(layout: Layout) -> str:
+    """How the NEURON project is run, if there is one."""
+    return f"With NEURON alone:\n\n```\npython {layout.project}\n```\n\n" if layout.project else ""
 
 
 def _origin(about: About) -> list[str]:
@@ -80,6 +86,8 @@ def _table(layout: Layout) -> str:
         rows.append((layout.nwb, "results of the simulation, Neurodata Without Borders"))
     if layout.notebook:
         rows.append((layout.notebook, "runs the model and draws its results"))
+    if layout.project:
+        rows.append((layout.project, "the model for NEURON alone, with the random numbers of the tests"))
     if layout.npjson:
         rows.append(("index.npjson", "opens the model in NetPyNE UI"))
     lines = [f"| [{name}]({quote(name)}) | {what} |" for name, what in rows]
