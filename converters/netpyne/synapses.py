@@ -76,7 +76,7 @@ class Contacts:
         rows = np.searchsorted(at, post)
         scales = np.array([self.scale(self.cells[gid]) for gid in at.tolist()])
         weights = scales[rows] * numbers["weight"]
-        apart = np.array([self.cells[gid].secs is None or not self.self_connections for gid in at.tolist()])
+        apart = np.array([self.cells[gid].secs is None or not self.self_connections for gid in at.tolist()], bool)
         keep = (pre != post) | ~apart[rows]
         if not self.zero_weights:
             keep &= weights != 0.0

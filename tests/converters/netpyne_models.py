@@ -268,9 +268,9 @@ MODELS: dict[str, dict[str, Any]] = {
     "subcellular": _subcellular(),
     "varied": _varied(),
 }
-DURATIONS = {"one population": 200, "layers": 100, "stimuli": 700}
+DURATIONS = {"one population": 120, "layers": 50, "stimuli": 700, "inhibition": 100, "hybrid": 200}
 CONFIGS: dict[str, dict[str, Any]] = {
-    name: {"duration": DURATIONS.get(name, 300), "dt": 0.025, "recordStep": 1,
+    name: {"duration": DURATIONS.get(name, 150), "dt": 0.025, "recordStep": 1,
            "seeds": {"conn": 1, "stim": 1, "loc": 1}}
     for name in MODELS
 }  # fmt: skip

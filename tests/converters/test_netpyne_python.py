@@ -46,6 +46,42 @@ open("simulated", "w").write("the simulator was called")
 """
 
 
+# what of NetPyNE such Python sees, for the tests of how it is run: NetPyNE itself takes seconds to import
+PRETENDED = {
+    "__init__.py": "",
+    "specs.py": """
+class SimConfig:
+    def __init__(self, given=None):
+        self.duration, self.analysis, self.hParams = 1000, {}, {}
+        for name, value in (given or {}).items():
+            setattr(self, name, value)
+class NetParams:
+    def __init__(self, given=None):
+        for name in ("popParams", "cellParams", "synMechParams", "connParams"):
+            setattr(self, name, {})
+        for name, value in (given or {}).items():
+            setattr(self, name, value)
+    def setCfgMapping(self, cfg):
+        pass
+""",
+    "sim.py": """
+def create(netParams=None, simConfig=None, output=False):
+    raise SystemExit("this is NetPyNE's simulator")
+load = create
+""",
+}
+
+
+@pytest.fixture
+def pretended(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of a model that finds this NetPyNE first."""
+    (folder / "netpyne").mkdir()
+    for name, text in PRETENDED.items():
+        (folder / "netpyne" / name).write_text(text)
+    monkeypatch.setattr(extras, "find_spec", lambda name: name)
+    return folder
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     (tmp_path / "cfg.py").write_text(CFG)
@@ -62,10 +98,18 @@ def weights(network: nmlbridge.Network) -> list[float]:
 
 
 @needs_netpyne
-@pytest.mark.parametrize("name", ["netParams.py", "init.py"])  # and an index, below
-def test_ways_to_state_a_model(name: str, folder: Path) -> None:
+def test_a_script_of_netpyne(folder: Path) -> None:
+    text = "from netpyne import sim\ncfg, netParams = sim.readCmdLineArgs()\nsim.create(netParams, cfg)\n"
+    (folder / "init.py").write_text(text)
+    network = nmlbridge.read(folder / "init.py", allow=("python",))
+    assert weights(network) == [0.01, 0.01] and network.settings.duration == 50
+
+
+@pytest.mark.parametrize("name", ["netParams.py", "init.py", "index.npjson", ""])
+def test_ways_to_state_a_model(name: str, pretended: Path) -> None:
+    folder = pretended
     if name == "init.py":
-        text = "from netpyne import sim\ncfg, netParams = sim.readCmdLineArgs()\nsim.create(netParams, cfg)\n"
+        text = "from netpyne import sim\nfrom netParams import cfg, netParams\nsim.create(netParams, cfg)\n"
         (folder / name).write_text(text)
     network = nmlbridge.read(folder / name, allow=("python",))
     assert weights(network) == [0.01, 0.01]
@@ -101,7 +145,6 @@ def test_netpyne_is_asked_for(folder: Path, monkeypatch: pytest.MonkeyPatch) -> 
         nmlbridge.read(folder, allow=("python",))
 
 
-@needs_netpyne
 @pytest.mark.parametrize(
     ("file", "text", "said", "line"),
     [
@@ -109,12 +152,15 @@ def test_netpyne_is_asked_for(folder: Path, monkeypatch: pytest.MonkeyPatch) -> 
         ("netParams.py", PARAMS + "netParams.connParams['S->S']['weight'] = lambda: 1\n", "weight is a function", None),
         ("netParams.py", PARAMS + "from netpyne import sim\nsim.load('x.json')\n", "sim.load is called", None),
         ("cfg.py", CFG + "cfg.x = (\n", "SyntaxError", 5),
+        ("netParams.py", PARAMS.replace("specs.NetParams()", "specs.SimConfig()"), "popParams", 8),
+        ("cfg.py", "from netpyne import specs\nimport sys\nsys.exit(0)\n", "SystemExit", 3),
         ("cfg.py", "from netpyne import specs\nimport os\nos._exit(3)\n", "ended with code 3", None),
     ],
 )
 def test_what_is_wrong_is_said_with_its_place(
-    file: str, text: str, said: str, line: int | None, folder: Path
+    file: str, text: str, said: str, line: int | None, pretended: Path
 ) -> None:  # fmt: skip
+    folder = pretended
     (folder / file).write_text(text)
     with pytest.raises(DocumentError) as raised:
         nmlbridge.read(folder, allow=("python",))
@@ -124,8 +170,8 @@ def test_what_is_wrong_is_said_with_its_place(
         assert Path(str(raised.value.file)).name == file
 
 
-@needs_netpyne
-def test_values_by_name(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_values_by_name(pretended: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = pretended
     from nmlbridge.converters.netpyne.read import read_simulation
 
     def changed(**changes: Any) -> Any:
