@@ -16,8 +16,9 @@ from ...graph import InputList, NativeCell, NativeProcess, Network, Population, 
 from ...report import Report
 from ...results import EventOutputFile, OutputFile, Outputs, Simulation
 from ...results.paths import place_of
+from .currents import Channels
 from .elements import Ids, element
-from .membrane import Channels, Membrane, sections_to_cut
+from .membrane import Membrane, sections_to_cut
 from .processes import component, known, own_types, spike_array
 from .shape import Shape
 
@@ -53,7 +54,8 @@ class _Components:
         taken = [e.get("id") or e.get("name") or "" for e in network.components]
         self.ids = Ids([*taken, *network.populations, *(p.id for p in network.projections),
                         *(i.id for i in network.inputs), str(network.id)])  # fmt: skip
-        self.channels = Channels(self.ids)
+        self.kelvin = network.temperature if network.temperature is not None else CELSIUS + 273.15
+        self.channels = Channels(self.ids, network.mods, self.kelvin, report)
         self.watched = self.recorded_sections()
         self.shapes: dict[str, Shape] = {}
         self.cells: list[Element] = []
@@ -77,14 +79,20 @@ class _Components:
             self.input_list(inputs)
         processes = list(self.made.values())
         # a parameterless event port of NeuroML types has the channels stand before the cells that use them
-        components = [*old.components, *own_types(processes), *self.channels.made.values(), *processes, *self.cells]
-        kelvin = old.temperature if old.temperature is not None else CELSIUS + 273.15
+        components = [
+            *old.components,
+            *own_types(processes),
+            *self.channels.types,
+            *self.channels.made.values(),
+            *processes,
+            *self.cells,
+        ]
         settings = old.settings
         if isinstance(settings, Simulation):
             settings = replace(settings, outputs=self.outputs(settings.outputs))
         return replace(
-            old, populations=self.populations, projections=self.projections, inputs=self.inputs, temperature=kelvin,
-            components=components, native={}, mods={}, settings=settings,
+            old, populations=self.populations, projections=self.projections, inputs=self.inputs,
+            temperature=self.kelvin, components=components, native={}, mods={}, settings=settings,
             simulation=[self.recorded(e) for e in old.simulation],
         )  # fmt: skip
 
@@ -112,7 +120,7 @@ class _Components:
     def cell(self, cell: NativeCell) -> None:
         settings = self.old.settings
         rest = getattr(settings, "v_init", None)
-        cut = {*sections_to_cut(cell), *self.watched.get(cell.id, ())}
+        cut = {*sections_to_cut(cell, self.channels), *self.watched.get(cell.id, ())}
         shape = Shape(cell, cut, self.report)
         membrane = Membrane(cell, shape, self.channels, -65.0 if rest is None else rest, self.report).element()
         if cell.spike_point is not None:

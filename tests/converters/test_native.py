@@ -230,3 +230,75 @@ def test_a_netpyne_network_becomes_neuroml(corpus: Path, tmp_path: Path) -> None
     counts = np.count_nonzero(native.spikes.gid < cells), np.count_nonzero(exported.spikes.gid < cells)
     # the background has other random numbers: counts of seeds differ by a few in a hundred
     assert abs(counts[0] - counts[1]) < 0.05 * counts[0]
+
+
+KDR = """
+NEURON { SUFFIX kd USEION k READ ek WRITE ik RANGE gbar, shift }
+PARAMETER { gbar = 100 (pS/um2) shift = 0 (mV) q10 = 2.3 }
+ASSIGNED { v ek ik celsius ninf ntau hinf htau }
+STATE { n h }
+INITIAL { rates(v) n = ninf h = hinf }
+BREAKPOINT { SOLVE states METHOD cnexp
+  ik = 1e-4 * gbar * n^3 * h * (v - ek) }
+DERIVATIVE states { rates(v) n' = (ninf - n) / ntau  h' = (hinf - h) / htau }
+FUNCTION trap(x, y) { if (fabs(x / y) < 1e-6) { trap = y * (1 - x / y / 2) } else { trap = x / (exp(x / y) - 1) } }
+PROCEDURE rates(v) { LOCAL a, b, q
+  q = q10^((celsius - 23) / 10)
+  a = 0.02 * trap(-(v + shift - 25), 9)  b = 0.002 * trap(v + shift - 25, 9)
+  ninf = a / (a + b)  ntau = 1 / (a + b) / q
+  hinf = 1 / (1 + exp((v + 60) / 8))
+  if (v < -50) { htau = 30 } else { htau = 30 + 2 * (v + 50) } }
+"""
+SK = """
+NEURON { SUFFIX sk USEION k READ ek WRITE ik USEION ca READ cai NONSPECIFIC_CURRENT il RANGE g }
+PARAMETER { g = 1e-4 }
+ASSIGNED { v ek ik il cai }
+STATE { z }
+INITIAL { z = inf(cai) }
+BREAKPOINT { SOLVE states METHOD cnexp
+  ik = g * z * (v - ek)  il = g * 0.1 * (v + 60) }
+DERIVATIVE states { z' = 0.2 * inf(cai) * (1 - z) - 0.2 * (1 - inf(cai)) * z }
+FUNCTION inf(c) { inf = 1 / (1 + (0.00043 / c)^4.8) }
+"""
+POOL = """
+NEURON { SUFFIX pool USEION ca READ ica WRITE cai }
+ASSIGNED { ica }
+STATE { cai }
+BREAKPOINT { SOLVE s METHOD cnexp }
+DERIVATIVE s { cai' = -ica - cai }
+"""
+
+
+def test_channels_of_a_models_own_mod_files(tmp_path: Path) -> None:
+    ions = {"k": {"e": -85.0}, "ca": {"i": 4e-4, "o": 2.0}}
+    leak = {"g": 2e-4, "e": -65.0}
+    sections = (
+        NativeSection("soma", L=20.0, diam=20.0, mechanisms={"kd": {"gbar": 80.0}, "sk": {}, "pas": leak}, ions=ions),
+        NativeSection("dend", 0, L=200.0, diam=2.0, nseg=3, ions=ions, mechanisms={
+            "kd": {"gbar": (60.0, 40.0, 20.0), "shift": 5.0}, "pas": leak}),
+        NativeSection("twig", 1, L=50.0, diam=1.0, nseg=2, ions=ions, mechanisms={
+            "kd": {"gbar": 30.0, "shift": (5.0, -5.0)}, "pas": leak}),
+    )  # fmt: skip
+    parts = [NativeCell("cell", sections), NativeProcess("pulse", "IClamp", "input", {"delay": 2.0, "dur": 20.0,
+                                                                                      "amp": 0.3})]  # fmt: skip
+    traces = [f"p[0]/{place}/v" for place in ("soma(0.5)", "dend(0.9)", "twig(0.2)", "twig(0.9)")]
+    model = network(parts, [Population.sized("p", "cell", 1)], [], [InputList("i", "pulse", "p", np.array([0]))],
+                    traces, ["p[0]"])  # fmt: skip
+    model.mods = {"kd.mod": KDR, "sk.mod": SK}
+    native, exported, report = both(model, tmp_path)
+    assert apart(native, exported).max() < 1e-5  # the single precision of 3-D points, over 40 mV
+    assert np.ptp(native.traces.values, axis=1).min() > 5e-3
+    assert not report.losses
+    write(model, tmp_path / "net.nml")
+    assert not list(schema_problems(tmp_path / "net.nml"))
+
+
+def test_a_channel_whose_calcium_moves_is_left_out_by_name(tmp_path: Path) -> None:
+    soma = NativeSection("soma", L=20.0, diam=20.0, mechanisms={"sk": {}, "pool": {}, "absent": {}})
+    model = network([NativeCell("cell", (soma,))], [Population.sized("p", "cell", 1)], [], [], ["p[0]/v"], [])
+    model.mods = {"sk.mod": SK, "pool.mod": POOL}
+    report = Report()
+    write(model, tmp_path / "net.nml", report=report)
+    said = {note.message.split("'")[1]: note.message for note in report.losses if note.code == "native-mechanism"}
+    assert "which another mechanism changes" in said["sk"] or "nothing is known" in said["sk"]
+    assert "writes cai" in said["pool"] and "not at hand" in said["absent"]
