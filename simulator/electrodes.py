@@ -35,15 +35,14 @@ def with_electrodes(
 
     Quantities: "lfp[3]" (V) of contact 3, "dipole/x" (A m) and so on; of one population "lfp[3]/pop", "dipole/x/pop";
     of one cell "lfp[3]/pop[0]", "dipole/x/pop[0]". The files are lfp.dat and dipole.dat. Raises UnsupportedError for
-    cvode, CoreNEURON, or where no cell has a field.
+    cvode, or where no cell has a field.
     """
     from .neuron.recordings import Recording
 
     require("lfpykit", "signals", "extracellular potentials and dipole moments")
     spec, tables = dict(lowered.program.spec), dict(lowered.program.tables)
-    for key, name in (("cvode", "the method cvode"), ("coreneuron", "CoreNEURON")):
-        if spec["run"].get(key):
-            raise UnsupportedError(f"{name} records no transmembrane currents; electrodes need NEURON's fixed steps")
+    if spec["run"].get("cvode"):
+        raise UnsupportedError("variable steps (cvode) record no transmembrane currents; electrodes need fixed steps")
     groups = []
     for entry in spec["populations"]:
         if "template" not in entry or _is_point(spec["templates"][entry["template"]]):

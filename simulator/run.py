@@ -402,7 +402,7 @@ def _methods(backend: str) -> tuple[str, ...]:
 
 def _whole_fields(electrodes: Electrodes | None, backend: str, checkpoint: float | None, resume: bool) -> None:
     """Electrodes go with NEURON, and without checkpoints."""
-    if electrodes is not None and backend != "neuron":
+    if electrodes is not None and backend not in ("neuron", "coreneuron"):
         raise UsageError(f"the backend {backend} records no transmembrane currents; electrodes need NEURON")
     if electrodes is not None and (checkpoint is not None or resume):
         raise UsageError("a run with electrodes keeps no checkpoints; leave out --checkpoint and --resume")
@@ -411,7 +411,7 @@ def _whole_fields(electrodes: Electrodes | None, backend: str, checkpoint: float
 def _stated_fields(simulation: Simulation, backend: str, checkpoints: bool, report: Report) -> Electrodes | None:
     """The electrodes that a model states; None, with a note of the loss, in a run that cannot have them."""
     for stops, why in (
-        (backend != "neuron", f"the backend {backend} records no transmembrane currents"),
+        (backend not in ("neuron", "coreneuron"), f"the backend {backend} records no transmembrane currents"),
         (simulation.cvode is not None or simulation.method == "cvode", "variable steps record no fields"),
         (checkpoints, "a run with checkpoints records no fields"),
         (find_spec("lfpykit") is None, "LFPykit is not installed: pip install 'nmlbridge[signals]'"),

@@ -1,8 +1,9 @@
 """Extracellular potentials and dipole moments, as the run goes on: one matrix times the transmembrane currents.
 
 NEURON sums each segment's currents, capacitive ones included, in ``i_membrane_`` (nA). A PtrVector gathers those of
-this rank's segments after each recorded step; blocks of steps are multiplied with the matrix (rows, segments) of the
-forward models, and the ranks' products are added up.
+this rank's segments after each recorded step (CoreNEURON, which calls nobody back, fills a Vector for each segment);
+blocks of steps are multiplied with the matrix (rows, segments) of the forward models, and the ranks' products are
+added up.
 """
 
 from __future__ import annotations
@@ -35,15 +36,22 @@ class Field:
         self.cvode.use_fast_imem(1)
         self.spans: list[tuple[int, int]] = []
         segments, self.matrix = self._matrices()
-        self.pointers = h.PtrVector(max(len(segments), 1))
-        self.values = h.Vector(max(len(segments), 1))
+        self.count = len(segments)
+        self.seen = self.filled = 0
+        self.done: list[Floats] = []
+        self.recorded: list[Any] = []
+        self.clock: Any = None
+        if network.program.spec["run"].get("coreneuron"):  # it knows no callbacks: each current is recorded
+            self.recorded = [h.Vector().record(segment._ref_i_membrane_) for segment in segments]
+            self.clock = h.Vector().record(h._ref_t)
+            self.taken = 0  # steps taken from the Vectors so far
+            return
+        self.pointers = h.PtrVector(max(self.count, 1))
+        self.values = h.Vector(max(self.count, 1))
         for index, segment in enumerate(segments):
             self.pointers.pset(index, segment._ref_i_membrane_)
-        self.count = len(segments)
-        self.steps, self.seen = 0, 0
+        self.steps = 0
         self.waiting = np.zeros((_STEPS, self.count))
-        self.filled = 0
-        self.done: list[Floats] = []
         self.view = self.values.as_numpy()
         self.callback = self._step
         self.cvode.extra_scatter_gather(0, self.callback)
@@ -161,6 +169,8 @@ class Field:
 
     def keep(self) -> None:
         """Take the currents as they are now; to be called once after initialisation, too."""
+        if self.clock is not None:
+            return
         if self.count:
             self.pointers.gather(self.values)
             self.waiting[self.filled] = self.view
@@ -168,15 +178,34 @@ class Field:
         if self.filled == _STEPS:
             self._multiply()
 
+    def _recorded(self) -> None:
+        """Take what the Vectors hold, where CoreNEURON has filled them."""
+        count = len(self.clock)
+        kept = range(-self.taken % self.every, count, self.every)
+        for at in range(0, len(kept), _STEPS):
+            steps = kept[at : at + _STEPS]
+            part = slice(steps.start, steps.stop, self.every)
+            currents = [vector.as_numpy()[part] for vector in self.recorded]
+            self._product(np.array(currents).reshape(self.count, len(steps)).T)
+        for vector in (*self.recorded, self.clock):
+            vector.resize(0)
+        self.taken += count
+
     def _multiply(self) -> None:
-        parts = [self.matrix[:, a:b] @ self.waiting[: self.filled, a:b].T for a, b in self.spans]
+        self._product(self.waiting[: self.filled])
+        self.filled = 0
+
+    def _product(self, currents: Floats) -> None:
+        """What currents (steps, segments), nA, give: all and each view, in the order of the columns."""
+        parts = [self.matrix[:, a:b] @ currents[:, a:b].T for a, b in self.spans]
         self.done.append(np.concatenate([part[: self.contacts] for part in parts]
                                         + [part[self.contacts :] for part in parts]))  # fmt: skip
-        self.filled = 0
 
     def take(self, output: ColumnFile) -> None:
         """Add up what the ranks have and write it; all ranks have kept the same steps."""
-        if self.filled:
+        if self.clock is not None:
+            self._recorded()
+        elif self.filled:
             self._multiply()
         if not self.done:
             return

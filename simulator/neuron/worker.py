@@ -111,7 +111,10 @@ class Run:
             # the number of all columns, so that chunks are the same on all ranks
             chunk = max(1, min(-(-self.steps // BLOCKS), LONGEST, int(_MEMORY / 8 / max(self.columns, 1))))
             if self.run.get("coreneuron"):  # the network is handed over and back for each chunk
-                chunk = max(1, min(self.steps, int(_MEMORY / 8 / max(self.columns, 1))))
+                waiting = self.columns
+                if self.field is not None:  # whose currents wait as well
+                    waiting += int(self.pc.allreduce(self.field.count, 2))
+                chunk = max(1, min(self.steps, int(_MEMORY / 8 / max(waiting, 1))))
             self.done = 0
             if self.resumed is not None:
                 self.done = self.checkpoints.restore(self.resumed, self._advance)
