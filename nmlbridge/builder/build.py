@@ -16,7 +16,7 @@ from ..report import Report
 from ..results.simulation import Simulation, elements_of
 from ..units import nearest
 from .components import Components
-from .connect import Rule
+from .connect import SILENT, Rule
 from .context import RESERVED, Context
 from .diversity import divided, with_model
 from .fields import imposed
@@ -95,6 +95,9 @@ def build(
                 hint = nearest(kind, known) or f"; there are {', '.join(known) or 'none'}"
                 raise context.error(f"there is no cell '{kind}'{hint}", "populations", name, "cell")
             components.cells.setdefault(kind, kind)
+    for name, rule in model.connections.items():
+        if rule.kind == "continuous" and rule.from_synapse is None and SILENT not in components.by_id:
+            components.made(SILENT, "silentSynapse", {}, ("connections", name))
     space = Space(context)
     placed = {name: space.place(name, population) for name, population in model.populations.items()}
     model, placed = divided(context, placed)

@@ -23,6 +23,8 @@ from .space import AXES, Cells, Space
 from .vocabulary import Connection
 
 Floats = npt.NDArray[np.float64]
+SILENT = "silent"
+"""the component on the side of a graded synapse where nothing acts"""
 PIECE = 500_000  # edges (or candidates) that are looked at together
 _BOX = 50  # cells before, in one box of space
 _MOST_BOXES = 512
@@ -328,6 +330,10 @@ class Rule:
             if synapse in parts.native and rule.kind == "chemical":
                 continue
             parts.need(synapse, *self.path, "synapse", *((number,) if isinstance(rule.synapse, list) else ()))
+        if rule.from_synapse is not None:
+            parts.need(rule.from_synapse, *self.path, "from_synapse")
+        if rule.kind != "continuous" and rule.from_synapse is not None:
+            raise self.context.error(f"a rule of kind {rule.kind} has no from_synapse", *self.path, "from_synapse")
         weights = rule.weight if isinstance(rule.weight, list) else [rule.weight] * len(synapses)
         groups: dict[tuple[int, int], list[dict[str, Any]]] = {}
         for edges in self.edges():
@@ -342,7 +348,9 @@ class Rule:
             pre, post = self.cells.names[before], self.cells.names[after]
             for number, synapse in enumerate(synapses):
                 id = self.name if single else f"{self.name}_{pre}_{post}"
-                more: dict[str, Any] = {}
+                more: dict[str, Any] = {"synapses": (synapse,)}
+                if rule.kind == "continuous":
+                    more = {"pre_components": (rule.from_synapse or SILENT,), "post_components": (synapse,)}
                 if rule.kind == "chemical":
                     more["delay"] = columns["delay"]
                 if rule.plasticity is not None:
@@ -352,9 +360,9 @@ class Rule:
                     columns["pre"], columns["post"],
                     pre_segment=columns["pre_segment"], pre_fraction=columns["pre_fraction"],
                     post_segment=columns["post_segment"], post_fraction=columns["post_fraction"],
-                    weight=columns[f"weight{number}"], synapses=(synapse,), synapse=_same(0, columns, np.int32),
+                    weight=columns[f"weight{number}"], synapse=_same(0, columns, np.int32),
                     pre_component=_same(0, columns, np.int32), post_component=_same(0, columns, np.int32),
-                    origin="projection" if rule.kind == "chemical" else "electricalProjection",
+                    origin={"chemical": "projection"}.get(rule.kind, f"{rule.kind}Projection"),
                     file=self.context.spec.source.file, line=self.context.spec.source.line(self.path), rule=self.name,
                     **more,
                 ))  # fmt: skip

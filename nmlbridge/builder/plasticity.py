@@ -18,7 +18,7 @@ def stdp(context: Context, rule: Connection, weights: npt.NDArray[np.float64], p
     assert given is not None
     path = (*path, "plasticity")
     if rule.kind != "chemical":
-        raise context.error("gap junctions have no plasticity", *path)
+        raise context.error("gap junctions and graded synapses have no plasticity", *path)
     words = [word for word in type(given).model_fields if word not in ("type", "pairs")]
     values = {word: context.number(getattr(given, word), _UNITS.get(word, ""), *path, word) for word in words}
     for word in ("tau_plus", "tau_minus", "w_max"):

@@ -283,8 +283,13 @@ class Connection(Item):
     at: Selection | Placement | None = Field(
         default=None, description="where on the cell after (default: its root segment)"
     )
-    from_at: Selection | Placement | None = Field(default=None, description="where on the cell before (gap junctions)")
-    kind: Literal["chemical", "electrical"] = "chemical"
+    from_at: Selection | Placement | None = Field(default=None, description="where on the cell before")
+    kind: Literal["chemical", "electrical", "continuous"] = Field(
+        default="chemical", description="by events; gap junctions; or graded synapses, which follow a potential"
+    )
+    from_synapse: str | None = Field(
+        default=None, description="of a graded synapse: what acts on the cell before (default: nothing does)"
+    )
     plasticity: Plasticity | None = None
     autapses: bool = False
 

@@ -165,7 +165,7 @@ def test_ranks_agree_to_the_last_bit(launcher: None) -> None:
     ("connections.fast.plasticity", {"mu": 2}, "plasticity.mu': it is 2"),
     ("connections.fast.plasticity", {"w_min": -1}, "plasticity.w_min'"),
     ("connections.fast.plasticity", {"tau": 2}, "'tau' is not known here"),
-    ("connections.fast", {"kind": "electrical"}, "gap junctions have no plasticity"),
+    ("connections.fast", {"kind": "electrical"}, "graded synapses have no plasticity"),
     ("record.w", {"weights": "fats"}, "'fats' is no rule with a plasticity; did you mean 'fast'"),
     ("record.w", {"cells": "A"}, "'cells' and 'weights' exclude each other"),
 ])  # fmt: skip
