@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import math
 import os
 import re
 import resource
@@ -30,7 +31,7 @@ from .follow import Follower, on_disk
 from .job import Job, current
 from .lifeline import die_with_parent
 from .mpi import launch_command
-from .shares import divide
+from .shares import Shares, divide
 
 MARK = "@nmlbridge "
 _GRACE = 3.0  # seconds that the worker gets to end before it is killed
@@ -112,7 +113,7 @@ def run_program(
                 follower.catch_up()
             raise
         report("save", 0.0, 1.0)
-        results = _results(out, compiled, follower)
+        results = _results(out, compiled, follower, *_limits(shares))
         report("save", 1.0, 1.0)
         return results
 
@@ -284,7 +285,18 @@ def _signal(number: int | str) -> str:
     return name + (" (perhaps it ran out of memory)" if name == "SIGKILL" else "")
 
 
-def _results(out: Path, compiled: dict[str, float], follower: Follower) -> RawResults:
+def _limits(shares: Shares) -> Iterator[str]:
+    """A remark if some ranks cannot be of use."""
+    share, ranks = shares.placement.share, shares.placement.ranks
+    useful = math.ceil(1 / share - 1e-9) if share > 0 else ranks
+    if ranks > useful:
+        yield (
+            f"one cell is {share:.0%} of the work, and a cell is not split over ranks: more than {useful} ranks do not "
+            f"make this faster, and there were {ranks}"
+        )
+
+
+def _results(out: Path, compiled: dict[str, float], follower: Follower, *more: str) -> RawResults:
     try:
         summary: dict[str, Any] = json.loads((out / "phases.json").read_text())
         follower.said = (summary["samples"], float("inf"))
@@ -293,4 +305,5 @@ def _results(out: Path, compiled: dict[str, float], follower: Follower) -> RawRe
     except (OSError, ValueError) as fault:
         raise SimulatorError(f"the simulator ended without complete results: {fault}") from fault
     phases = {"compile": compiled, **summary["phases"]}
-    return RawResults(clock, columns, gids, times, phases, tuple(summary["notes"]), summary["ranks"], summary["hash"])
+    notes = (*summary["notes"], *more)
+    return RawResults(clock, columns, gids, times, phases, notes, summary["ranks"], summary["hash"])

@@ -35,8 +35,12 @@ class Placement:
     """The rank of each cell of a Program among ``ranks``; ``homes``, an array of them by gid, if it is known."""
 
     def __init__(self, program: Program, ranks: int, homes: NDArray[np.uint16] | None = None) -> None:
-        self.ranks = ranks
-        self.homes = deal(step_costs(program), ranks) if ranks > 1 and homes is None else homes
+        self.ranks, self.homes, self.share = ranks, homes, 0.0
+        """share: of the dearest cell in the work of all, where the placement was decided here"""
+        if ranks > 1 and homes is None:
+            costs = step_costs(program)
+            self.share = float(costs.max() / costs.sum()) if costs.sum() > 0 else 0.0
+            self.homes = deal(costs, ranks)
 
     def of(self, gids: Gids) -> Gids:
         """The rank of a cell, or of each of an array of cells."""
