@@ -128,6 +128,7 @@ def outside(folder: Path, program: Program, ranks: int) -> tuple[float, RawResul
 def weak(ranks: list[int], repeat: int) -> None:
     """A network that grows with the number of ranks."""
     print(f"{'cells/rank':>10} {'in/cell':>8} {'ranks':>6} {'ms CPU/ms':>10} {'MB/rank':>8} {'spikes':>8}")
+    table: list[tuple[float, float, float, float]] = []
     with timed_mpi() as folder:
         for cells, each in SHARES:
             for number in ranks:
@@ -138,8 +139,15 @@ def weak(ranks: list[int], repeat: int) -> None:
                     long, found = outside(folder, program, number)
                     costs.append((long - outside(folder, rest, number)[0]) / WEAK_DURATION * 1e3)
                 memory = found.phases["simulate"]["peak_mb"] / number
+                events = len(found.spike_gids) * each / number / (2.0 + WEAK_DURATION)
+                table.append((cells, events, float(number > 1), statistics.median(costs)))
                 print(f"{cells:10} {each:8} {number:6} {statistics.median(costs):10.3f} {memory:8.1f} "
                       f"{len(found.spike_gids):8}", flush=True)  # fmt: skip
+    terms, cost = np.array(table)[:, :3], np.array(table)[:, 3]
+    fitted = np.linalg.lstsq(terms / cost[:, None], np.ones(len(cost)), rcond=None)[0]  # least relative errors
+    print(f"for a ms of the model: {fitted[0] * 1e3:.2f} us a cell, {fitted[1] * 1e3:.2f} us an event that arrives, "
+          f"{fitted[2] * 1e3:.0f} us if there are other ranks; largest error "
+          f"{np.abs(terms @ fitted / cost - 1).max():.0%}", flush=True)  # fmt: skip
 
 
 def memory(sizes: list[int]) -> None:
