@@ -225,8 +225,8 @@ def _patch(graph: Any, result: Any, patch: Any, where: dict[str, str]) -> None:
                                        showlegend=bool(name), **where))  # fmt: skip
     elif kind == "Rectangle":
         result.add_trace(graph.Bar(x=[patch.get_x() + patch.get_width() / 2], y=[patch.get_height()],
-                                   width=[patch.get_width()], marker={"color": _hex(patch.get_facecolor())},
-                                   showlegend=False, **where))  # fmt: skip
+                                   base=[patch.get_y()], width=[patch.get_width()], showlegend=False,
+                                   marker={"color": _hex(patch.get_facecolor())}, **where))  # fmt: skip
     elif kind == "Polygon":
         points = patch.get_xy()
         red, green, blue, alpha = patch.get_facecolor()

@@ -351,6 +351,18 @@ def csv(folder: Path) -> Path:
     return path
 
 
+def test_bars_that_lie_do_so_on_a_page(tmp_path: Path) -> None:
+    pytest.importorskip("plotly", reason="interactive figures need the extra 'interactive'")
+    from nmlbridge.plot.interactive import plotly_of
+
+    results, _ = crowd()
+    drawn = figure("rates", results)
+    bars = [trace for trace in plotly_of(drawn).data if trace.type == "bar"]
+    means = [analysis.rates(results.spikes, 1.0, population=name).mean() for name in results.spikes.populations]
+    assert [bar.width[0] for bar in bars] == pytest.approx(means)
+    assert [bar.base[0] + bar.y[0] / 2 for bar in bars] == pytest.approx(range(24))
+
+
 @pytest.mark.slow
 def test_ten_million_spikes_take_seconds() -> None:
     random = np.random.default_rng(3)
