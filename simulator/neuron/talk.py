@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import weakref
 from collections import deque
 from functools import partial
 from pathlib import Path
@@ -53,6 +54,7 @@ class Talk:
                 command, cwd=self.folder, env=environment(extra), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                 stderr=self.errors, start_new_session=True, preexec_fn=partial(die_with_parent, signal.SIGTERM),
             )  # fmt: skip
+            self.gone = weakref.finalize(self, _end, self.process, self.folder)  # should nobody close it
             self._wait(0)
         except BaseException:
             self.close()
@@ -97,9 +99,15 @@ class Talk:
         """End the processes, and take their files away."""
         process, self.process = self.process, None
         if process is not None:
-            for stream in (process.stdin, process.stdout):
-                if stream is not None:
-                    stream.close()
-            end_process(process)
+            self.gone.detach()
             self.errors.close()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        _end(process, self.folder)
+
+
+def _end(process: subprocess.Popen[bytes] | None, folder: Path) -> None:
+    if process is not None:
+        for stream in (process.stdin, process.stdout):
+            if stream is not None:
+                stream.close()
+        end_process(process)
+    shutil.rmtree(folder, ignore_errors=True)

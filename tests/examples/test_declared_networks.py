@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import runpy
 from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
 import nmlbridge
+from nmlbridge.builder.specification import schema
 from nmlbridge.results import Results
 
 pytestmark = pytest.mark.neuron
@@ -146,6 +149,40 @@ def test_a_buffer_slows_calcium_down(repository: Path) -> None:
     assert free[0] == pytest.approx(10**2 / (2 * 0.2), rel=0.03)
     assert bound[0] == pytest.approx(2 * free[0], rel=0.05) and bound[1] == pytest.approx(free[1] / 2, rel=0.05)
     assert pumped[1] < 0.7 * free[1]
+
+
+def test_a_loop_that_is_closed_stops_the_wave(repository: Path) -> None:
+    script = runpy.run_path(str(repository / "examples" / "20_closed_loop" / "stop_a_wave.py"))
+    free, guarded, acted = script["main"]()
+    assert free > 250 and guarded < 0.25 * free
+    assert 50 < acted < 70
+
+
+def test_gap_junctions_pull_a_ring_together(repository: Path) -> None:
+    model = repository / "examples" / "21_gap_junctions" / "ring.yaml"
+
+    def order(coupling: float) -> float:
+        """How much the phases of the cells agree, from 0 to 1, at the spikes of the first one after 150 ms."""
+        results = nmlbridge.simulate(model, changes={"coupling": coupling})
+        assert results.traces.values[2].max() > -0.058  # the listener is told
+        trains = [times[times > 0.15] for times in (results.spikes.of("I", cell) for cell in range(10))]
+        found = []
+        for time in trains[0][1:-1]:
+            near = [(train, int(np.searchsorted(train, time))) for train in trains]
+            phases = [(time - t[k - 1]) / (t[k] - t[k - 1]) for t, k in near if 0 < k < len(t)]
+            found.append(abs(np.exp(2j * np.pi * np.array(phases)).mean()))
+        return float(np.mean(found))
+
+    assert order(1) > 0.8 and order(0) < 0.4
+
+
+def test_they_fit_the_schema(repository: Path) -> None:
+    jsonschema = pytest.importorskip("jsonschema")
+    validator = jsonschema.Draft202012Validator(schema())
+    files = sorted((repository / "examples").glob("*/*.yaml"))
+    assert len(files) > 10
+    for file in files:
+        assert [error.message for error in validator.iter_errors(yaml.safe_load(file.read_text()))] == [], file
 
 
 @pytest.mark.parametrize("name", ["10_ping/ping", "11_thalamocortical/loop", "12_cortical_column/column",
