@@ -10,6 +10,7 @@ from typing import Any
 
 from ...errors import DocumentError
 
+_HDF5 = b"\x89HDF\r\n\x1a\n"
 _MAX_BYTES = 64 << 20
 _VARIABLE = re.compile(r"\$\{?(\w+)\}?")
 
@@ -119,7 +120,11 @@ def load_json(path: Path) -> dict[str, Any]:
     if path.stat().st_size > _MAX_BYTES:
         raise DocumentError(f"a configuration of more than {_MAX_BYTES >> 20} MB is not read", file=str(path))
     try:
-        value = json.loads(path.read_bytes().decode("utf-8-sig"))
+        data = path.read_bytes()
+        if data.startswith(_HDF5):
+            raise DocumentError("this is an HDF5 file, no configuration: of a circuit read circuit_config.json, "
+                                "of results see nmlbridge results", file=str(path))  # fmt: skip
+        value = json.loads(data.decode("utf-8-sig"))
     except UnicodeDecodeError:
         raise DocumentError("this is no JSON: it is not text in UTF-8", file=str(path)) from None
     except json.JSONDecodeError as fault:

@@ -16,6 +16,7 @@ from .networks import build_network
 from .xml_read import Rows, read_tree
 
 ROOTS = {"Lems": "lems", "LEMS": "lems", "neuroml": "neuroml"}
+_FIRST = "morphml.org"  # in the namespaces of NeuroML 1, MorphML, ChannelML and NetworkML
 MAX_INCLUDES = 200
 HDF5_SUFFIXES = (".h5", ".hdf5")
 
@@ -130,6 +131,9 @@ def _load(
             if by is not None:
                 raise _no_model(include_of(by) or "", by)
             raise DocumentError(message, file=shown, line=tree.root.line)
+        if any(_FIRST in (tree.root.get(name) or "") for name in tree.root.attributes if name.startswith("xmlns")):
+            raise DocumentError("this is NeuroML 1, which does not go together with NeuroML 2; neuroConstruct writes "
+                                "it as NeuroML 2", file=shown, line=tree.root.line)  # fmt: skip
         source = SourceFile(path, tree.root, ROOTS[tree.root.tag], tree.rows)
     for element in source.root.children:
         name = include_of(element)

@@ -228,8 +228,10 @@ def test_a_bad_repository_is_answered_line_by_line(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "name", ["ACnet2", "Brunel2000", "IzhikevichModel", "PospischilEtAl2008", "sonata", "hdf5", "netpyne"]
-)
+    "name",
+    ["ACnet2", "Brunel2000", "GranCellLayer", "IzhikevichModel", "NML2_LEMS_Examples", "NetPyNEShowcase", "NeuroML2",
+     "PospischilEtAl2008", "WangBuzsaki1996", "hdf5", "netpyne", "neuromllite", "sonata", "swc"],
+)  # fmt: skip
 def test_real_repositories(name: str, corpus: Path) -> None:
     lines = check_repository(corpus / name)
     assert not any("could not be checked" in line.message for line in lines)

@@ -36,17 +36,28 @@ def read(path: Path, report: Report) -> Results:
     files = sorted(path.glob("*.h5")) if path.is_dir() else [path]
     for file in files:
         with _opened(file) as content:
+            if not {"spikes", "report", "mapping"} & set(content) and not path.is_dir():
+                raise DocumentError(f"the file has neither spikes nor a report{_model(content)}", file=str(file))
             try:
                 for name, trains in _read_spikes(content, file, report):
                     spikes[name] = trains
                 columns += _read_reports(content, file, report)
             except (KeyError, TypeError, AttributeError, ValueError, OSError, IndexError, RuntimeError) as fault:
                 raise DocumentError(f"this is no SONATA file of results: {_said(fault)}", file=str(file)) from None
+    if not files:
+        raise DocumentError("the folder has no files of SONATA results (.h5); a circuit is a model: see nmlbridge "
+                            "convert and run", file=str(path))  # fmt: skip
     traces = traces_of(columns, str(path), report)
     sizes: dict[str, int] = {}
     for place in filter(None, map(place_of, traces.quantities)):
         sizes[place.population] = max(sizes.get(place.population, 0), place.index + 1)
     return Results(traces=traces, spikes=trains_of(spikes, sizes), provenance={"file": str(path)})
+
+
+def _model(content: Any) -> str:
+    """What to do with a file that belongs to a circuit."""
+    found = {"nodes", "edges"} & set(content)
+    return f"; these are {found.pop()} of a circuit, which is a model: see nmlbridge convert and run" if found else ""
 
 
 def _said(fault: Exception) -> str:
