@@ -19,7 +19,7 @@ from ...results.paths import place_of
 from .currents import Channels
 from .elements import Ids, element
 from .membrane import Membrane, sections_to_cut
-from .processes import component, known, own_types, spike_array
+from .processes import TAKE_EVENTS, arrival, component, known, own_types, spike_array
 from .shape import Shape
 
 Ints = npt.NDArray[np.int64]
@@ -246,14 +246,27 @@ class _Components:
                 self.rows(moved, chosen, synapse)
                 continue
             if process.kind == "port":
-                self.loss("its events go straight to an artificial cell or to a process of the cell; they are left out",
-                          old)  # fmt: skip
+                self.straight(moved, chosen, process)
                 continue
             values = {name: column[chosen] for name, column in old.values.items()}
             for parameters, rows in combinations(process, values, len(chosen)):
                 found = self.process(process, parameters)
                 if found is not None:
                     self.rows(moved, chosen[rows], found.attributes["id"])
+
+    def straight(self, old: Projection, chosen: Ints, port: NativeProcess) -> None:
+        """Events that go to an artificial cell itself."""
+        cell = self.old.native.get(self.old.populations[old.postsynaptic].component)
+        takes = isinstance(cell, NativeProcess) and cell.mechanism in TAKE_EVENTS
+        if not takes or port.parameters.get("slot"):
+            self.loss(
+                "its events go straight to an artificial cell or to a process of the cell; they are left out", old
+            )
+            return
+        key = ("arrival",)
+        if key not in self.made:
+            self.made[key] = arrival(self.ids.fresh("arrival"))
+        self.rows(old, chosen, self.made[key].attributes["id"])
 
     def rows(self, old: Projection, chosen: Ints, synapse: str | None) -> None:
         """Rows of a projection through one synapse, one projection for each pair of parts of its populations."""

@@ -75,6 +75,20 @@ def spike_array(id: str, times: Sequence[float]) -> Element:
                    id=id)  # fmt: skip
 
 
+def _int_fire1(id: str, p: Parameters) -> Element:
+    return element("intFire1", id=id, tau=quantity(p["tau"], "ms"), refrac=quantity(p["refrac"], "ms"))
+
+
+def _int_fire2(id: str, p: Parameters) -> Element:
+    return element("intFire2", id=id, taum=quantity(p["taum"], "ms"), taus=quantity(p["taus"], "ms"),
+                   ib=number(p["ib"]))  # fmt: skip
+
+
+def arrival(id: str) -> Element:
+    """What an event to an IntFire1 or IntFire2 goes through: a jump by its weight, of which the cell makes its own."""
+    return element("instantaneousSynapse", id=id, ibase="1 nA")
+
+
 Maker = Callable[[str, Parameters], Element]
 SYNAPSES: Mapping[str, tuple[Maker, Parameters]] = {
     "ExpSyn": (_exp_syn, {"tau": 0.1, "e": 0.0}),
@@ -88,10 +102,16 @@ INPUTS: Mapping[str, tuple[Maker, Parameters]] = {
 }  # fmt: skip
 SOURCES: Mapping[str, tuple[Maker, Parameters]] = {
     "NetStim": (net_stim, {"interval": 10.0, "number": 10.0, "start": 50.0, "noise": 0.0}),
+    "IntFire1": (_int_fire1, {"tau": 10.0, "refrac": 5.0}),
+    "IntFire2": (_int_fire2, {"taum": 10.0, "taus": 20.0, "ib": 0.0}),
 }
 """maker and NEURON's defaults of what is known, by its name in NEURON"""
 TABLES = {"synapse": SYNAPSES, "input": INPUTS, "source": SOURCES}
 _ALIASES = {"del": "delay"}
+
+
+TAKE_EVENTS = ("IntFire1", "IntFire2")
+"""artificial cells that events may go to"""
 
 
 def known(kind: str, mechanism: str) -> bool:

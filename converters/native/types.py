@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from ...element import Element
+from ..sonata.models import component_type
 from .elements import element
 
 
@@ -66,7 +67,32 @@ def _alpha() -> Element:
                   _parameters(onset="time", tau="time", gmax="conductance", erev="voltage"), [current])  # fmt: skip
 
 
+def _int_fire2() -> Element:
+    dynamics = element("Dynamics", [
+        element("StateVariable", name="u", dimension="none"), element("StateVariable", name="m", dimension="none",
+                                                                      exposure="m"),
+        element("DerivedVariable", name="iSyn", exposure="iSyn", dimension="current", select="synapses[*]/i",
+                reduce="add"),
+        element("DerivedVariable", name="i", dimension="none", value="u + iSyn/UNIT"),
+        element("TimeDerivative", variable="u", value="(ib - u - iSyn/UNIT)/taus"),
+        element("TimeDerivative", variable="m", value="(u + iSyn/UNIT - m)/taum"),
+        element("OnStart", [_set("u", "ib"), _set("m", "0")]),
+        element("OnCondition", [_set("m", "0"), element("EventOut", port="spike")], test="m .gt. 1"),
+    ])  # fmt: skip
+    return element("ComponentType", [
+        *_parameters(taum="time", taus="time", ib="none"), element("Constant", name="UNIT", dimension="current",
+                                                                   value="1nA"),
+        element("Attachments", name="synapses", type_="basePointCurrent"),
+        element("Exposure", name="m", dimension="none"), element("Exposure", name="iSyn", dimension="current"),
+        dynamics,
+    ], name="intFire2", extends="baseSpikingCell", description="IntFire2 of NEURON: i decays to ib with taus, an event "
+        "adds its weight to it; m follows i with taum, and above 1 it fires. i is the decaying part of what has "
+        "arrived as jumps of a current by 1 nA times the weight.")  # fmt: skip
+
+
 TYPES: Mapping[str, Callable[[], Element]] = {
     "netStim": _net_stim, "seClamp": _se_clamp, "alphaConductance": _alpha,
+    "intFire1": lambda: component_type("intFire1"), "intFire2": _int_fire2,
+    "instantaneousSynapse": lambda: component_type("instantaneousSynapse"),
 }  # fmt: skip
 """what makes the ComponentType, by the name of its components' elements"""

@@ -302,3 +302,43 @@ def test_a_channel_whose_calcium_moves_is_left_out_by_name(tmp_path: Path) -> No
     said = {note.message.split("'")[1]: note.message for note in report.losses if note.code == "native-mechanism"}
     assert "which another mechanism changes" in said["sk"] or "nothing is known" in said["sk"]
     assert "writes cai" in said["pool"] and "not at hand" in said["absent"]
+
+
+@pytest.mark.parametrize(
+    ("mechanism", "parameters", "weight", "dt", "late"),
+    [
+        # an event acts at the end of its step (one that is near the end of a refractory period may not)
+        ("IntFire1", {"tau": 8.0, "refrac": 3.0}, 0.6, 0.005, 0.0051),
+        # a threshold is looked at once a step, and m starts anew from there: half a step late for each of 30 spikes,
+        # and what is late grows where m comes near the threshold slowly
+        ("IntFire2", {"taum": 6.0, "taus": 15.0, "ib": 0.4}, 0.15, 0.0025, 0.15),
+    ],
+)
+def test_artificial_cells_fire_alike(
+    tmp_path: Path, mechanism: str, parameters: dict[str, float], weight: float, dt: float, late: float
+) -> None:
+    random = np.random.default_rng(3)
+    parts = [
+        NativeProcess("fire", mechanism, "source", parameters), NativeProcess("played", "VecStim", "source"),
+        NativeProcess("port", "", "port", {"point": 0, "slot": 0}),
+    ]  # fmt: skip
+    rows, times = random.integers(0, 2, 110), np.sort(random.uniform(0.0, 100.0, 110))
+    populations = [Population.sized("f", "fire", 3),
+                   Population.sized("s", "played", 2, train_rows=rows, train_times=times)]  # fmt: skip
+    wires = [
+        Projection("sf", "chemical", "s", "f", np.array([0, 1, 0]), np.array([0, 1, 1]), synapses=("port",),
+                   weight=weight * np.array([1.0, 1.3, 0.7]), delay=np.array([1.0, 1.5, 2.0])),
+        Projection("ff", "chemical", "f", "f", np.array([0, 1]), np.array([2, 2]), synapses=("port",),
+                   weight=np.array([0.8, -0.1]), delay=np.array([1.0, 2.0])),
+    ]  # fmt: skip
+    model = network(parts, populations, wires, [], [], [f"f[{n}]" for n in range(3)])
+    model.settings = replace(model.settings, duration=110.0, dt=dt)
+    model.simulation = elements_of(model.settings, "net")
+    report = Report()
+    write(model, tmp_path / "LEMS_net.xml", report=report)
+    native, exported = simulate_network(model, model.settings), nmlbridge.simulate(tmp_path / "LEMS_net.xml")
+    for gid in range(3):
+        one, two = (r.spikes.time[r.spikes.gid == gid] * 1e3 for r in (native, exported))
+        assert len(one) == len(two) > 2
+        assert np.abs(one - two).max() < late
+    assert not report.losses
