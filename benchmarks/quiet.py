@@ -16,7 +16,7 @@ Made = TypeVar("Made")
 ALLOWED = 0.03  # of the machine's processors
 
 
-def quietly(work: Callable[[], Made], tries: int = 4, patience: float = 30.0) -> tuple[Made, float]:
+def quietly(work: Callable[[], Made], tries: int = 3, patience: float = 20.0) -> tuple[Made, float]:
     """What ``work`` returns, and the share of the machine that other processes took in the quietest of its runs.
 
     It begins when others have done next to nothing for two seconds, which is waited for ``patience`` seconds, and is

@@ -83,7 +83,7 @@ def compiled(mods: Mapping[str, str], *, coreneuron: bool = False) -> bool:
 
 
 def _key(tools: Toolchain, mods: Mapping[str, str], coreneuron: bool) -> str:
-    return _hash(tools.identity, "coreneuron" if coreneuron else "neuron", *(f"{n}\n{mods[n]}" for n in sorted(mods)))
+    return _hash(tools.identity, "coreneuron 2" if coreneuron else "neuron", *(f"{n}\n{mods[n]}" for n in sorted(mods)))
 
 
 class Build:

@@ -29,6 +29,8 @@ BUILT_IN = ("exp2syn", "expsyn", "hh", "netstim", "passive", "pattern", "stim", 
 """The files of NEURON's own mechanisms that CoreNEURON has, all of which its registry asks for."""
 NATIVE = {"capacitance", "Exp2Syn", "ExpSyn", "hh", "NetStim", "pas", "PatternStim", "IClamp", "SEClamp"}
 LONGEST = 5.0  # ms: half of the longest time that it goes between two exchanges of events
+# What a process sends itself it hears of at the next step at the earliest; a time before this step would end the run.
+_SENT, _SENT_IN_TIME = "nsb->_nsb_t[i] = t;", "nsb->_nsb_t[i] = t < nt->_t ? nt->_t : t;"
 _SPACE = "\nnamespace coreneuron {"
 _STATIC = re.compile(r"^    static [^=;{(]*?\b(\w+)(?:\[\w*\])* ?[=({;]", re.MULTILINE)
 # In case the makefile cannot be read: those of NEURON 9.
@@ -146,7 +148,7 @@ def _translated(build: Build, path: Path, place: Path) -> str:
     command = [str(root / "bin" / "nmodl"), str(path), "-o", str(place), "host", "--c", "passes", "--inline"]
     build.running.run(["env", f"NMODLHOME={root}", *command], f"CoreNEURON cannot translate the mechanism {path.name}")
     head, found, body = (place / f"{path.stem}.cpp").read_text().partition(_SPACE)
-    return f"{head}{EXP}{found}{body}"
+    return f"{head}{EXP}{found}{body.replace(_SENT, _SENT_IN_TIME)}"
 
 
 def _built_in(build: Build, place: Path) -> Path:

@@ -250,11 +250,6 @@ def what_went_wrong(text: str, said: deque[str], code: int) -> str:
                 return f"{message} ({hoc[0]})" if hoc and hoc[0] not in message else message
     if hoc:  # NEURON itself ended all ranks
         return f"the simulator failed: {hoc[0]}"
-    if hasty := _HASTY.search("\n".join([text, *said])):
-        return (
-            f"CoreNEURON cannot run this: {hasty.group(1)} sends itself two events in one step; take smaller steps, or "
-            "leave out --backend coreneuron"
-        )
     if lost := _LOST.search(" ".join(lines)):
         rank, number = (next(filter(None, (lost[key + n] for n in ("", "2", "3")))) for key in ("rank", "signal"))
         return f"rank {rank} was ended by {_signal(number)}; the others were stopped"
@@ -265,7 +260,6 @@ def what_went_wrong(text: str, said: deque[str], code: int) -> str:
     return f"the simulator ended with code {code}: {' | '.join((lines or list(said))[-3:])}"
 
 
-_HASTY = re.compile(r"net_send td-t = -\S+ SelfEvent target=(\w+)")
 _LOST = re.compile(
     r"process rank (?P<rank>\d+)\b.*?on signal (?P<signal>\d+)"  # Open MPI
     r"|\bRANK (?P<rank2>\d+)\b.*?SIGNAL: (?P<signal2>\d+)"  # MPICH
