@@ -23,13 +23,14 @@ _AXES = ("x", "y", "z", "xnorm", "ynorm", "znorm")
 _FUNCTIONS = ("weight", "delay", "synsPerConn", "loc")
 _CHUNK = 1 << 21  # pairs that are looked at together
 _KNOWN = {
-    "preConds", "postConds", "probability", "convergence", "divergence", "connList", "connFunc", "weight", "delay",
-    "loc", "synsPerConn", "synMech", "sec", "synMechWeightFactor", "synMechDelayFactor", "synMechLocFactor",
-    "weightIndex", "threshold", "connRandomSecFromList", "distributeSynsUniformly", "preLoc", "preSec", "label",
+    "preConds", "postConds", "probability", "convergence", "divergence", "connList", "connFunc", "weight",
+    "delay", "loc", "synsPerConn", "synMech", "sec", "synMechWeightFactor", "synMechDelayFactor",
+    "synMechLocFactor", "weightIndex", "threshold", "connRandomSecFromList", "distributeSynsUniformly",
+    "gapJunction", "preLoc", "preSec", "label",
 }  # fmt: skip
 _REFUSED = {
     "plast": "plasticity", "plasticity": "plasticity", "shape": "weights that change in time",
-    "gapJunction": "gap junctions", "disynapticBias": "disynaptic bias",
+    "disynapticBias": "disynaptic bias",
 }  # fmt: skip
 
 

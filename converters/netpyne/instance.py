@@ -53,6 +53,8 @@ class Connection(NamedTuple):
     slot: int = 0
     values: tuple[tuple[str, float], ...] = ()
     """parameters of its synapse that differ from connection to connection"""
+    peer: tuple[str, float] | None = None
+    """section and place on the cell before, of a junction that reads there"""
 
 
 @dataclass
@@ -234,21 +236,28 @@ class _Assembly:
                                f"there are {known}", file=self.file)  # fmt: skip
         # a drive has no columns for the parameters of its synapse: each set of values is a synapse of its own
         kind = "synapse" if not (owner.driven and owner.values) else f"synapse {owner.values}"
+        kind = kind if owner.peer is None else "junction"
         id = self.names.id(label, kind)
         if id not in self.native:
             spec = self.instance.synapses[label]
             if "mod" not in spec:
                 raise NetworkError(f"synMech '{label}' has no 'mod'", file=self.file, component=id)
-            for word in ("pointerParams", "selfNetCon"):
-                if spec.get(word):
-                    raise UnsupportedError(f"synMech '{label}': {word} is not supported")
+            if spec.get("selfNetCon"):
+                raise UnsupportedError(f"synMech '{label}': selfNetCon is not supported")
             own = dict(owner.values)
             parameters = {
                 name: number(own.get(name, value), id, name, self.file)
                 for name, value in spec.items()
                 if name not in ("mod", "label", "loc", "hObj", "pointerParams", "selfNetCon") and value is not None
             }
-            self.native[id] = NativeProcess(id, str(spec["mod"]), "synapse", parameters, file=self.file)
+            peer = None
+            if owner.peer is not None:
+                pointers = spec.get("pointerParams") or {"target_var": "vpeer"}
+                if not isinstance(pointers, Mapping) or "target_var" not in pointers:
+                    raise NetworkError(f"synMech '{label}': pointerParams needs a target_var", file=self.file)
+                peer = (str(pointers.get("source_var", "v")), str(pointers["target_var"]))
+            self.native[id] = NativeProcess(id, str(spec["mod"]), "synapse" if peer is None else "junction", parameters,
+                                            peer=peer, file=self.file)  # fmt: skip
         return id
 
     def target(self, connection: Connection) -> tuple[str, int, int, str]:
@@ -291,8 +300,12 @@ class _Assembly:
     def projections(self) -> list[Projection]:
         rows: dict[tuple[str, str, str, str], list[tuple[Any, ...]]] = {}
         targets: dict[tuple[Any, ...], tuple[str, int, int, str]] = {}
+        joined: list[Connection] = []
         for connection in self.instance.connections:
             if connection.driven:
+                continue
+            if connection.peer is not None:
+                joined.append(connection)
                 continue
             if connection.pre not in self.place:
                 raise NetworkError(f"a connection onto cell {connection.post} starts from cell {connection.pre}, which "
@@ -321,6 +334,39 @@ class _Assembly:
                 delay=np.array(columns[5], float), synapses=kinds, synapse=np.array([ids[n] for n in columns[6]]),
                 attributes={"netpyne_label": label} if label else {}, file=self.file,
                 values={name: np.array([dict(own)[name] for own in columns[7]]) for name, _ in columns[7][0]},
+            ))  # fmt: skip
+        return found + self.junctions(joined)
+
+    def junctions(self, connections: list[Connection]) -> list[Projection]:
+        """Gap junctions and graded synapses: both ways, or only from the cell before."""
+        rows: dict[tuple[str, str, str, str], list[tuple[Any, ...]]] = {}
+        for connection in connections:
+            assert connection.peer is not None
+            if connection.pre not in self.place:
+                raise NetworkError(f"a junction with cell {connection.pre}, which is not there", file=self.file)
+            source, pre = self.place[connection.pre]
+            cell = self.native[self.populations[source].component]
+            population, row, section, component = self.target(connection)
+            if not isinstance(cell, NativeCell) or self.native[component].kind != "junction":
+                raise UnsupportedError(f"the junction '{connection.label}' needs cells with sections on both sides")
+            rows.setdefault((connection.label, source, population, component), []).append(
+                (pre, cell.section(connection.peer[0]), connection.peer[1], row, section, connection.loc,
+                 connection.weight)
+            )  # fmt: skip
+        found = []
+        for (label, source, target, component), table in rows.items():
+            columns = [np.array(column) for column in zip(*table, strict=True)]
+            spec = self.instance.synapses[next(c.synapse for c in connections if c.label == label) or ""]
+            mutual = (spec.get("pointerParams") or {}).get("bidirectional", True)
+            more: dict[str, Any] = {"synapses": (component,)}
+            if not mutual:
+                more = {"pre_components": (self.port(0, 0),), "post_components": (component,)}
+            found.append(Projection(
+                self.names.fresh(Names().id(f"{label or 'junction'}_{source}_{target}")),
+                "electrical" if mutual else "continuous", source, target, columns[0], columns[3],
+                pre_segment=columns[1], pre_fraction=columns[2].astype(float), post_segment=columns[4],
+                post_fraction=columns[5].astype(float), weight=columns[6].astype(float),
+                attributes={"netpyne_label": label} if label else {}, file=self.file, **more,
             ))  # fmt: skip
         return found
 

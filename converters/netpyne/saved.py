@@ -13,11 +13,10 @@ from .sections import number
 
 _CONNECTION = {
     "preGid", "preLabel", "sec", "loc", "synMech", "weight", "delay", "label", "weightIndex", "preLoc", "preSec",
-    "threshold", "hObj", "synsPerConn", "connsPerNetCon", "synMechIndex",
+    "pointer", "gapJunction", "threshold", "hObj", "synsPerConn", "connsPerNetCon", "synMechIndex",
 }  # fmt: skip
 _UNBUILT = {
-    "plast": "plasticity", "shape": "weights that change in time", "pointer": "pointer connections",
-    "gapJunction": "gap junctions", "gapId": "gap junctions",
+    "plast": "plasticity", "shape": "weights that change in time", "gapId": "gap junctions of old versions",
 }  # fmt: skip
 
 
@@ -37,7 +36,6 @@ def instance_of(data: Mapping[str, Any], path: Path, report: Report) -> Instance
     cells: dict[int, Cell] = {}
     connections: list[Connection] = []
     columns = config.get("compactConnFormat") or None
-    synapses = params.get("synMechParams") or {}
     for place, raw in enumerate(net["cells"]):
         cell = _cell(raw, place, file)
         if cell.gid in cells:
@@ -47,11 +45,9 @@ def instance_of(data: Mapping[str, Any], path: Path, report: Report) -> Instance
         for at, connection in enumerate(raw.get("conns") or ()):
             where = f"net.cells[{place}].conns[{at}]"
             spec = _named(connection, columns, where, file)
-            synapse = synapses.get(spec.get("synMech")) if isinstance(spec.get("synMech"), str) else None
-            if isinstance(synapse, Mapping) and synapse.get("pointerParams"):
-                report.add("netpyne-connection", "loss", f"gap junctions are left out, the first in {where}", file=file,
-                           component=str(spec.get("label") or ""))  # fmt: skip
-                continue
+            pointer = spec.get("pointer")
+            if isinstance(pointer, Mapping) and pointer.get("source") != "pre":
+                continue  # the same junction, from the side of the cell before
             connections.append(_connection(spec, cells[raw["gid"]], where, file, report))
     return Instance(
         _pops(net["pops"], cells, file), cells, connections, params.get("synMechParams") or {},
@@ -109,10 +105,13 @@ def _connection(spec: Mapping[str, Any], cell: Cell, where: str, file: str, repo
         number(spec.get(name, default), str(cell.gid), f"{where}.{name}", file)
         for name, default in (("weight", 1.0), ("delay", 1.0), ("loc", 0.5))
     )
-    section = spec.get("sec")
+    section, peer = spec.get("sec"), None
+    if spec.get("pointer"):
+        peer = (str(spec.get("preSec") or "soma"),
+                number(0.5 if spec.get("preLoc") is None else spec["preLoc"], str(cell.gid), f"{where}.preLoc", file))
     return Connection(
         pre, cell.gid, section if isinstance(section, str) else None, loc, spec.get("synMech"), weight, delay,
-        str(spec.get("label") or ""), driven, int(spec.get("weightIndex") or 0),
+        str(spec.get("label") or ""), driven, int(spec.get("weightIndex") or 0), peer=peer,
     )  # fmt: skip
 
 

@@ -58,6 +58,8 @@ class Contacts:
     ) -> bool:  # fmt: skip
         """Append all contacts at once where each pair has one, at one place of its cell; False if it is not so."""
         columns = values["columns"]
+        if any(self.joins(rule, synapse) for synapse in synapses):
+            return False
         if len(synapses) != 1 or {"synsPerConn", "sec"} & set(columns) or values["synsPerConn"] not in (None, 1):
             return False
         numbers = {}
@@ -88,9 +90,14 @@ class Contacts:
         connections.extend(map(Connection._make, zip(
             pre[keep].tolist(), post[keep].tolist(), map(sections.__getitem__, chosen), locs[keep].tolist(),
             map(kinds.__getitem__, chosen), weights[keep].tolist(), numbers["delay"][keep].tolist(), repeat(label),
-            repeat(False), repeat(slot), repeat(()),
+            repeat(False), repeat(slot), repeat(()), repeat(None),
         )))  # fmt: skip
         return True
+
+    def joins(self, rule: Mapping[str, Any], synapse: Any) -> bool:
+        """Whether a rule's contacts are junctions, which read a variable of the cell before."""
+        spec = (self.model.params.get("synMechParams") or {}).get(synapse or self.default_synapse) or {}
+        return bool(rule.get("gapJunction") or spec.get("pointerParams"))
 
     def _place(self, cell: Cell, synapse: Any, wanted: Any) -> tuple[str | None, Any] | None:
         """(section, synMech) of a contact where that is the same for all onto a cell, else None."""
@@ -151,6 +158,12 @@ class Contacts:
                     label, f"a delay from cell {pre} to cell {post} is {one:g} ms; it must not be negative"
                 )
         slot = int(rule.get("weightIndex") or 0)
+        peer = None
+        if not driven and self.joins(rule, synapse):
+            before, place = rule.get("preSec", "soma"), rule.get("preLoc")
+            if not isinstance(before, str) or isinstance(place, list):
+                raise UnsupportedError(f"connParams.{label}: preSec and preLoc as lists are not supported")
+            peer = (before, 0.5 if place is None else float(place))
         if cell.secs is None:
             places: list[tuple[str | None, float]] = [(None, 0.5)] * count
         else:
@@ -170,7 +183,7 @@ class Contacts:
                 source = len(cell.stims)
                 cell.stims.append(dict(stim))
             connections.append(Connection(source, post, name, float(x), synapse, float(amount), float(d), label, driven,
-                                          slot))  # fmt: skip
+                                          slot, peer=peer))  # fmt: skip
 
     def scale(self, cell: Cell) -> float:
         """What weights onto a cell are multiplied with."""

@@ -21,7 +21,7 @@ from .columns import Floats
 
 Along = float | Sequence[float]
 """a value along a section: one number, or one for each of its nseg segments"""
-KINDS = ("synapse", "input", "source", "port")
+KINDS = ("synapse", "input", "source", "port", "junction")
 _IONS = ("e", "i", "o")
 
 
@@ -174,7 +174,9 @@ class NativeProcess:
     cell, which sends events) or "port": then nothing is made, and events arrive at the artificial cell itself, or at
     the cell's own process number ``point``, with the weight in slot ``slot``. The source "VecStim" sends what
     ``Population.train_times`` say. A source in an input list needs ``drives``, the id of the synapse that it acts
-    through. Array parameters are spelled with their index: ``{"amp[0]": 1}``. Rows of a population, projection or
+    through. A "junction" is in electrical projections, on both sides, or in continuous ones, where a port stands for a
+    side that has nothing: ``peer`` names the variable of the place on the other side, and the junction's own that is
+    told of it. Array parameters are spelled with their index: ``{"amp[0]": 1}``. Rows of a population, projection or
     input list may differ: their ``values`` override ``parameters``.
     """
 
@@ -183,6 +185,7 @@ class NativeProcess:
     kind: str
     parameters: Mapping[str, float] = field(default_factory=dict)
     drives: str | None = None
+    peer: tuple[str, str] | None = None
     file: str | None = None
     line: int | None = None
 

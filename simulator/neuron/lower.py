@@ -333,6 +333,13 @@ class _Lowering:
         """The halves of gap junctions and of analogue synapses, each with what it reads of the other."""
         for first, second, chosen in pairs(projection):
             kinds = self.kinds[pre.id], self.kinds[post.id]
+            if self.natives.has(first) and self.natives.has(second):
+                places = [self.places(population, cells[chosen], segments[chosen], fractions[chosen])
+                          for population, cells, segments, fractions in (
+                              (pre, projection.pre, projection.pre_segment, projection.pre_fraction),
+                              (post, projection.post, projection.post_segment, projection.post_fraction))]  # fmt: skip
+                self.natives.junctions(projection, (first, second), (places[0], places[1]), weight[chosen])
+                continue
             for population, component in ((pre, first), (post, second)):
                 if self.adds_up(population):
                     self.needs_current(population, component)

@@ -33,6 +33,10 @@ _USED_ION = re.compile(r"\bUSEION\s+(\w+)")
 _SAFE = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
 
 
+Place = tuple[Ints, Ints, Floats]
+"""(gid, section, x) of rows"""
+
+
 @dataclass
 class Arrivals:
     """Rows of one projection or input list at a native synapse. ``source_gid`` or ``generator`` says what sends."""
@@ -47,6 +51,8 @@ class Arrivals:
     values: Mapping[str, Floats] = field(default_factory=dict)
     random: npt.NDArray[np.uint32] | None = None
     label: str = ""
+    peers: tuple[Ints, Ints, Floats] | None = None
+    """(gid, section, x) of the other sides of junctions"""
     plastic: Stdp | None = None
     whole: bool = True  # whether these are all rows of the projection
 
@@ -123,6 +129,27 @@ class Natives:
         else:
             self.group(process).chunks.append(rows)
 
+    def junctions(
+        self, projection: Projection, components: tuple[str, str], ends: tuple[Place, Place], weight: Floats
+    ) -> None:  # fmt: skip
+        """Rows of a projection of junctions: one process on each side, which is told of the other."""
+        for component, here, there in zip(components, ends, ends[::-1], strict=True):
+            process = self.process(component)
+            if process.kind == "port":
+                continue
+            if process.kind != "junction" or process.peer is None:
+                raise UnsupportedError(f"projection '{projection.id}': the {process.kind} '{component}' is no junction")
+            values = {"weight": weight} if self._weighted(process.mechanism) else {}
+            delay = np.zeros(len(weight))
+            self.group(process).chunks.append(Arrivals(*here, weight, delay, values=values, label=projection.id,
+                                                       peers=there))  # fmt: skip
+
+    def _weighted(self, mechanism: str) -> bool:
+        """Whether the text of a mechanism has a variable for the weight."""
+        texts = (text for text in self.network.mods.values()
+                 if re.search(rf"\bPOINT_PROCESS\s+{mechanism}\b", text))  # fmt: skip
+        return any(re.search(r"(?m)^[^:\n]*\bRANGE\b[^\n:]*\bweight\b", text) for text in texts)
+
     def inputs(self, inputs: InputList, places: tuple[Ints, Ints, Floats], weight: Floats) -> None:
         """An input list of a native process: points of its own, or a source of events for each row."""
         process = self.process(inputs.component)
@@ -160,7 +187,7 @@ class Natives:
 
     def emit(self) -> dict[str, list[dict[str, Any]]]:
         """The Program's points, netcons and generators."""
-        out: dict[str, list[dict[str, Any]]] = {"points": [], "netcons": [], "generators": []}
+        out: dict[str, list[dict[str, Any]]] = {"points": [], "netcons": [], "generators": [], "transfers": []}
         for group in self.groups.values():
             self._emit(group, out)
         for number, (process, population, rows) in enumerate(self.ports):
@@ -205,6 +232,13 @@ class Natives:
             at += len(chunk.gid)
             if chunk.source_gid is not None:
                 out["netcons"].append(self._netcon(f"{key}.{number}", key, chunk, rows))
+            elif chunk.peers is not None and process.peer is not None:
+                places = zip(("gid", "section", "x"), chunk.peers, strict=True)
+                out["transfers"].append({
+                    **{f"source_{axis}": self.tables.add(f"{key}.{number}.{axis}", one) for axis, one in places},
+                    "source_variable": process.peer[0], "points": key, "variable": process.peer[1],
+                    "index": self.tables.add(f"{key}.{number}.index", rows),
+                })  # fmt: skip
             elif chunk.generator is not None:
                 out["generators"].append(self._generator(f"{key}.{number}", key, chunk, rows))
 

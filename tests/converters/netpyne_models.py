@@ -50,6 +50,20 @@ NET_RECEIVE (w) {
 }
 """
 
+JUNCTION = """: a gap junction: a current in proportion to the difference of two voltages
+NEURON { POINT_PROCESS Tunnel  NONSPECIFIC_CURRENT i  RANGE g, i, weight, other }
+PARAMETER { v (mV)  other (mV)  g = 0.0001 (uS)  weight = 1 }
+ASSIGNED { i (nA) }
+BREAKPOINT { i = weight * g * (v - other) }
+"""
+GRADED = """: a graded synapse: open in proportion to the voltage of the cell before
+NEURON { POINT_PROCESS Graded  NONSPECIFIC_CURRENT i  RANGE g, i, e, before }
+PARAMETER { v (mV)  before (mV)  g = 0.001 (uS)  e = 0 (mV) }
+ASSIGNED { i (nA) }
+BREAKPOINT { i = g / (1 + exp(-(before + 30) / 4)) * (v - e) }
+"""
+MODS = {"izhikevich.mod": IZHIKEVICH, "junction.mod": JUNCTION, "graded.mod": GRADED}
+
 SYNAPSES = {
     "one population": 1823, "two populations": 280, "dendrites": 243, "layers": 7096, "stimuli": 16, "inhibition": 2500,
     "point cells": 73, "hybrid": 356,
@@ -256,6 +270,32 @@ def _varied() -> dict[str, Any]:
     }  # fmt: skip
 
 
+def _junctions() -> dict[str, Any]:
+    """Cells that see each other's voltage: in dendrites, both ways and one way."""
+    rule = {"preConds": {"pop": "A"}, "postConds": {"pop": "B"}}
+    return {
+        "popParams": {name: {"cellType": "PYR", "numCells": 4} for name in "ABC"},
+        "cellParams": {"PYR": {"secs": {"soma": BALL, "dend": STICK}}},
+        "synMechParams": {
+            "gap": {"mod": "Tunnel", "g": 0.005, "pointerParams": {"target_var": "other"}},
+            "graded": {"mod": "Graded", "g": 0.02, "pointerParams": {"target_var": "before", "source_var": "v",
+                                                                      "bidirectional": False}},
+            "exc": {"mod": "Exp2Syn", "tau1": 0.1, "tau2": 5.0, "e": 0},
+        },
+        "stimSourceParams": {"step": {"type": "IClamp", "del": 5, "dur": 100, "amp": "1.0+post_ynorm"},
+                             "noise": {"type": "NetStim", "rate": 40, "noise": 1}},
+        "stimTargetParams": {"step": {"source": "step", "conds": {"pop": "A"}, "sec": "soma", "loc": 0.5},
+                             "noise": {"source": "noise", "conds": {"pop": "C"}, "sec": "soma", "loc": 0.5,
+                                       "weight": 0.05, "delay": 1, "synMech": "exc"}},
+        "connParams": {
+            "A-B": rule | {"probability": 0.6, "weight": 3.0, "synMech": "gap", "sec": "dend", "loc": 0.7,
+                           "preSec": "dend", "preLoc": 0.2},
+            "B->C": rule | {"preConds": {"pop": "B"}, "postConds": {"pop": "C"}, "convergence": 2, "weight": 1.0,
+                            "synMech": "graded", "sec": "soma", "loc": 0.5},
+        },
+    }  # fmt: skip
+
+
 MODELS: dict[str, dict[str, Any]] = {
     "one population": _one_population(),
     "two populations": two({"soma": BALL}, tau=(0.1, 5.0), convergence=12),
@@ -267,6 +307,7 @@ MODELS: dict[str, dict[str, Any]] = {
     "hybrid": _hybrid(),
     "subcellular": _subcellular(),
     "varied": _varied(),
+    "junctions": _junctions(),
 }
 DURATIONS = {"one population": 120, "layers": 50, "stimuli": 700, "inhibition": 100, "hybrid": 200}
 CONFIGS: dict[str, dict[str, Any]] = {
