@@ -50,7 +50,9 @@ def lfp(data: Traces, part: str | None = None, axes: Any = None) -> Any:
     if values.shape[1] < 2:
         return nothing(axes, "there are fewer than 2 samples: no potentials to show")
     values = values - values.mean(axis=1, keepdims=True)
-    step = float(np.ptp(values, axis=1).max()) or 1.0
+    # rare spikes may reach into the next line, so that what goes on between them is seen
+    usual = np.ptp(np.quantile(values, [0.002, 0.998], axis=1), axis=0)
+    step = max(float(usual.max()), float(np.ptp(values, axis=1).max()) / 4) or 1.0
     for contact, series in enumerate(values):
         x, y = envelope(data.time * 1e3, series / step - contact)
         axes.plot(x, y, color=colors(1)[0], linewidth=0.8)
@@ -60,7 +62,7 @@ def lfp(data: Traces, part: str | None = None, axes: Any = None) -> Any:
     axes.set_ylabel("contact")
     axes.set_xlim(data.time[0] * 1e3, data.time[-1] * 1e3)
     size = 10.0 ** np.floor(np.log10(step))
-    size *= max(k for k in (1, 2, 5) if k * size <= step)
+    size *= max(k for k in (1, 2, 5) if k * size <= 1.01 * step)
     scale, unit = _prefixed([np.array([size])], "V")
     edge = data.time[-1] * 1e3 + 0.015 * np.ptp(data.time) * 1e3
     axes.plot([edge, edge], [-0.5 * size / step, 0.5 * size / step], color="black", linewidth=2, clip_on=False)
@@ -85,13 +87,14 @@ def csd(
     axes.set_ylabel("place along the contacts (um)")
     if density.shape[1] < 2:
         return nothing(axes, "there are fewer than 2 samples: no current source density")
-    top = float(np.abs(density).max()) or 1.0
+    most = float(np.abs(density).max())
+    top = max(float(np.quantile(np.abs(density), 0.99)), most / 20) or 1.0  # a few spikes do not hide the rest
     thin = max(1, density.shape[1] // 3000)  # columns that a figure can show
     depth = spacing * np.arange(len(density))
     mesh = axes.pcolormesh(data.time[::thin] * 1e3, depth, density[:, ::thin], cmap="RdBu_r", vmin=-top, vmax=top,
                            rasterized=True)  # fmt: skip
     axes.invert_yaxis()
-    color_bar(axes, mesh, "current source density (A/m³)")
+    color_bar(axes, mesh, "current source density (A/m³)", "both" if most > top else "neither")
     axes.set_title("current source density" + (f" of {part}" if part else ""))
     return axes
 

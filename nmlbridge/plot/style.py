@@ -77,10 +77,10 @@ def nothing(axes: Any, message: str) -> Any:
     return axes
 
 
-def color_bar(axes: Any, artist: Any, label: str) -> None:
-    """A colour bar beside the axes."""
+def color_bar(axes: Any, artist: Any, label: str, extend: str = "neither") -> None:
+    """A colour bar beside the axes; ``extend`` gives it points where values lie beyond: "both", "max" ..."""
     more = {"pad": 0.12} if axes.name == "3d" else {}  # where the label of the third axis is
-    axes.figure.colorbar(artist, ax=axes, label=label, shrink=0.9, **more)
+    axes.figure.colorbar(artist, ax=axes, label=label, shrink=0.9, extend=extend, **more)
 
 
 def save(figure: Figure, path: str | Path) -> Path:

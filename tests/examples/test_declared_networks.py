@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 import nmlbridge
+from nmlbridge import analysis
 from nmlbridge.builder.specification import schema
 from nmlbridge.results import Results
 
@@ -58,6 +59,14 @@ def test_the_septum_paces_the_hippocampus(repository: Path) -> None:
     assert len(phase) > 50
     assert abs(phase.mean()) > 0.6
     assert len(nmlbridge.simulate(model, changes={"septum": 0}).spikes.of("PC")) < 0.2 * len(phase)
+    pytest.importorskip("lfpykit", reason="electrodes need the extra 'signals'")
+    rate = 1 / results.time[1]
+    below, above = (results[f"lfp[{contact}]"] for contact in (0, 8))
+    frequency, power = analysis.power_spectrum(above, rate, 0.5)
+    assert frequency[1:][power[1:].argmax()] == 8
+    locked = [analysis.phase_locking(results.spikes.of("PC"), field, rate, (6, 10)) for field in (below, above)]
+    assert min(one.strength for one in locked) > 0.6
+    assert abs(np.angle(np.exp(1j * (locked[0].phase - locked[1].phase)))) > 2  # theta turns over along the cells
 
 
 def test_basal_ganglia_choose_the_stronger_action_if_there_is_dopamine(repository: Path) -> None:

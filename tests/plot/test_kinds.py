@@ -260,13 +260,13 @@ def test_potentials_are_stacked_by_contact() -> None:
     data = some_fields().traces
     axes = figure("lfp", some_fields()).axes[0]
     lines = [line for line in axes.lines if len(line.get_xdata()) == 1000]
-    step = np.ptp(data["lfp[0]"])
+    step = np.ptp(np.quantile(data["lfp[0]"], [0.002, 0.998]))
     for contact, line in enumerate(lines):
         wave = data[f"lfp[{contact}]"]
-        assert line.get_ydata() == pytest.approx((wave - wave.mean()) / step - contact, abs=2e-3)
+        assert line.get_ydata() == pytest.approx((wave - wave.mean()) / step - contact, abs=5e-3)
     (bar,) = [line for line in axes.lines if len(line.get_xdata()) == 2]
     assert axes.texts[0].get_text().strip() == "20 uV"
-    assert np.ptp(bar.get_ydata()) == pytest.approx(2e-5 / step)
+    assert np.ptp(bar.get_ydata()) == pytest.approx(2e-5 / step, rel=1e-2)
     with pytest.raises(UsageError, match="no potentials of 'q'"):
         figure("lfp", some_fields(), Options(part="q"))
     with pytest.raises(UsageError, match="--spacing"):
