@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection
 from pathlib import Path
 
-from ...errors import DocumentError, UnsupportedError
+from ...errors import DocumentError
 from ...graph import NativeCell, Network
+from ...nmodl.files import FOLDERS, mechanism_of, text_of, whole_text
 from ...report import Report
 from .document import beside
 
@@ -16,10 +16,6 @@ BUILT_IN = frozenset({
     "VClamp", "APCount", "NetStim", "IntFire1", "IntFire2", "IntFire4", "PatternStim", "VecStim",
 })  # fmt: skip
 """what NEURON has, and VecStim, whose trains are played without a mod file"""
-FOLDERS = ("mod", "mods", "mechanisms", ".")
-_COMMENTS = re.compile(r"(?is)\bCOMMENT\b.*?\bENDCOMMENT\b|:[^\n]*|\?[^\n]*")
-_NAME = re.compile(r"\b(?:SUFFIX|POINT_PROCESS|ARTIFICIAL_CELL)\s+(\w+)")
-_INCLUDE = re.compile(r'^[ \t]*INCLUDE[ \t]+"([^"\n]+)"[^\n]*$', re.M)
 
 
 def used(network: Network) -> set[str]:
@@ -52,34 +48,15 @@ def mods_of(
     files: dict[str, Path] = {}
     for place in places:
         for path in sorted(place.glob("*.mod")) if place.is_dir() else ():
-            name = _NAME.search(_COMMENTS.sub(" ", _text(path)))
-            if name and name[1] in wanted:
-                if name[1] in files:
-                    raise DocumentError(f"mechanism '{name[1]}' is in '{files[name[1]].name}' too", file=str(path))
-                files[name[1]] = path
+            name = mechanism_of(text_of(path))
+            if name in wanted:
+                if name in files:
+                    raise DocumentError(f"mechanism '{name}' is in '{files[name].name}' too", file=str(path))
+                files[name] = path
         if files:
             break
     if files and "mods" not in allow:
         report.add("netpyne-mods", "loss", f"mod files of {', '.join(sorted(files))} are in '{place}'; they are taken "
                    "only if you say so: --allow-mods, or allow=('mods',)", file=str(network.file))  # fmt: skip
         return {}
-    return {path.name: _included(path) for path in files.values()}
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8", errors="replace")
-    except OSError as fault:
-        raise DocumentError(f"the file cannot be read: {fault.strerror}", file=str(path)) from None
-
-
-def _included(path: Path) -> str:
-    """The text of a mod file, with the files that it includes put in."""
-
-    def put_in(match: re.Match[str]) -> str:
-        file = path.parent / match[1]
-        if "/" in match[1] or not file.is_file():
-            raise UnsupportedError(f'{path}: INCLUDE "{match[1]}" is no file beside it')
-        return _text(file)
-
-    return _INCLUDE.sub(put_in, _text(path))
+    return {path.name: whole_text(path) for path in files.values()}

@@ -37,9 +37,9 @@ def whole_text(path: Path) -> str:
         file = path.parent / match[1]
         if "/" in match[1] or not file.is_file():
             raise UnsupportedError(f'{path}: INCLUDE "{match[1]}" is no file beside it')
-        return _text(file)
+        return text_of(file)
 
-    return _INCLUDE.sub(put_in, _text(path))
+    return _INCLUDE.sub(put_in, text_of(path))
 
 
 def mechanism_of(text: str) -> str | None:
@@ -64,8 +64,8 @@ def global_parameters(text: str) -> dict[str, float]:
 def with_globals(text: str, values: Mapping[str, float]) -> str:
     """NMODL with other defaults for some of its parameters."""
     for name, value in values.items():
-        start = text.index("PARAMETER")
-        end = text.index("}", start)
+        blocks = (block for block in _PARAMETER.finditer(text) if re.search(rf"\b{name}\s*=", block[1]))
+        start, end = next(block.span() for block in blocks)
         block = re.sub(rf"(\b{name}\s*=\s*)[-+.\deE]+", rf"\g<1>{value!r}", text[start:end])
         text = text[:start] + block + text[end:]
     return text
@@ -82,7 +82,8 @@ def fingerprints(mods: Mapping[str, str]) -> dict[str, str]:
     return {name: hashlib.sha256(text.encode()).hexdigest() for name, text in sorted(mods.items())}
 
 
-def _text(path: Path) -> str:
+def text_of(path: Path) -> str:
+    """The text of a mod file alone. Raises DocumentError if it cannot be read."""
     try:
         return path.read_text(encoding="utf-8", errors="replace")
     except OSError as fault:
