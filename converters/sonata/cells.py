@@ -28,8 +28,9 @@ class Cells:
         self.components: dict[str, Element] = {}
 
     def add(self, element: Element) -> None:
-        """A component, once by id."""
-        self.components.setdefault(element.get("id") or element.get("name") or element.tag, element)
+        """A component, once by id; a type, once by name."""
+        key = element.get("id") or f"{element.tag} {element.get('name')}"
+        self.components.setdefault(key, element)
 
     def cell(self, id: str, template: Path, morphology: Path | None, processing: str) -> Element | None:
         """A cell of an `nml` template. A template that has its own morphology is taken as it is."""

@@ -59,7 +59,8 @@ class _Writer:
         network = self.network
         self.meta = _meta(network)
         self.node_sets = dict(self.meta.get("node_sets") or {})
-        self.components = {e.get("id") or "": e for e in network.components}
+        self.components = {e.get("id") or "": e for e in network.components if e.get("id")}
+        self.types = [e for e in network.components if not e.get("id") and e.tag not in ("notes", "annotation")]
         self.own = {"network": network.id, "nodes": {}, "edges": {}, "inputs": {}}
         nodes = self.populations()
         edges = self.edges(nodes)
@@ -211,7 +212,7 @@ class _Writer:
 
     def rest(self) -> None:
         """Components that SONATA has no file for, in one NeuroML file of our own."""
-        left = [e for id, e in self.components.items() if id not in self.placed or not e.get("id")]
+        left = [e for id, e in self.components.items() if id not in self.placed] + self.types
         if left:
             self.nml("components/mechanisms/components.nml", left)
             self.own["components"] = "components.nml"

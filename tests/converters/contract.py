@@ -200,6 +200,7 @@ VIEWS: dict[str, Callable[[Network], Any]] = {
     "inputs": _inputs,
     "temperature": lambda n: n.temperature if n.temperature is None else plain(n.temperature),
     "components": lambda n: sorted(f"{e.tag} {e.get('id')}" for e in n.components if e.get("id")),
+    "component types": lambda n: sorted(str(e.get("name")) for e in n.components if e.tag == "ComponentType"),
     "morphologies": _shapes,
     "simulation": lambda n: sorted(e.tag for e in n.simulation),
     "properties": lambda n: {p.id: p.properties.get("color") for p in n.populations.values()},
