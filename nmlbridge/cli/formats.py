@@ -28,6 +28,7 @@ def run(arguments: argparse.Namespace) -> int:
             "write": record.writer is not None,
             "extensions": list(record.extensions),
             "features": sorted(record.features),
+            "as mechanisms": sorted(record.compiled),
             "specification": record.specification,
         }
         for record in formats().values()
@@ -48,7 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
         ways = " and ".join(way for way, there in (("read", record.reader), ("write", record.writer)) if there)
         files = ", ".join((*record.extensions, *record.in_folder))
         print(f"{record.name:{wide}}  {record.title} ({files}): {ways}")
-    _matrix([(record.name, record.features) for record in formats().values()])
+    _matrix([(record.name, record.features, record.compiled) for record in formats().values()])
     print("\nresults")
     for kind in results_formats().values():
         ways = " and ".join(way for way, there in (("read", kind.reader), ("write", kind.writer)) if there)
@@ -60,13 +61,14 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _matrix(rows: list[tuple[str, frozenset[str]]]) -> None:
-    """A column a format, a row a feature."""
+def _matrix(rows: list[tuple[str, frozenset[str], frozenset[str]]]) -> None:
+    """A column a format, a row a feature; m: goes over as mechanisms of NEURON, and is not read back as it was."""
     from ..graph.features import FEATURES
 
-    others = sorted(set().union(*(features for _, features in rows)) - set(FEATURES))
+    others = sorted(set().union(*(features for _, features, _ in rows)) - set(FEATURES))
     wide = max(map(len, [*FEATURES, *others]))
-    print(f"\n{'carries':{wide}}  " + "  ".join(name for name, _ in rows))
+    print(f"\n{'carries':{wide}}  " + "  ".join(name for name, *_ in rows))
     for feature in (*FEATURES, *others):
-        marks = "  ".join(("x" if feature in features else "-").center(len(name)) for name, features in rows)
+        marks = "  ".join(("x" if feature in features else "m" if feature in compiled else "-").center(len(name))
+                          for name, features, compiled in rows)  # fmt: skip
         print(f"{feature:{wide}}  {marks}".rstrip())
