@@ -150,13 +150,33 @@ def test_ranks_agree_to_the_last_bit(launcher: None) -> None:
     data["connections"]["back"] = {"from": "A", "to": "A", "probability": 0.4, "synapse": "exp", "weight": 0.5,
                                    "delay": "if(chance(0.5), 1, uniform(0.3, 2))", "plasticity": RULE}  # fmt: skip
     data["record"]["back"] = {"weights": "back", "number": 20}
-    data["run"]["duration"] = 300
+    data["run"]["duration"] = 150
     one = run(data)
     assert np.ptp(one.traces.values, axis=1).min() > 0.01
     for ranks in (2, 4):
         many = run(data, ranks)
         assert np.array_equal(one.traces.values, many.traces.values)
         assert np.array_equal(one.spikes.time, many.spikes.time)
+
+
+def test_a_run_goes_on_from_a_checkpoint(tmp_path: Path) -> None:
+    """Weights, traces of spikes and events under way: interrupted and resumed it is the same to the last bit."""
+
+    class Stop(Exception):
+        pass
+
+    def stop(phase: str, done: float, total: float) -> None:
+        if phase == "simulate" and done >= 150:
+            raise Stop
+
+    data = with_rule(a_plus=0.1)
+    data["run"]["duration"] = 300
+    built = build(copy.deepcopy(data))
+    assert built.simulation is not None
+    with pytest.raises(Stop):
+        nmlbridge.simulate_network(built.network, built.simulation, output=tmp_path, checkpoint=100, progress=stop)
+    rest = nmlbridge.simulate_network(built.network, built.simulation, output=tmp_path, resume=True)
+    assert np.array_equal(rest.traces.values, run(data).traces.values)
 
 
 @pytest.mark.parametrize(("place", "change", "message"), [

@@ -237,10 +237,10 @@ def test_ranks_agree_to_the_last_bit(launcher: None, name: str) -> None:
     data = {"inside": copy.deepcopy(NET), "store": NET | {"rxd": ER}, "outside": _outside()}[name]
     if name == "store":
         data["record"] = {"er": {"cells": "A", "at": "dend", "variable": "ca[er]"}, "v": {"cells": "A"}}
-    data["run"] = {"duration": 10, "dt": 0.025}
+    data["run"] = {"duration": 3, "dt": 0.025}
     one = run(data)
     assert np.ptp(one.traces.values, axis=1).max() > 0
-    for ranks in (2, 4):  # of four ranks one has no cell
+    for ranks in (2, 4) if name == "outside" else (2,):  # of four ranks one has no cell
         assert np.array_equal(one.traces.values, run(data, ranks).traces.values)
 
 
