@@ -234,6 +234,12 @@ class _Components:
                         post_fraction=post_fraction)  # fmt: skip
         if not there.all():
             self.loss(f"{np.count_nonzero(~there)} of its connections end at sections that are left out", old)
+        joined = [self.old.native[name] for name in (*old.synapses, *old.pre_components, *old.post_components)
+                  if old.kind != "chemical" and name in self.old.native]  # fmt: skip
+        if joined:
+            kinds = ", ".join(sorted({part.mechanism for part in joined if isinstance(part, NativeProcess)} - {""}))
+            self.loss(f"its junctions ({kinds}) have no counterpart in NeuroML and are left out", old)
+            return
         if old.kind != "chemical" or not old.synapses:
             self.rows(moved, np.flatnonzero(there), None)
             return

@@ -18,6 +18,7 @@ import numpy as np
 from ..element import Element
 from ..files import atomic_path
 from ..graph import InputList, Network, Population, Projection
+from ..graph.projection import KINDS
 from .rows_write import row_texts
 from .schema import document_order
 
@@ -167,7 +168,9 @@ def _write_network(stream: IO[str], network: Network, rows: bool = True) -> None
         if element.tag not in placed:
             write_element(stream, element, 2)
     single = [p for p in network.projections if p.origin in _SINGLE]
-    for projection in (*single, *(p for p in network.projections if p.origin not in _SINGLE)):
+    others = [p for p in network.projections if p.origin not in _SINGLE]
+    others.sort(key=lambda p: KINDS.index(p.kind))  # the order of the schema
+    for projection in (*single, *others):
         _write_projection(stream, projection, network, rows)
     explicit = [i for i in network.inputs if i.origin == "explicitInput"]
     for inputs in (*explicit, *(i for i in network.inputs if i.origin != "explicitInput")):

@@ -55,6 +55,18 @@ def test_gap_junctions() -> None:
     assert LEAK * (one + two) == pytest.approx(0.01e-9, rel=1e-6)
 
 
+def test_gap_junctions_before_synapses_make_valid_neuroml(tmp_path: Path) -> None:
+    rule = {"from": "A", "to": "A", "pattern": "all_to_all"}
+    data = BALL | {
+        "synapses": {"gap": {"type": "gapJunction", "conductance": "0.5 nS"}, "syn": SYNAPSE},
+        "connections": {"a": rule | {"kind": "electrical", "synapse": "gap"}, "b": rule | {"synapse": "syn"}},
+    }
+    network = build(copy.deepcopy(data)).network
+    assert [projection.kind for projection in network.projections] == ["electrical", "chemical"]
+    nmlbridge.write(network, tmp_path / "net.nml")
+    assert nmlbridge.validate(tmp_path / "net.nml") == []
+
+
 def test_sine() -> None:
     """A sine into a ball: amplitude and phase are those of a low pass."""
     data = BALL | {

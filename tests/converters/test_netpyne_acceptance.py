@@ -14,6 +14,7 @@ import pytest
 
 import nmlbridge
 from nmlbridge.converters.netpyne.files import Files
+from nmlbridge.errors import NmlBridgeError
 from nmlbridge.graph import NativeCell
 from nmlbridge.report import Report
 from nmlbridge.simulator.neuron.compile import compile_mods
@@ -174,6 +175,16 @@ def test_saved_by_us_and_read_again_it_spikes_alike(name: str, folder: Path) -> 
     again = nmlbridge.simulate(folder / "again_netpyne.json", allow=("mods",), duration=150)
     assert spikes(again) == spikes(first)
     assert len(first.spikes) > 20
+
+
+def test_junctions_are_a_loss_where_they_have_no_counterpart(folder: Path, tmp_path: Path) -> None:
+    report = Report()
+    network = nmlbridge.read(folder / "junctions.json", allow=("mods",), report=report)
+    nmlbridge.write(network, tmp_path / "net.nml", report=report)
+    assert nmlbridge.validate(tmp_path / "net.nml") == []
+    assert {"Tunnel", "Graded"} <= {name for note in report for name in ("Tunnel", "Graded") if name in str(note)}
+    with pytest.raises(NmlBridgeError, match="chemical ones only"):
+        nmlbridge.write(network, tmp_path / "net_netpyne.json")
 
 
 @pytest.mark.parametrize("name", ["one population", "two populations", "varied", "junctions"])
