@@ -17,7 +17,7 @@ from nmlbridge.simulator.neuron import mpi
 
 pytestmark = [
     pytest.mark.neuron,
-    pytest.mark.skipif(find_spec("netpyne") is None, reason="netpyne is not installed (extra bench)"),
+    pytest.mark.skipif(find_spec("netpyne") is None, reason="netpyne is not installed (extra netpyne)"),
 ]
 
 HH = {"hh": {"gnabar": 0.12, "gkbar": 0.036, "gl": 0.0003, "el": -65}}
