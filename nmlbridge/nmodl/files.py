@@ -65,7 +65,10 @@ def with_globals(text: str, values: Mapping[str, float]) -> str:
     """NMODL with other defaults for some of its parameters."""
     for name, value in values.items():
         blocks = (block for block in _PARAMETER.finditer(text) if re.search(rf"\b{name}\s*=", block[1]))
-        start, end = next(block.span() for block in blocks)
+        found = next(blocks, None)
+        if found is None:
+            raise UnsupportedError(f"the default of '{name}' is not found in {mechanism_of(text)}, so it cannot be set")
+        start, end = found.span()
         block = re.sub(rf"(\b{name}\s*=\s*)[-+.\deE]+", rf"\g<1>{value!r}", text[start:end])
         text = text[:start] + block + text[end:]
     return text

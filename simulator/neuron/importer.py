@@ -23,7 +23,7 @@ from .assemble import network_of
 from .compile import compile_mods
 from .launch import environment, neuron_words
 
-_NEAR = re.compile(r"near line (\d+)")
+_NEAR = re.compile(r"^\s*in (.+) near line ([1-9]\d*)", re.M)
 _TAIL = 300  # characters of what the process said last
 
 
@@ -54,11 +54,13 @@ def read(
         if mods and not taken:
             hint = f"; the {len(mods)} mod files beside it are compiled only if you say so: --allow-mods"
         near = _NEAR.search(words)
-        line = found["line"] or (int(near[1]) if near else None)
+        place, line = str(path), found["line"]
+        if line is None and near is not None:  # perhaps in a file that this one loads
+            place, line = str(path) if Path(near[1]).name == path.name else near[1], int(near[2])
         told = neuron_words(words)
         message = " ".join(str(found["error"]).split())
         message = f"{message} ({told[0]})" if told and told[0] not in message else message
-        raise DocumentError(f"{message}{hint}", file=str(path), line=line)
+        raise DocumentError(f"{message}{hint}", file=place, line=line)
     return network_of(found, taken, report, str(path))
 
 

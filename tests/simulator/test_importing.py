@@ -273,6 +273,14 @@ def test_what_goes_wrong_in_the_code_is_said(
     assert words in str(raised.value) and raised.value.line == line and raised.value.file == str(tmp_path / name)
 
 
+def test_a_fault_in_a_file_that_is_loaded_is_placed_there(tmp_path: Path) -> None:
+    (tmp_path / "top.hoc").write_text('load_file("stdrun.hoc")\nload_file("below.hoc")\n')
+    (tmp_path / "below.hoc").write_text("create soma\n\nsoma { L = = 3 }\n")
+    with pytest.raises(DocumentError, match="syntax error") as raised:
+        read(tmp_path / "top.hoc", allow=("code",))
+    assert Path(raised.value.file or "").name == "below.hoc" and raised.value.line == 3
+
+
 def test_mod_files_are_told_by_what_they_define() -> None:
     text = """
     COMMENT SUFFIX wrong ENDCOMMENT
