@@ -21,6 +21,8 @@ from .sections import cell_of, number
 
 CLAMPS = ("IClamp", "VClamp", "SEClamp", "AlphaSynapse")
 _STIM_WORDS = {"source", "type", "label", "loc", "sec", "hObj"}
+SENDS = "NeuroML2_SpikeSource"
+"""originalFormat of populations whose cells send the events of a process that is called as the cells' type"""
 _NO_PARAMETER = {"seed", "rate", "rates", "spkTimes", "pulses", "spikePattern", "dynamicRates", "vref", "synList"}
 
 
@@ -145,12 +147,29 @@ class _Assembly:
         more: dict[str, Any] = {}
         if isinstance(self.native[component], NativeProcess):
             more = self.point_columns(self.native[component], cells)
+        elif any(cell.tags.get("params") for cell in cells):
+            more = {"values": self.own_columns(component, cells)}
         properties = {"netpyne_pop": pop.label} if pop.label != id else {}
         for key in ("cellType", "cellModel"):
             if isinstance(pop.tags.get(key), str):
                 properties[f"netpyne_{key}"] = pop.tags[key]
         return Population.sized(id, component, len(cells), positions=positions, properties=properties, file=self.file,
                                 **more)  # fmt: skip
+
+    def own_columns(self, component: str, cells: list[Cell]) -> dict[str, Any]:
+        """Parameters that each cell's process gets from the cell's tags."""
+        part = self.native[component]
+        given = [own for cell in cells if isinstance(own := cell.tags.get("params"), Mapping)]
+        if not isinstance(part, NativeCell) or len(part.points) != 1 or len(given) < len(cells):
+            raise UnsupportedError(f"cells of the type '{component}' have parameters of their own; those of cells with "
+                                   "one process are supported")  # fmt: skip
+        names = dict.fromkeys(name for own in given for name in own)
+        usual = part.points[0].parameters
+        return {
+            name: np.array([number(own.get(name, usual.get(name)), component, f"params.{name}", self.file)
+                            for own in given])
+            for name in names
+        }  # fmt: skip
 
     def component(self, pop: Pop, cell: Cell) -> str:
         """The id of what a cell is made of; made at first sight."""
@@ -160,13 +179,15 @@ class _Assembly:
         parts = {name: {k: v for k, v in sec.items() if k not in ("synMechs", "weightNorm", "hObj")}
                  for name, sec in cell.secs.items()}  # fmt: skip
         try:
-            key = json.dumps([parts, cell.lists])
+            sender = str(cell.tags.get("cellType")) if pop.tags.get("originalFormat") == SENDS else None
+            key = json.dumps([parts, cell.lists, sender])
         except TypeError as fault:
             raise NetworkError(f"cell {cell.gid}: {fault}", file=self.file, component=stem) from None
         if key not in self.kinds:
             id = self.names.fresh(Names().id(stem))
             self.native[id] = cell_of(id, cell.secs, cell.lists, self.instance.threshold, self.report, self.file,
-                                      self.instance.moved_points, self.instance.v_init, cell.gid)  # fmt: skip
+                                      self.instance.moved_points, self.instance.v_init, cell.gid,
+                                      sender)  # fmt: skip
             self.kinds[key] = id
         return self.kinds[key]
 

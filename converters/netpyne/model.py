@@ -91,7 +91,7 @@ def _saved(params: dict[str, Any], config: dict[str, Any], report: Report) -> di
     pops: dict[str, dict[str, Any]] = {}
     left: set[str] = set()
     for id, pop in params["popParams"].items():
-        tags = {"pop": id, **{key: pop[key] for key in ("cellType", "cellModel") if key in pop}}
+        tags = {"pop": id, **{key: pop[key] for key in ("cellType", "cellModel", "originalFormat") if key in pop}}
         pops[id] = {"tags": tags | {"numCells": pop["numCells"]},
                     "cellGids": list(range(len(cells), len(cells) + pop["numCells"]))}  # fmt: skip
         if "originalFormat" in pop:

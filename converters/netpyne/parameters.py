@@ -239,7 +239,8 @@ class Parameters(CellParameters):
                                 component=str(record.get("variable", "")))  # fmt: skip
                 continue
             population, row = self.place(int(record["gid"]))
-            traces["_".join(str(part).replace(".", "") for part in spec.values())] = spec
+            key = "_".join(str(part).replace(".", "") for part in (population["id"], *spec.values()))
+            traces[key] = spec | {"conds": {"pop": population["id"]}}
             cells.setdefault(population["id"], set()).add(row)
         if run.get("cvode"):
             self.report.add("netpyne-cvode", "loss", "variable steps are left out; NetPyNE takes fixed ones")

@@ -13,7 +13,7 @@ from ...errors import NetworkError, UnsupportedError
 from ...report import Report
 from .cells import Rules
 from .connect import connect
-from .instance import Cell, Connection, Instance, Pop
+from .instance import SENDS, Cell, Connection, Instance, Pop
 from .places import Placement
 from .stimulate import stimulate
 from .streams import Stream, of_text
@@ -126,11 +126,12 @@ def build(params: Mapping[str, Any], config: Mapping[str, Any], report: Report, 
 def _population(model: Model, label: str, tags: dict[str, Any], cells: dict[int, Cell], rules: Rules) -> Pop:
     """Make the cells of a population: their tags and places, artificial cells with their parameters."""
     tags["pop"] = label
-    if tags.get("originalFormat"):
+    if tags.get("originalFormat") not in (None, "", SENDS):
         raise UnsupportedError(f"popParams.{label}: originalFormat '{tags['originalFormat']}' is not supported")
     rule = (model.params.get("cellParams") or {}).get(tags.get("cellType")) or {}
     mechanism = tags.get("cellModel") or rule.get("cellModel")
     artificial = mechanism in POINT_CELLS or (isinstance(rule, Mapping) and "secs" not in rule and "params" in rule)
+    artificial |= isinstance(mechanism, str) and not rule and isinstance(tags.get("params"), Mapping)  # of a mod file
     first = max(cells, default=-1) + 1
     shared: dict[str, Any] = {}
     if artificial:

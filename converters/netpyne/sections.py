@@ -22,12 +22,13 @@ POINT_DEFAULTS = {"L": 100.0, "diam": 500.0}
 
 def cell_of(
     id: str, secs: Mapping[str, Any], lists: Mapping[str, Any], threshold: float, report: Report, file: str | None,
-    moved: bool, v_init: float, gid: int = -1,
+    moved: bool, v_init: float, gid: int = -1, sender: str | None = None,
 ) -> NativeCell:  # fmt: skip
     """The NativeCell of a dictionary of sections.
 
     ``threshold`` (mV) holds where the spiking section states none, ``v_init`` (mV) in all that state none; ``moved``:
-    3-D points are relative to the position of the cell. Raises NetworkError that names the section for what cannot be,
+    3-D points are relative to the position of the cell; ``sender`` is the label of a process in the section soma whose
+    events are the cell's. Raises NetworkError that names the section for what cannot be,
     UnsupportedError for what is not supported.
     """
     order = _parents_first(id, secs, file)
@@ -46,6 +47,11 @@ def cell_of(
         if "vref" in point:
             spiking, variable = names[(site, label)], str(point["vref"])
             break
+    if sender is not None:
+        if ("soma", sender) not in names:
+            raise NetworkError(f"there is no process '{sender}' in a section 'soma' to send the cell's events",
+                               file=file, component=id)  # fmt: skip
+        spiking, variable = names["soma", sender], None
     if "threshold" in secs[site]:
         threshold = number(secs[site]["threshold"], id, f"section '{site}': threshold", file)
     members = {name: tuple(index[section] for section in listed if section in index) for name, listed in lists.items()}

@@ -99,12 +99,19 @@ def test_instances_of_cells_with_many_sections(corpus: Path, tmp_path: Path) -> 
 
 
 @pytest.mark.neuron
-def test_there_and_back_runs_the_same(corpus: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "name",
+    [
+        "NetPyNEShowcase/NeuroML2/multicomp/LEMS_DendConn.xml",  # cells with many sections
+        "NetPyNEShowcase/NeuroML2/LEMS_Spikers.xml",  # cells whose process sends the events, Poisson trains
+        "NetPyNEShowcase/NeuroML2/LEMS_HybridSmall.xml",
+    ],
+)
+def test_there_and_back_runs_the_same(name: str, corpus: Path, tmp_path: Path) -> None:
     """Rules and mod files are read again as those of any NetPyNE model."""
-    model = corpus / "NetPyNEShowcase" / "NeuroML2" / "multicomp" / "LEMS_DendConn.xml"
-    convert(model, tmp_path / "index.npjson")
+    convert(corpus / name, tmp_path / "index.npjson")
     found = simulate(tmp_path / "index.npjson", allow=("mods",)).spikes
-    same(sorted(zip((found.time * 1e3).tolist(), found.gid.tolist(), strict=True)), model)
+    same(sorted(zip((found.time * 1e3).tolist(), found.gid.tolist(), strict=True)), corpus / name)
 
 
 def test_what_the_loader_of_instances_leaves_out_is_a_loss(tmp_path: Path) -> None:
