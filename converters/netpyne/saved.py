@@ -31,6 +31,7 @@ def instance_of(data: Mapping[str, Any], path: Path, report: Report) -> Instance
     file = str(path)
     net, config = data["net"], data.get("simConfig") or {}
     params = net.get("params") or {}
+    synapses = params.get("synMechParams") or {}
     if not isinstance(net["cells"], list):
         raise DocumentError("net.cells is no list", file=file)
     cells: dict[int, Cell] = {}
@@ -48,7 +49,9 @@ def instance_of(data: Mapping[str, Any], path: Path, report: Report) -> Instance
             pointer = spec.get("pointer")
             if isinstance(pointer, Mapping) and pointer.get("source") != "pre":
                 continue  # the same junction, from the side of the cell before
-            connections.append(_connection(spec, cells[raw["gid"]], where, file, report))
+            synapse = synapses.get(spec.get("synMech")) if isinstance(spec.get("synMech"), str) else None
+            joins = bool(pointer) or (isinstance(synapse, Mapping) and bool(synapse.get("pointerParams")))
+            connections.append(_connection(spec, cells[raw["gid"]], where, file, report, joins))
     return Instance(
         _pops(net["pops"], cells, file), cells, connections, params.get("synMechParams") or {},
         threshold=number(params.get("defaultThreshold", 10.0), "net", "defaultThreshold", file),
@@ -86,7 +89,8 @@ def _named(connection: Any, columns: list[str] | None, where: str, file: str) ->
     raise DocumentError(f"{where}: expected a connection by name{hint}", file=file)
 
 
-def _connection(spec: Mapping[str, Any], cell: Cell, where: str, file: str, report: Report) -> Connection:
+def _connection(spec: Mapping[str, Any], cell: Cell, where: str, file: str, report: Report,
+                joins: bool) -> Connection:  # fmt: skip
     for word in sorted(set(spec) - _CONNECTION):
         if spec[word]:
             what = _UNBUILT.get(word, f"'{word}' of connections")
@@ -106,7 +110,7 @@ def _connection(spec: Mapping[str, Any], cell: Cell, where: str, file: str, repo
         for name, default in (("weight", 1.0), ("delay", 1.0), ("loc", 0.5))
     )
     section, peer = spec.get("sec"), None
-    if spec.get("pointer"):
+    if joins:
         peer = (str(spec.get("preSec") or "soma"),
                 number(0.5 if spec.get("preLoc") is None else spec["preLoc"], str(cell.gid), f"{where}.preLoc", file))
     return Connection(
