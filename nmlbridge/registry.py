@@ -145,6 +145,7 @@ _NETPYNE_HOLDS = frozenset({
 _COMPILED = frozenset({
     "components", "component types", "morphologies", "biophysics", "gap junctions", "continuous projections",
 })  # fmt: skip
+_HNN = re.compile(rb'\s*\{\s*"object_type"\s*:\s*"Network"')
 # a circuit with its files of nodes, or a simulation of one
 _SONATA = re.compile(rb'^\s*\{.*("nodes_file"|"edges_file"|"node_sets_file"|"network"\s*:\s*"[^"]*config)', re.S)
 
@@ -247,6 +248,20 @@ _FORMATS = (
         in_folder=("index.npjson",),
         holds_code=True,
         changeable=True,
+    ),
+    Format(
+        name="hnn",
+        title="hnn-core network (JSON)",
+        extensions=("_hnn.json",),
+        specification="https://jonescompneurolab.github.io/hnn-core",
+        reader="nmlbridge.converters.hnn.read:read",
+        simulation="nmlbridge.converters.hnn.read:read_simulation",
+        sniff=lambda head: _HNN.match(head) is not None,
+        features=frozenset({
+            "native mechanisms", "networks", "positions", "connections", "weights", "delays", "places on cells",
+            "inputs", "temperature",
+        }),
+        holds_code=True,
     ),
     Format(
         name="neuron",
