@@ -1,6 +1,6 @@
 """Reading the network files of hnn-core (``Network.write_configuration``): JSON with cells, positions, drives, gids.
 
-https://jonescompneurolab.github.io/hnn-core: the layout is that of hnn-core 0.4 to 0.6. The mechanisms are mod files
+https://jonescompneurolab.github.io/hnn-core: the layout is that of hnn-core 0.6. The mechanisms are mod files
 of hnn-core: those beside the file, else those of an hnn-core that is installed here.
 """
 
