@@ -36,9 +36,9 @@ def read(path: Path, report: Report) -> Results:
     files = sorted(path.glob("*.h5")) if path.is_dir() else [path]
     for file in files:
         with _opened(file) as content:
-            if not {"spikes", "report", "mapping"} & set(content) and not path.is_dir():
-                raise DocumentError(f"the file has neither spikes nor a report{_model(content)}", file=str(file))
             try:
+                if not {"spikes", "report", "mapping"} & set(content) and not path.is_dir():
+                    raise DocumentError(f"the file has neither spikes nor a report{_model(content)}", file=str(file))
                 for name, trains in _read_spikes(content, file, report):
                     spikes[name] = trains
                 columns += _read_reports(content, file, report)
