@@ -239,8 +239,19 @@ def _patch(graph: Any, result: Any, patch: Any, where: dict[str, str]) -> None:
 def _solid(graph: Any, result: Any, axes: Any, number: int) -> None:
     mark = "" if number == 1 else str(number)
     scene = f"scene{mark}"
-    titles = {f"{letter}axis": {"title": {"text": getattr(axes, f"get_{letter}label")()}} for letter in "xyz"}
-    result.update_layout({scene: titles | {"aspectmode": "data"}})
+    spans = np.abs([np.diff(getattr(axes, f"get_{letter}lim")())[0] for letter in "xyz"])
+    titles = {
+        f"{letter}axis": {
+            "title": {"text": getattr(axes, f"get_{letter}label")()},
+            "nticks": max(2, round(6 * span / (spans.max() or 1.0))),  # a short axis has no room for more
+        }
+        for letter, span in zip("xyz", spans.tolist(), strict=True)
+    }
+    # plotly scales the box to the volume 1 and looks at it from 1.25 on each axis: too near for a long one
+    away = 1.3 * (max(1.0, float(spans.max() / np.cbrt(np.prod(spans)))) if spans.all() else 1.0)
+    camera = {"eye": {"x": away, "y": away, "z": 0.7 * away}}
+    margin = {"l": 10, "r": 10, "t": 40, "b": 10}
+    result.update_layout({scene: titles | {"aspectmode": "data", "camera": camera}, "margin": margin})
     for part in axes.collections:
         if hasattr(part, "_offsets3d"):
             x, y, z = part._offsets3d
