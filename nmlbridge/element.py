@@ -1,8 +1,11 @@
-"""One XML element as read from a file, with the place where it stood."""
+"""One XML element as read from a file, with the place where it stood; ids for new ones."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
+
+_BAD = re.compile(r"\W", re.A)
 
 
 class Element:
@@ -55,3 +58,20 @@ class Element:
     def __repr__(self) -> str:
         name = self.attributes.get("id") or self.attributes.get("name") or ""
         return f"<Element {self.tag} {name!r} {self.file}:{self.line}, {len(self.children)} children>"
+
+
+class Ids:
+    """Ids of NeuroML: letters, digits and underscores, no digit first (``before`` stands there), each used once."""
+
+    def __init__(self, taken: Iterable[str] = (), before: str = "_") -> None:
+        self.taken, self.before = set(taken), before
+
+    def fresh(self, text: str) -> str:
+        """An id like ``text`` that nothing else has."""
+        stem = _BAD.sub("_", text).strip("_") or "x"
+        stem = f"{self.before}{stem}" if stem[0].isdigit() else stem
+        found, serial = stem, 2
+        while found in self.taken:
+            found, serial = f"{stem}_{serial}", serial + 1
+        self.taken.add(found)
+        return found

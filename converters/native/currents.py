@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from ...element import Element
+from ...element import Element, Ids
 from ...errors import UnsupportedError
 from ...graph.native import Along, NativeCell, NativeSection
 from ...report import Report
-from .elements import Ids, element, quantity
+from .elements import element, quantity
 from .shape import cell_place
 from .translated import Translated, channel_element, nernst, number_of, translated
 

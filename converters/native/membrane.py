@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from ...element import Element
+from ...element import Element, Ids
 from ...graph.native import Along, NativeCell, NativeSection
 from ...report import Report
 from .currents import CURRENTS, Channels, Flow, along
-from .elements import Ids, element, number, quantity
+from .elements import element, number, quantity
 from .shape import Shape, cell_place
 
 

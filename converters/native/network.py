@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ...element import Element
+from ...element import Element, Ids
 from ...errors import UnsupportedError
 from ...graph import InputList, NativeCell, NativeProcess, Network, Population, Projection
 from ...report import Report
 from ...results import EventOutputFile, OutputFile, Outputs, Simulation
 from ...results.paths import place_of
 from .currents import Channels
-from .elements import Ids, element
+from .elements import element
 from .membrane import Membrane, sections_to_cut
 from .processes import TAKE_EVENTS, arrival, component, known, own_types, spike_array
 from .shape import Shape

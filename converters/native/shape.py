@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ...element import Element
+from ...element import Element, Ids
 from ...graph.morphology import CABLE
 from ...graph.native import NativeCell, NativeSection
 from ...report import Report
-from .elements import Ids, element, number
+from .elements import element, number
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]

@@ -13,7 +13,7 @@ from math import isfinite
 
 import numpy as np
 
-from ...element import Element
+from ...element import Element, Ids
 from ...errors import UnsupportedError
 from ...lems.evaluate import evaluate
 from ...lems.expression import Expr, Name, Num, Piecewise, names, operands, rebuild, substitute, to_text
@@ -21,7 +21,7 @@ from ...nmodl.algebra import simplify
 from ...nmodl.files import mechanism_of
 from ...nmodl.interpret import Channel, Gate, channels_of
 from ...nmodl.read import Source, read_nmodl
-from .elements import Ids, element
+from .elements import element
 
 _WRITES = re.compile(r"\bUSEION\s+(\w+)[^\n]*?\bWRITE\b([^\n]*)")
 _TEST = np.linspace(-100.0, 60.0, 33)  # mV, at which two formulas are taken to be the same if their values are

@@ -163,18 +163,6 @@ class _Parser(Parser):
         self.at += 1
         return self.members(Apply(name, tuple(arguments)))
 
-    def arguments(self) -> list[Expr]:
-        """What stands up to the closing bracket, which is not taken."""
-        self.deeper()
-        arguments = [self.level(0, True)]
-        while self.peek() == ",":
-            self.at += 1
-            arguments.append(self.level(0, True))
-        if self.peek() != ")":
-            self.fail("expected ')' or ','")
-        self.depth -= 1
-        return arguments
-
     def lookup(self) -> Expr:
         self.at += 2
         kind, table, _ = self.tokens[self.at]

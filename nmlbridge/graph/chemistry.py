@@ -57,19 +57,12 @@ class _Parser(Parser):
     def call(self, name: str) -> Expr:
         if name not in FUNCTIONS and name != "if":
             self.fail(f"'{name}' is no function{nearest(name, [*FUNCTIONS, 'if'])}")
-        self.deeper()
         self.at += 2
-        arguments = [self.level(0, True)]
-        while self.peek() == ",":
-            self.at += 1
-            arguments.append(self.level(0, True))
-        if self.peek() != ")":
-            self.fail("expected ')' or ','")
+        arguments = self.arguments()
         wanted = 3 if name == "if" else 2 if name in _TWO else 1
         if len(arguments) != wanted:
             self.fail(f"{name} has {len(arguments)} arguments; expected {wanted}")
         self.at += 1
-        self.depth -= 1
         return Apply(name, tuple(arguments))
 
 

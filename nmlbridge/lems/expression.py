@@ -200,6 +200,18 @@ class Parser:
         """The node of a binary operator."""
         return _join(op, left, right)
 
+    def arguments(self) -> list[Expr]:
+        """What stands up to the closing bracket, which is not taken."""
+        self.deeper()
+        arguments = [self.level(0, True)]
+        while self.peek() == ",":
+            self.at += 1
+            arguments.append(self.level(0, True))
+        if self.peek() != ")":
+            self.fail("expected ')' or ','")
+        self.depth -= 1
+        return arguments
+
     def deeper(self) -> None:
         self.depth += 1
         if self.depth > _MAX_CALLS:

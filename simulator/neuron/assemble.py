@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -11,13 +10,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ...element import Ids
 from ...errors import UsageError
 from ...graph import InputList, NativeCell, NativeProcess, NativeSection, Network, Population, Projection
 from ...nmodl.files import global_parameters, mechanism_of, used, with_globals
 from ...report import Report
 from ...results import Simulation, elements_of, saved
 
-_BAD = re.compile(r"\W", re.A)
 _GRID = 3  # digits of a um to which points of cells of one make agree, for NEURON keeps them in single precision
 _INERT = frozenset({"ExpSyn", "Exp2Syn", "APCount"})
 """processes that do nothing where no events arrive"""
@@ -42,7 +41,7 @@ def network_of(found: Mapping[str, Any], mods: Mapping[str, str], report: Report
 class _Assembly:
     def __init__(self, found: Mapping[str, Any], mods: Mapping[str, str], report: Report, file: str | None) -> None:
         self.found, self.mods, self.report, self.file = found, mods, report, file
-        self.ids: set[str] = {"network"}
+        self.ids = Ids(["network"], "n")
         self.native: dict[str, Any] = {}
         self.populations: dict[str, Population] = {}
         self.place: dict[int, tuple[str, int]] = {}  # cell -> population, row
@@ -73,15 +72,6 @@ class _Assembly:
                         " cannot be seen, and is not taken over", file=self.file)  # fmt: skip
         return network
 
-    def fresh(self, text: str) -> str:
-        stem = _BAD.sub("_", text).strip("_") or "x"
-        stem = f"n{stem}" if stem[0].isdigit() else stem
-        found, number = stem, 2
-        while found in self.ids:
-            found, number = f"{stem}_{number}", number + 1
-        self.ids.add(found)
-        return found
-
     # cells ---------------------------------------------------------------------------------------------------------
 
     def cells(self) -> None:
@@ -101,13 +91,13 @@ class _Assembly:
             kinds.setdefault((name, *replace(made, sections=rough).key), (made, [], []))[1].append(number)
             kinds[(name, *replace(made, sections=rough).key)][2].append(origin)
         for made, members, origins in kinds.values():
-            id = self.fresh(made.id)
+            id = self.ids.fresh(made.id)
             alone = len(members) == 1
             if alone:  # its points are as they were, to the last bit
                 parts = [_section(s, np.zeros(3)) for s in self.found["cells"][members[0]]["sections"]]
                 made = replace(made, sections=tuple(parts), moved=False)
             self.native[id] = replace(made, id=id)
-            population = self.fresh(f"{id}_pop")
+            population = self.ids.fresh(f"{id}_pop")
             self.populations[population] = Population.sized(
                 population, id, len(members), positions=None if alone else np.array(origins), file=self.file
             )
@@ -136,7 +126,7 @@ class _Assembly:
             process, values = self.process(mechanism, "source", [m["parameters"] for m in members])
             random = [m["random"] for m in members]
             known = all(ids is not None and len(ids) == 3 for ids in random)
-            id = self.fresh(f"{process}_pop")
+            id = self.ids.fresh(f"{process}_pop")
             self.populations[id] = Population.sized(
                 id, process, len(members), values=values, file=self.file,
                 random=np.array(random, np.uint32) if known else None,
@@ -148,7 +138,7 @@ class _Assembly:
 
     def process(self, mechanism: str, kind: str, each: list[Mapping[str, float]]) -> tuple[str, dict[str, Any]]:
         """The id of a process, and the columns of the parameters in which its rows differ."""
-        id = self.fresh(mechanism)
+        id = self.ids.fresh(mechanism)
         usual = {("delay" if n == "del" else n): float(v) for n, v in each[0].items()}
         columns = {("delay" if n == "del" else n): np.array([one[n] for one in each], float) for n in each[0]}
         self.native[id] = NativeProcess(id, mechanism, kind, usual, file=self.file)
@@ -194,10 +184,10 @@ class _Assembly:
         if mechanism:
             synapse, values = self.process(mechanism, "synapse", list(parameters))
         else:
-            synapse, values = self.fresh("port"), {}
+            synapse, values = self.ids.fresh("port"), {}
             self.native[synapse] = NativeProcess(synapse, "", "port", {"point": 0, "slot": 0})
         return Projection(
-            self.fresh(f"{pre}_to_{post}"), "chemical", pre, post, np.array(sources), np.array(targets),
+            self.ids.fresh(f"{pre}_to_{post}"), "chemical", pre, post, np.array(sources), np.array(targets),
             post_segment=np.array(sections), post_fraction=np.array(places, float), weight=np.array(weights, float),
             delay=np.array(delays, float), synapses=(synapse,), values=values, file=self.file,
         )  # fmt: skip
@@ -218,7 +208,7 @@ class _Assembly:
             targets, sections, places, parameters = zip(*table, strict=True)
             process, values = self.process(mechanism, "input", list(parameters))
             found.append(InputList(
-                self.fresh(f"{process}_{population}"), process, population, np.array(targets),
+                self.ids.fresh(f"{process}_{population}"), process, population, np.array(targets),
                 segment=np.array(sections), fraction=np.array(places, float), values=values, file=self.file,
             ))  # fmt: skip
         return found
