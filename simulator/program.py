@@ -82,7 +82,7 @@ import hashlib
 import json
 import mmap
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -93,6 +93,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 FORMAT = "nmlbridge program 1"
+
+
+def check_mod_names(names: Iterable[str]) -> None:
+    """ValueError for a name of a mod file that may not stand in generated code."""
+    for name in names:
+        stem, dot, extension = name.partition(".")
+        if not (stem.isidentifier() and stem.isascii() and dot + extension == ".mod"):
+            raise ValueError(f"'{name}' cannot name a mechanism file, expected letters, digits and _, then .mod")
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,10 +125,7 @@ class Program:
                 column = column.copy()
                 column.flags.writeable = False
             tables[key] = column
-        for name in self.mods:
-            stem, dot, extension = name.partition(".")
-            if not (stem.isidentifier() and stem.isascii() and dot + extension == ".mod"):
-                raise ValueError(f"'{name}' cannot name a mechanism file, expected letters, digits and _, then .mod")
+        check_mod_names(self.mods)
         object.__setattr__(self, "tables", MappingProxyType(tables))
         object.__setattr__(self, "mods", MappingProxyType(dict(sorted(self.mods.items()))))
         object.__setattr__(self, "spec", MappingProxyType({**self.spec, "mods": sorted(self.mods)}))

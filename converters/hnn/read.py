@@ -16,7 +16,7 @@ import numpy as np
 
 from ...graph import InputList, NativeCell, NativeProcess, Network, Population, Projection
 from ...graph.columns import Floats, Ints
-from ...nmodl.files import mods_beside, used, whole_text
+from ...nmodl.files import mods_beside, texts_of, used
 from ...report import Report
 from ...results import Electrodes, Simulation, elements_of, saved
 from ..netpyne.document import load
@@ -265,7 +265,7 @@ def _mods(path: Path, network: Network, allow: Collection[str], report: Report) 
         installed = find_spec("hnn_core")
         places = installed.submodule_search_locations if installed is not None else None
         files = [file for place in places or () for file in sorted(Path(place, "mod").glob("*.mod"))]
-        found = used({file.name: whole_text(file) for file in files}, wanted)
+        found = used(texts_of(files), wanted)
     if found and "mods" not in allow:
         report.add("hnn-mods", "loss", f"mod files of {', '.join(sorted(wanted))} are taken only if you say so: "
                    "--allow-mods, or allow=('mods',)", file=str(path))  # fmt: skip

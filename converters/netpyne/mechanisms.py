@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ...errors import DocumentError
 from ...graph import NativeCell, Network
-from ...nmodl.files import FOLDERS, mechanism_of, text_of, whole_text
+from ...nmodl.files import FOLDERS, mechanism_of, text_of, texts_of
 from ...report import Report
 from .document import beside
 
@@ -59,4 +59,4 @@ def mods_of(
         report.add("netpyne-mods", "loss", f"mod files of {', '.join(sorted(files))} are in '{place}'; they are taken "
                    "only if you say so: --allow-mods, or allow=('mods',)", file=str(network.file))  # fmt: skip
         return {}
-    return {path.name: whole_text(path) for path in files.values()}
+    return texts_of(files.values())

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from ..element import Ids
 from ..errors import DocumentError, UnsupportedError
 
 FOLDERS = ("mod", "mods", "mechanisms", "modfiles", ".")
@@ -26,8 +27,17 @@ def mods_beside(file: Path) -> dict[str, str]:
     for name in FOLDERS:
         found = sorted((file.parent / name).glob("*.mod"))
         if found:
-            return {path.name: whole_text(path) for path in found}
+            return texts_of(found)
     return {}
+
+
+def texts_of(files: Iterable[Path]) -> dict[str, str]:
+    """The texts of mod files, with what they include, by file names that may stand in generated code: letters, digits
+    and _, no digit first. Others get such a name, which is theirs alone."""
+    files = list(files)
+    plain = {file.stem for file in files if file.stem.isidentifier() and file.stem.isascii()}
+    ids = Ids(plain)
+    return {f"{f.stem if f.stem in plain else ids.fresh(f.stem)}.mod": whole_text(f) for f in files}
 
 
 def whole_text(path: Path) -> str:

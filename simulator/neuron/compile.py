@@ -25,6 +25,7 @@ from pathlib import Path
 from threading import Lock
 
 from ...errors import SimulatorError
+from ..program import check_mod_names
 from .coreneuron import core_library
 from .toolchain import Toolchain, find_toolchain
 from .unity import join
@@ -51,10 +52,12 @@ def compile_mods(
     """The library with these mechanisms (file name -> NMODL text), built unless the cache has it; None for no mods.
 
     ``jobs`` compilers run at once (the number of usable processors if not given). Raises SimulatorError if there is no
-    compiler or no NEURON, or with the compiler's words if a mechanism does not compile.
+    compiler or no NEURON, or with the compiler's words if a mechanism does not compile; ValueError for a file name that
+    may not stand in generated code.
     """
     if not mods:
         return None
+    check_mod_names(mods)  # names become part of what is compiled
     tools = find_toolchain()
     key = _key(tools, mods, coreneuron)
     cache = cache_folder()

@@ -16,7 +16,7 @@ from typing import Any
 
 from ...errors import DocumentError, UsageError
 from ...graph import Network
-from ...nmodl.files import FOLDERS, mods_beside, whole_text
+from ...nmodl.files import FOLDERS, mods_beside, texts_of
 from ...report import Report
 from ...results import Simulation
 from .assemble import network_of
@@ -91,7 +91,7 @@ def from_neuron(
     if isinstance(mods, Mapping):
         texts = mods
     elif mods is not None:
-        texts = {file.name: whole_text(file) for file in sorted(Path(mods).glob("*.mod"))}
+        texts = texts_of(sorted(Path(mods).glob("*.mod")))
         if not texts:
             raise UsageError(f"there are no mod files in '{mods}'; expected a folder such as {', '.join(FOLDERS[:3])}")
     return network_of(extract(h), texts, report if report is not None else Report(), None)

@@ -266,3 +266,9 @@ def test_what_is_said_of_a_compilation_is_what_matters() -> None:
     assert relevant(output) == "a.cpp:3:1: error: no"
     assert relevant("something odd\n") == "something odd"
     assert os.linesep not in relevant("a\nb\n")
+
+
+@pytest.mark.parametrize("name", ["../x.mod", "a-b.mod", "x){}.mod", "x.txt"])
+def test_names_that_may_not_stand_in_code_are_refused(name: str) -> None:
+    with pytest.raises(ValueError, match="cannot name a mechanism file"):
+        compile_mods({name: "NEURON { SUFFIX x }"})
