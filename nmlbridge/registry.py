@@ -39,8 +39,8 @@ class Format:
     folder. ``features`` are names in nmlbridge.graph.features; what a network has beyond them is noted as a loss when
     it is written.
     ``simulation`` is for files that also say how to run: (path, report, allow) -> (Network, results.Simulation), where
-    ``allow`` holds the kinds of code that the user lets in: "mods" (mechanisms in NMODL, which are compiled), "python"
-    (which is run), "code" (hoc or Python that builds cells in NEURON, which is run). ``holds_code``: such code may come
+    ``allow`` holds the kinds of code that the user lets in: "mods" (mechanisms in NMODL, which are compiled), "code"
+    (Python or hoc, which is run; "python" means the same). ``holds_code``: such code may come
     with a model, and ``reader`` takes ``allow`` too.
     """
 
@@ -507,7 +507,7 @@ def read(
     """Read a model file into a Network; the format is told by the file's content unless ``format`` names it.
 
     A file with a cell or a channel alone gives a Network without populations. What could not be carried over is noted
-    in ``report``. ``allow`` names kinds of code that may come with a model: "python" is run, "mods" are taken over.
+    in ``report``. ``allow`` names kinds of code that may come with a model: "code" is run, "mods" are taken over.
     Raises DocumentError, LemsError or NetworkError with the place, UsageError for an unknown format.
     """
     record = format_named(format) if format is not None else format_to_read(path)

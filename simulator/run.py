@@ -75,7 +75,7 @@ def simulate(
     document's OutputFiles are written below; None writes nothing. ``method`` is a key of METHODS; without one, a
     ``Meta`` of the document may ask for cvode. ``abs_tolerance`` and ``rel_tolerance`` are cvode's; they override the
     document's. ``dump_passes`` names a folder for what each pass of the compiler made. ``allow`` names kinds of code
-    that come with a model: "python" is run, "mods" are compiled. ``changes`` are other values for what a file of
+    that come with a model: "code" is run, "mods" are compiled. ``changes`` are other values for what a file of
     rules or of NetPyNE names: {"gain": 2} for a parameter, {"connections.EE.weight": 2}.
 
     Files grow while the run goes on, under their names with ".part" behind. ``record_format`` is "lems" (what the

@@ -127,9 +127,6 @@ class Rules:
                     own[word] = value if plain else self._value(value, names, stream,
                                                                 f"{where}.pointps.{process}.{word}")  # fmt: skip
         cell.lists.update(copy.deepcopy(rule.get("secLists") or {}))
-        if rule.get("globals"):
-            self.report.add("netpyne-globals", "loss", "globals of cell rules are not set", file=self.model.file,
-                            component=label)  # fmt: skip
         labels = cell.tags.setdefault("label", [])
         if isinstance(labels, list):
             labels.append(label)

@@ -13,7 +13,6 @@ from ...report import Report
 from ...results import Electrodes, Simulation, saved
 from .sections import number
 
-_NO_PARAMETERS = {"celsius", "v_init", "clamp_resist"}
 _UNDONE = {
     "saveIMembrane": "membrane currents", "recordDipolesHNN": "dipoles",
 }  # fmt: skip
@@ -63,8 +62,6 @@ def simulation_of(config: Mapping[str, Any], network: Network, members: Recorded
         return number(config.get(name, default), "simConfig", name, file)
 
     values = config.get("hParams") or {}
-    for name in sorted(set(values) - _NO_PARAMETERS):
-        report.add("netpyne-globals", "loss", f"hParams '{name}' is not set", file=file, component="simConfig")
     for name, what in _UNDONE.items():
         if config.get(name):
             report.add("netpyne-recording", "loss", f"{what} ({name}) are not recorded", file=file)

@@ -89,7 +89,7 @@ class Files:
         if len(plain) < 2:
             request |= {f"{key}_data": value for key, value in (("netParams", params), ("simConfig", config))
                         if key in plain}  # fmt: skip
-            params, config = stated(request, path, allow, report)
+            params, config = stated(request, path, allow, report, str(mods) if mods else None)
         assert isinstance(config, dict)
         return cls(path, config, params, mods=str(mods) if mods else None)
 

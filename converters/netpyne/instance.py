@@ -103,6 +103,8 @@ class _Assembly:
         self.processes: dict[str, str] = {}
 
     def network(self) -> Network:
+        for pop in self.instance.pops:  # a population keeps its name, whatever its cells are called
+            self.names.id(pop.label, "population")
         for pop in self.instance.pops:
             self.population(pop)
         projections = self.projections()

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import re
+from collections.abc import Collection, Mapping
 from pathlib import Path
+from typing import Any
 
 from ...errors import DocumentError
 from ...graph import NativeCell, Network
-from ...nmodl.files import FOLDERS, mechanism_of, text_of, texts_of
+from ...nmodl.files import FOLDERS, global_parameters, mechanism_of, text_of, texts_of, with_globals
 from ...report import Report
 from .document import beside
+from .sections import number
+
+ELSEWHERE = frozenset({"celsius", "v_init", "clamp_resist", "tstop"})
+"""hParams that are no parameters of a mechanism: of the run, and one that NEURON's own mechanisms do not read"""
 
 BUILT_IN = frozenset({
     "hh", "pas", "fastpas", "extracellular", "capacitance", "ExpSyn", "Exp2Syn", "AlphaSynapse", "IClamp", "SEClamp",
@@ -60,3 +66,44 @@ def mods_of(
                    "only if you say so: --allow-mods, or allow=('mods',)", file=str(network.file))  # fmt: skip
         return {}
     return texts_of(files.values())
+
+
+def set_globals(
+    mods: Mapping[str, str], params: Mapping[str, Any], config: Mapping[str, Any], network: Network, report: Report
+) -> dict[str, str]:  # fmt: skip
+    """The mod files with the global parameters that simConfig.hParams and the rules of cells set as their defaults.
+
+    As in NetPyNE, hParams come before the rules, and the first rule before the others; a value that another one keeps
+    from being used, and what no mod file has, is noted.
+    """
+    file = str(network.file)
+    wanted: dict[str, tuple[Any, str]] = {name: (value, "hParams") for name, value in
+                                          (config.get("hParams") or {}).items()}  # fmt: skip
+    for label, rule in (params.get("cellParams") or {}).items():
+        given = rule.get("globals") if isinstance(rule, Mapping) else None
+        for name, value in (given or {}).items():
+            kept, owner = wanted.setdefault(name, (value, f"cellParams.{label}"))
+            if kept != value and name not in ("v_init", "clamp_resist"):  # sections have their own v_init
+                report.add("netpyne-globals", "approximation", f"cellParams.{label} has {name} = {value}; as in "
+                           f"NetPyNE it is {kept}, which {owner} says", file=file, component=label)  # fmt: skip
+    found = dict(mods)
+    texts = {name: (mechanism_of(text), text) for name, text in mods.items()}
+    left = dict.fromkeys(name for name in wanted if name not in ELSEWHERE)
+    for mod, (mechanism, text) in texts.items():
+        ours = {name: name.removesuffix(f"_{mechanism}") for name in left if name.endswith(f"_{mechanism}")}
+        defaults = global_parameters(text)
+        values = {}
+        for name, plain in ours.items():
+            if plain in defaults:
+                values[plain] = number(wanted[name][0], wanted[name][1], name, file)
+            if plain in defaults or re.search(rf"\b{re.escape(plain)}\b", text) or plain == "usetable":
+                del left[name]  # else it is computed by the mechanism itself
+        changed = {name: value for name, value in values.items() if value != defaults[name]}
+        if changed:
+            found[mod] = with_globals(text, changed)
+    here = used(network) | {"ion"}
+    for name in left:
+        if any(name.endswith(f"_{mechanism}") for mechanism in here) or wanted[name][1] == "hParams":
+            report.add("netpyne-globals", "loss", f"{wanted[name][1]} sets {name}, which is not set here", file=file,
+                       component=name)  # fmt: skip
+    return found

@@ -5,47 +5,41 @@ Only where the user allows it. NetPyNE serves to obtain the specification; the n
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
-import tempfile
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from ...errors import DocumentError, UsageError
+from ...errors import SimulatorError
 from ...extras import find
+from ...foreign import ask, may_run
+from ...nmodl.files import mods_beside
+from ...registry import resolve_name
 from ...report import Report
-
-_TAIL = 300  # characters of what a process said last
 
 
 def stated(
-    request: Mapping[str, Any], file: Path, allow: Collection[str], report: Report
+    request: Mapping[str, Any], file: Path, allow: Collection[str], report: Report, mods: str | None = None
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """netParams and simConfig of a request (see ``specification``), whose Python is run.
 
-    Raises UsageError if ``allow`` does not hold "python" or NetPyNE is missing, DocumentError with file and line for
-    what the Python does wrong.
+    With "mods" in ``allow`` it finds the mechanisms of the folder ``mods``, or of a usual one beside ``file``, in
+    NEURON: importing a cell from hoc needs them. Raises UsageError if ``allow`` does not hold "code" or NetPyNE is
+    missing, DocumentError with file and line for what the Python does wrong.
     """
-    if "python" not in allow:
-        raise UsageError(f"'{file}' is Python, which is run only if you say so: --allow-python, or allow=('python',)")
+    may_run(file, allow)
     find("netpyne", "netpyne", "Python that states a NetPyNE model")
+    texts = mods_beside(file, (mods,) if mods else None)
+    library, hint = None, ""
+    if texts and "mods" not in allow:
+        hint = f"; the {len(texts)} mod files beside it are compiled only if you say so: --allow-mods"
+    elif texts:
+        try:
+            library = resolve_name("nmlbridge.simulator.neuron.compile:compile_mods")(texts)
+        except SimulatorError as fault:  # the model may not need them all
+            hint = f"; the mod files beside it were not there: {fault.args[0]}"
     program = Path(__file__).with_name("specification.py")
-    with tempfile.TemporaryDirectory(prefix="nmlbridge-") as folder:
-        asked, answer = Path(folder, "request.json"), Path(folder, "answer.json")
-        asked.write_text(json.dumps(dict(request)))
-        done = subprocess.run(
-            [sys.executable, str(program), str(asked), str(answer)], capture_output=True, text=True, errors="replace",
-            stdin=subprocess.DEVNULL, check=False,
-        )  # fmt: skip
-        if not answer.exists():
-            last = " ".join(done.stderr.split())[-_TAIL:]
-            raise DocumentError(f"the Python ended with code {done.returncode}: {last}", file=str(file))
-        found = json.loads(answer.read_text())
-    if "error" in found:
-        text = " ".join(str(found["error"]).split())
-        raise DocumentError(text, file=found["file"] or str(file), line=found["line"])
+    asked = dict(request) | {"library": str(library) if library else None}
+    found = ask(["-P", str(program)], asked, file).check(hint)
     for name in found["left"]:
         report.add("netpyne-config", "info", f"{name} is no plain value, and is left out", file=str(file))
     return found["netParams"], found["simConfig"]

@@ -12,7 +12,7 @@ from ...results import Simulation, elements_of
 from .config import Recorded, simulation_of
 from .files import Files
 from .instance import Instance
-from .mechanisms import mods_of
+from .mechanisms import mods_of, set_globals
 from .reactions import chemistry_of
 
 
@@ -26,7 +26,7 @@ def read_simulation(
 ) -> tuple[Network, Simulation]:
     """The network of a NetPyNE model and the run that its simConfig states.
 
-    ``allow`` with "python" lets Python run that states the model, with "mods" the mechanisms of its folder be compiled.
+    ``allow`` with "code" lets Python run that states the model, with "mods" the mechanisms of its folder be compiled.
     ``changes`` are other values by name: an attribute of simConfig, "netParams.connParams.EE.weight", and "rng":
     "netpyne" (what NetPyNE draws) or "native" (streams of their own for each rule, cell and stimulus).
     """
@@ -36,9 +36,10 @@ def read_simulation(
     found = Files.of(path, allow, changes or {}, report)
     instance = found.instance(report)
     network = instance.network(report)
-    network.mods.update(mods_of(found.folder, found.mods, network, allow, report))
-    members = _members(instance, network)
     params = found.params if found.data is None else (found.data.get("net") or {}).get("params")
+    mods = mods_of(found.folder, found.mods, network, allow, report)
+    network.mods.update(set_globals(mods, params or {}, found.config, network, report))
+    members = _members(instance, network)
     network.chemistry = chemistry_of((params or {}).get("rxdParams"), members, network, str(path))
     simulation = simulation_of(found.config, network, members, report, str(path))
     network.simulation, network.settings = elements_of(simulation, str(network.id)), simulation

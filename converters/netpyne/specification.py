@@ -47,7 +47,6 @@ def main(request: Path, answer: Path) -> int:
     """Run what the request names; the exit code is that of the process."""
     asked = json.loads(request.read_text())
     folder = asked["folder"]
-    os.chdir(folder)
     sys.argv = [asked.get("module") or asked["netParams"]]
     for file in (asked.get("module"), asked.get("simConfig"), asked.get("netParams")):
         if file:
@@ -67,8 +66,11 @@ def main(request: Path, answer: Path) -> int:
 
 def _stated(asked: dict[str, Any]) -> tuple[Any, Any]:
     """netParams and simConfig, as objects of NetPyNE or dictionaries."""
-    from netpyne import sim, specs
+    from netpyne import sim, specs  # in a folder that holds no compiled mechanisms of anyone
 
+    if asked.get("library") and not sim.h.nrn_load_dll(asked["library"]):
+        raise Unusable("NEURON does not load the compiled mechanisms")
+    os.chdir(asked["folder"])
     _intercept(sim)
     changes = asked["changes"]
     if changes:

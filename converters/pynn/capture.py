@@ -1,10 +1,10 @@
 """A program of its own: runs a PyNN script on a simulator that computes nothing, and writes the network that it built.
 
-    python -m nmlbridge.converters.pynn.capture SCRIPT LEMS ANSWER
+    python -m nmlbridge.converters.pynn.capture REQUEST ANSWER
 
 Whatever simulator the script asks for, it gets ``pyNN.mock``. At its first ``run`` the script ends: what stands then is
-the network, how long it would have run the simulation. LEMS is the model, ANSWER holds the notes, or an error with its
-place. It is run by ``script.py``, never imported.
+the network, how long it would have run the simulation. REQUEST names the "script" and the "model", a LEMS file to be
+written; ANSWER holds the notes, or an error with its place. It is run by ``script.py``, never imported.
 """
 
 from __future__ import annotations
@@ -115,8 +115,10 @@ def _after(owner: type, name: str, tell: Callable[..., None]) -> None:
     setattr(owner, name, called)
 
 
-def main(script: Path, target: Path, answer: Path) -> int:
+def main(request: Path, answer: Path) -> int:
     """Run the script and write what it built; the exit code of the process."""
+    asked = json.loads(request.read_text())
+    script, target = Path(asked["script"]), Path(asked["model"])
     import pyNN
     import pyNN.mock as mock
 
@@ -148,4 +150,4 @@ def main(script: Path, target: Path, answer: Path) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(*(Path(word) for word in sys.argv[1:4])))
+    sys.exit(main(*(Path(word) for word in sys.argv[1:3])))

@@ -56,14 +56,16 @@ def whole(minimum: int, maximum: int = 2**63 - 1) -> type[int]:
 
 def add_allow(parser: argparse.ArgumentParser) -> None:
     """The options that let in code that comes with a model."""
-    parser.add_argument("--allow-python", action="store_true", help="run Python that states the model (NetPyNE, PyNN)")
-    parser.add_argument("--allow-code", action="store_true", help="run hoc or Python that builds cells in NEURON")
+    parser.add_argument(
+        "--allow-code", action="store_true", help="run the model's own code: Python (NetPyNE, PyNN, NEURON) or hoc"
+    )
+    parser.add_argument("--allow-python", dest="allow_code", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--allow-mods", action="store_true", help="compile the mod files that come with the model")
 
 
 def allowed(arguments: argparse.Namespace) -> frozenset[str]:
     """The kinds of code that these options let in."""
-    return frozenset(kind for kind in ("python", "code", "mods") if getattr(arguments, f"allow_{kind}"))
+    return frozenset(kind for kind in ("code", "mods") if getattr(arguments, f"allow_{kind}"))
 
 
 def say_notes(report: Report) -> None:

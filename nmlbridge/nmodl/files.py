@@ -19,12 +19,13 @@ _PARAMETER = re.compile(r"\bPARAMETER\s*\{([^}]*)\}")
 _GLOBALS = re.compile(r"\bGLOBAL\s+([\w\s,]+?)(?=\n\s*[A-Z]|\})")
 
 
-def mods_beside(file: Path) -> dict[str, str]:
-    """The mod files of the first of FOLDERS, beside ``file``, that has any: texts by file name, with what they include.
+def mods_beside(file: Path, folders: Iterable[str] | None = None) -> dict[str, str]:
+    """The mod files of the first of ``folders`` (FOLDERS), beside ``file``, that has any: texts by file name, with what
+    they include.
 
     Raises DocumentError for a file that cannot be read, UnsupportedError for an INCLUDE of a file elsewhere.
     """
-    for name in FOLDERS:
+    for name in FOLDERS if folders is None else folders:
         found = sorted((file.parent / name).glob("*.mod"))
         if found:
             return texts_of(found)

@@ -5,16 +5,13 @@ Code of a model is run only where the user allows it, and in a process of its ow
 
 from __future__ import annotations
 
-import json
 import re
-import subprocess
-import sys
-import tempfile
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ...errors import DocumentError, UsageError
+from ...foreign import ask, may_run
 from ...graph import Network
 from ...nmodl.files import FOLDERS, mods_beside, texts_of
 from ...report import Report
@@ -24,7 +21,6 @@ from .compile import compile_mods
 from .launch import environment, neuron_words
 
 _NEAR = re.compile(r"^\s*in (.+) near line ([1-9]\d*)", re.M)
-_TAIL = 300  # characters of what the process said last
 
 
 def read(
@@ -41,26 +37,26 @@ def read(
     path = Path(path)
     if not path.is_file():
         raise DocumentError("there is no such file", file=str(path))
-    if "code" not in allow:
-        raise UsageError(f"'{path}' is code, which is run only if you say so: --allow-code, or allow=('code',)")
+    may_run(path, allow)
     mods = mods_beside(path)
     taken = mods if "mods" in allow else {}
     library = compile_mods(taken)
     request = {"file": str(path.absolute()), "library": str(library) if library else None, "template": template,
                "arguments": list(arguments)}  # fmt: skip
-    found, words = _run(request)
-    if "error" in found:
+    program = ["-P", "-m", "nmlbridge.simulator.neuron.importing"]
+    answer = ask(program, request, path, environment({}))
+    if answer.error is not None:
         hint = ""
         if mods and not taken:
             hint = f"; the {len(mods)} mod files beside it are compiled only if you say so: --allow-mods"
-        near = _NEAR.search(words)
-        place, line = str(path), found["line"]
+        near = _NEAR.search(answer.said)
+        place, line = str(path), answer.found["line"]
         if line is None and near is not None:  # perhaps in a file that this one loads
             place, line = str(path) if Path(near[1]).name == path.name else near[1], int(near[2])
-        told = neuron_words(words)
-        message = " ".join(str(found["error"]).split())
-        message = f"{message} ({told[0]})" if told and told[0] not in message else message
+        told = neuron_words(answer.said)
+        message = f"{answer.error} ({told[0]})" if told and told[0] not in answer.error else answer.error
         raise DocumentError(f"{message}{hint}", file=place, line=line)
+    found = answer.found
     return network_of(found, taken, report, str(path))
 
 
@@ -96,18 +92,3 @@ def from_neuron(
             raise UsageError(f"there are no mod files in '{mods}'; expected a folder such as {', '.join(FOLDERS[:3])}")
     return network_of(extract(h), texts, report if report is not None else Report(), None)
 
-
-def _run(request: dict[str, Any]) -> tuple[dict[str, Any], str]:
-    """The worker's answer, and what it said."""
-    with tempfile.TemporaryDirectory(prefix="nmlbridge-") as folder:
-        asked, answer = Path(folder, "request.json"), Path(folder, "answer.json")
-        asked.write_text(json.dumps(request))
-        done = subprocess.run(
-            [sys.executable, "-P", "-m", "nmlbridge.simulator.neuron.importing", str(asked), str(answer)], cwd=folder,
-            env=environment({}), capture_output=True, text=True, errors="replace", stdin=subprocess.DEVNULL,
-            check=False,
-        )  # fmt: skip
-        if not answer.exists():
-            last = " ".join(done.stderr.split())[-_TAIL:]
-            raise DocumentError(f"the code ended NEURON with code {done.returncode}: {last}", file=request["file"])
-        return json.loads(answer.read_text()), done.stderr

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -101,8 +104,63 @@ def weights(network: nmlbridge.Network) -> list[float]:
 def test_a_script_of_netpyne(folder: Path) -> None:
     text = "from netpyne import sim\ncfg, netParams = sim.readCmdLineArgs()\nsim.create(netParams, cfg)\n"
     (folder / "init.py").write_text(text)
-    network = nmlbridge.read(folder / "init.py", allow=("python",))
+    network = nmlbridge.read(folder / "init.py", allow=("code",))
     assert weights(network) == [0.01, 0.01] and network.settings.duration == 50
+
+
+LEAKY = """NEURON { SUFFIX leaky  NONSPECIFIC_CURRENT i  RANGE g, e  GLOBAL shift }
+PARAMETER { g = 0.0003 (S/cm2)  e = -65 (mV)  shift = 0 (mV) }
+ASSIGNED { v (mV)  i (mA/cm2) }
+BREAKPOINT { i = g * (v - e - shift) }
+"""
+CELL = """begintemplate Leaky
+public soma, dend
+create soma, dend
+proc init() {
+    create soma, dend
+    connect dend(0), soma(1)
+    soma { L = 20  diam = 20  insert leaky  g_leaky = 0.0005 }
+    dend { L = 100  diam = 2  nseg = 3  insert leaky }
+    shift_leaky = 4
+}
+endtemplate Leaky
+"""
+IMPORTED = """from netpyne import specs
+netParams, cfg = specs.NetParams(), specs.SimConfig()
+netParams.importCellParams(label="L", fileName="cell.hoc", cellName="Leaky", conds={"cellType": "L"})
+netParams.popParams["L"] = {"cellType": "L", "numCells": 2}
+netParams.stimSourceParams["step"] = {"type": "IClamp", "del": 5, "dur": 100, "amp": 0.01}
+netParams.stimTargetParams["step"] = {"source": "step", "conds": {"pop": "L"}, "sec": "dend", "loc": 0.5}
+cfg.duration, cfg.recordCells, cfg.recordTraces = 40, ["all"], {"V": {"sec": "soma", "loc": 0.5, "var": "v"}}
+cfg.hParams["celsius"] = 20
+"""
+SEEN = """import json, sys
+from netpyne import sim
+from netParams import netParams, cfg
+sim.createSimulate(netParams, cfg)
+print("found" + json.dumps(list(sim.simData["V"]["cell_0"])))
+"""
+
+
+@needs_netpyne
+@pytest.mark.neuron
+def test_cells_of_hoc_with_mod_files(tmp_path: Path) -> None:
+    """NetPyNE imports the cell in NEURON, with the mechanisms that it needs, and keeps the globals that it sets."""
+    (tmp_path / "mod").mkdir()
+    (tmp_path / "mod" / "leaky.mod").write_text(LEAKY)
+    for name, text in (("cell.hoc", CELL), ("netParams.py", IMPORTED), ("seen.py", SEEN)):
+        (tmp_path / name).write_text(text)
+    with pytest.raises(DocumentError, match="--allow-mods"):
+        nmlbridge.read(tmp_path / "netParams.py", allow=("code",))
+    results = nmlbridge.simulate(tmp_path / "netParams.py", allow=("code", "mods"))
+    tools = Path(sys.executable).parent
+    subprocess.run([str(tools / "nrnivmodl"), "mod"], cwd=tmp_path, check=True, capture_output=True,
+                   env={**os.environ, "PATH": f"{tools}{os.pathsep}{os.environ['PATH']}"})  # fmt: skip
+    done = subprocess.run([sys.executable, "seen.py"], cwd=tmp_path, check=True, capture_output=True, text=True)
+    theirs = json.loads(next(x for x in done.stdout.splitlines() if x.startswith("found")).removeprefix("found"))
+    ours = results["L[0]/soma(0.5)/v"][: len(theirs)] * 1e3
+    assert np.ptp(theirs) > 5 and max(theirs) > -60  # the shift is there
+    np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-9)
 
 
 @pytest.mark.parametrize("name", ["netParams.py", "init.py", "index.npjson", ""])
@@ -111,7 +169,7 @@ def test_ways_to_state_a_model(name: str, pretended: Path) -> None:
     if name == "init.py":
         text = "from netpyne import sim\nfrom netParams import cfg, netParams\nsim.create(netParams, cfg)\n"
         (folder / name).write_text(text)
-    network = nmlbridge.read(folder / name, allow=("python",))
+    network = nmlbridge.read(folder / name, allow=("code",))
     assert weights(network) == [0.01, 0.01]
     assert network.settings.duration == 50
 
@@ -123,7 +181,7 @@ def test_what_runs_is_the_model_and_not_netpyne(tmp_path: Path) -> None:
     (tmp_path / "model.json").write_text(json.dumps([MODELS[name], CONFIGS[name]]))
     (tmp_path / "model.py").write_text(WHOLE)
     (tmp_path / "plain.json").write_text(json.dumps({"net": {"params": MODELS[name]}, "simConfig": CONFIGS[name]}))
-    ours = nmlbridge.simulate(tmp_path / "model.py", allow=("python",), duration=60).spikes
+    ours = nmlbridge.simulate(tmp_path / "model.py", allow=("code",), duration=60).spikes
     plain = nmlbridge.simulate(tmp_path / "plain.json", duration=60).spikes
     assert len(ours) > 10
     assert ours.time.tolist() == plain.time.tolist() and ours.gid.tolist() == plain.gid.tolist()
@@ -133,7 +191,7 @@ def test_what_runs_is_the_model_and_not_netpyne(tmp_path: Path) -> None:
 def test_python_is_not_run_unless_allowed(folder: Path) -> None:
     (folder / "cfg.py").write_text("from netpyne import specs\nopen('ran', 'w')\n")
     for name in ("index.npjson", "cfg.py", ""):
-        with pytest.raises(UsageError, match="--allow-python"):
+        with pytest.raises(UsageError, match="--allow-code"):
             nmlbridge.read(folder / name)
     assert main(["run", str(folder)]) == 2 and main(["build", str(folder / "netParams.py")]) == 2
     assert not (folder / "ran").exists()
@@ -142,7 +200,7 @@ def test_python_is_not_run_unless_allowed(folder: Path) -> None:
 def test_netpyne_is_asked_for(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(extras, "find_spec", lambda name: None)
     with pytest.raises(UsageError, match=r"pip install 'nmlbridge\[netpyne\]'"):
-        nmlbridge.read(folder, allow=("python",))
+        nmlbridge.read(folder, allow=("code",))
 
 
 @pytest.mark.parametrize(
@@ -163,7 +221,7 @@ def test_what_is_wrong_is_said_with_its_place(
     folder = pretended
     (folder / file).write_text(text)
     with pytest.raises(DocumentError) as raised:
-        nmlbridge.read(folder, allow=("python",))
+        nmlbridge.read(folder, allow=("code",))
     assert said in str(raised.value) and "\n" not in str(raised.value)
     assert raised.value.line == line
     if line is not None:
@@ -182,7 +240,7 @@ def test_values_by_name(pretended: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert weights(network) == [0.5, 0.5] and simulation.duration == 7
     with pytest.raises(UsageError, match="did you mean 'strength'"):
         changed(strenth=1)
-    assert main(["build", str(folder), "--allow-python", "--set", "netParams.popParams.S.numCells=6"]) == 0
+    assert main(["build", str(folder), "--allow-code", "--set", "netParams.popParams.S.numCells=6"]) == 0
     assert "6 cells" in capsys.readouterr().out
 
 

@@ -132,7 +132,7 @@ def test_a_script_goes_out_and_comes_back(model: Path, tmp_path: Path) -> None:
     pytest.importorskip("pyNN")
     convert(model, tmp_path / "out", target_format="pynn")
     back = tmp_path / "LEMS_back.xml"
-    convert(tmp_path / "out" / "run.py", back, allow=("python",))
+    convert(tmp_path / "out" / "run.py", back, allow=("code",))
     ours, theirs = simulate(back), simulate(model)
     assert ours.traces.quantities == ("E[0]/v",)
     assert len(theirs.spikes) > 20
@@ -163,7 +163,7 @@ def test_a_script_of_ones_own(tmp_path: Path) -> None:
     pytest.importorskip("pyNN")
     script = tmp_path / "net.py"
     script.write_text(SCRIPT)
-    network = read(script, allow=("python",))
+    network = read(script, allow=("code",))
     assert {p.id: p.size for p in network.populations.values()} == {"cells": 20, "noise": 5}
     drive = next(p for p in network.projections if p.id == "drive")
     assert len(drive) == 100 and set(drive.weight.tolist()) == {0.5} and set(drive.delay.tolist()) == {1.0}
@@ -192,7 +192,7 @@ def test_what_a_script_does_wrong_is_one_error(code: str, line: int | None, mess
     script = tmp_path / "net.py"
     script.write_text(code)
     with pytest.raises(DocumentError, match=message) as raised:
-        convert(script, tmp_path / "out.nml", allow=("python",))
+        convert(script, tmp_path / "out.nml", allow=("code",))
     assert (raised.value.line, raised.value.file) == (line, str(script))
     assert not (tmp_path / "out.nml").exists()
 
@@ -200,7 +200,7 @@ def test_what_a_script_does_wrong_is_one_error(code: str, line: int | None, mess
 def test_a_script_is_not_run_unasked(tmp_path: Path) -> None:
     script = tmp_path / "net.py"
     script.write_text("import pyNN\nopen('ran', 'w')\n")
-    with pytest.raises(UsageError, match="--allow-python"):
+    with pytest.raises(UsageError, match="--allow-code"):
         convert(script, tmp_path / "out.nml")
     assert [path.name for path in tmp_path.iterdir()] == ["net.py"]
 
