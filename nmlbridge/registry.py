@@ -364,6 +364,7 @@ _FORMATS = (
         reader="nmlbridge.builder:read",
         simulation="nmlbridge.builder:read_simulation",
         sniff=lambda head: _RULES.search(head) is not None,
+        holds_code=True,
         changeable=True,
     ),
 )

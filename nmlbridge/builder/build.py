@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,8 +27,10 @@ from .select import Selections
 from .space import Cells, Space
 from .specification import Specification
 from .stimuli import Stimuli
+from .trains import Given, played
 from .vocabulary import PointElectrode, UniformField
 
+Floats = npt.NDArray[np.float64]
 KELVIN = 273.15
 
 
@@ -39,6 +41,7 @@ class Built:
     network: Network
     simulation: Simulation | None
     specification: Specification
+    allow: frozenset[str] = frozenset()
 
     def session(self, ranks: int = 1, vary: Mapping[str, Any] | None = None) -> Any:
         """A ``Session`` of the network, whose ``change`` takes other values of the rules by name.
@@ -52,7 +55,7 @@ class Built:
         spec = self.specification
 
         def rebuild(changes: Mapping[str, Any]) -> Network:
-            return build(spec.changed(changes)).network
+            return build(spec.changed(changes), allow=self.allow).network
 
         make = resolve_name("nmlbridge.simulator.session:Session")
         variants = [rebuild({name: value}) for name, value in (vary or {}).items()]
@@ -65,13 +68,15 @@ def build(
     seed: int | None = None,
     posts: Callable[[str, int], npt.NDArray[np.bool_]] | None = None,
     report: Report | None = None,
+    allow: Collection[str] = (),
     **changes: Any,
 ) -> Built:
     """Build the network of a specification: a Specification, plain values, or the path of a YAML or JSON file.
 
     ``seed`` replaces that of the run. ``posts(population, size)`` chooses the cells whose connections are made, as
-    truth values: ranks that divide the cells among them make together exactly what one process makes. ``changes`` are
-    other values by name (``Specification.changed``). Raises NetworkError and other ModelErrors with the place.
+    truth values: ranks that divide the cells among them make together exactly what one process makes. ``allow`` names
+    what may come with a model: "mods" are compiled when it runs, "code" of templates is run. ``changes`` are other
+    values by name (``Specification.changed``). Raises NetworkError and other ModelErrors with the place.
     """
     if isinstance(specification, (str, Path)):
         specification = Specification.read(specification)
@@ -83,12 +88,14 @@ def build(
     context = Context.of(specification, seed)
     model = specification.model
     _names_differ(context)
-    components = Components(context, report)
+    components = Components(context, report, allow)
+    model, trains = played(context, components)
+    context = with_model(context, model)
     if model.name in components.by_id:
         raise context.error(f"a component is called '{model.name}' too; rename one", "name")
     components.check_channels()
     for name, population in model.populations.items():
-        kinds = [population.cell] if isinstance(population.cell, str) else population.cell
+        kinds = [population.cell] if isinstance(population.cell, str) else population.cell or ()
         for kind in kinds:
             if kind not in components.cells and kind not in components.by_id:
                 known = list(components.cells)
@@ -122,20 +129,39 @@ def build(
         for field in imposed(context, cells, select, name)
     ]  # fmt: skip
     source = specification.source
-    temperature = None
-    if model.run is not None and model.run.temperature is not None:
-        temperature = context.number(model.run.temperature, "degC", "run", "temperature") + KELVIN
     network = Network(
         model.name,
-        {name: Population(name, of_population[name], np.arange(len(where)), where, type="populationList",
-                          properties={tag: str(value) for tag, value in model.populations[name].tags.items()},
-                          file=source.file, line=source.line(("populations", name)))
+        {name: _population(context, name, of_population[name], where, trains.get(name))
          for name, where in placed.items()},
-        projections, inputs, temperature=temperature, components=components.elements, native=components.native,
-        fields=fields, chemistry=chemistry(context, cells, select, parts), file=source.file,
-        line=1 if source.file else None,
+        projections, inputs, temperature=_temperature(context, components), components=components.elements,
+        native=components.native, mods=components.mods.taken(components.mechanisms(), allow, report), fields=fields,
+        chemistry=chemistry(context, cells, select, parts), file=source.file, line=1 if source.file else None,
     )  # fmt: skip
-    return Built(network, settings(context, network, cells, select, parts), specification)
+    return Built(network, settings(context, network, cells, select, parts), specification, frozenset(allow))
+
+
+def _population(context: Context, name: str, component: str, where: Floats, given: Given | None) -> Population:
+    source = context.spec.source
+    tags = context.spec.model.populations[name].tags
+    return Population(
+        name, component, np.arange(len(where)), where, type="populationList",
+        properties={tag: str(value) for tag, value in tags.items()},
+        train_rows=None if given is None else given.rows, train_times=None if given is None else given.times,
+        file=source.file, line=source.line(("populations", name)),
+    )  # fmt: skip
+
+
+def _temperature(context: Context, components: Components) -> float | None:
+    """K: as the run says, else as the code of templates has set it."""
+    run = context.spec.model.run
+    if run is not None and run.temperature is not None:
+        return context.number(run.temperature, "degC", "run", "temperature") + KELVIN
+    stated = set(components.celsius.values())
+    if len(stated) > 1:
+        said = ", ".join(f"{name} {value:g}" for name, value in components.celsius.items())
+        raise context.error(f"the templates set different temperatures (degC: {said}); run: {{temperature: ...}} says "
+                            "which one holds", "run")  # fmt: skip
+    return stated.pop() + KELVIN if stated else None
 
 
 def _names_differ(context: Context) -> None:
@@ -151,9 +177,9 @@ def _names_differ(context: Context) -> None:
             seen[name] = kind
 
 
-def read(path: str | Path, report: Report | None = None) -> Network:
-    """The network of a specification file; with how it is run, if the file says so."""
-    built = build(path, report=report)
+def read(path: str | Path, report: Report | None = None, allow: Collection[str] = ()) -> Network:
+    """The network of a specification file; with how it is run, if the file says so. ``allow`` as in ``build``."""
+    built = build(path, report=report, allow=allow)
     if built.simulation is not None:
         built.network.settings = built.simulation
         built.network.simulation = elements_of(built.simulation, str(built.network.id))
@@ -164,7 +190,7 @@ def read_simulation(
     path: Path, report: Report, allow: frozenset[str], changes: Mapping[str, Any] | None = None
 ) -> tuple[Network, Simulation]:
     """The network of a specification file and how to run it. Raises NetworkError if the file does not say how."""
-    built = build(path, report=report, **(changes or {}))
+    built = build(path, report=report, allow=allow, **(changes or {}))
     if built.simulation is None:
         raise built.specification.error("there is no 'run', so it is not said how long; add one, such as "
                                         "run: {duration: 500 ms}")  # fmt: skip

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,18 +20,35 @@ from .context import Context, Path_
 from .evaluate import Column, Evaluator, coherent
 from .language import names, parse
 from .listed import file_of
+from .mods import Mods
 from .native_cells import is_native, native_cell
 from .segments import NativeShape
-from .vocabulary import Component, Exp2Syn, ExpSyn, FileCell, Mechanism, SectionCell, SwcCell
+from .templates import template_cell
+from .vocabulary import (
+    Component,
+    Exp2Syn,
+    ExpSyn,
+    FileCell,
+    Mechanism,
+    NeuronProcess,
+    SectionCell,
+    SwcCell,
+    TemplateCell,
+)
 
 _FREE = frozenset({"notes", "neuroLexId", "metaid", "description"})
 
 
 class Components:
-    """All components by id. ``cells`` maps the names of the specification's cells to component ids."""
+    """All components by id. ``cells`` maps the names of the specification's cells to component ids.
 
-    def __init__(self, context: Context, report: Report) -> None:
-        self.context, self.report = context, report
+    ``allow`` as in ``build``; ``celsius`` are the temperatures that the code of templates has set.
+    """
+
+    def __init__(self, context: Context, report: Report, allow: Collection[str] = ()) -> None:
+        self.context, self.report, self.allow = context, report, allow
+        self.mods = Mods.of(context)
+        self.celsius: dict[str, float] = {}
         self.library: Library = load_core()
         self.elements: list[Element] = []
         self.by_id: dict[str, Element] = {}
@@ -57,9 +74,15 @@ class Components:
                 path: Path_ = (kind, name)
                 if isinstance(item, (ExpSyn, Exp2Syn)):
                     self._native(name, item, path)
+                elif isinstance(item, NeuronProcess):
+                    self._process(name, item, path)
+                elif isinstance(item, TemplateCell):
+                    self._only(name, path)
+                    self.native[name], self.shapes[name], self.celsius[name] = template_cell(
+                        context, name, item, path, self.mods, allow, report)
                 elif isinstance(item, (SectionCell, SwcCell)) and is_native(item):
                     self._only(name, path)
-                    self.native[name], self.shapes[name] = native_cell(context, name, item, path)
+                    self.native[name], self.shapes[name] = native_cell(context, name, item, path, self.mods)
                 elif isinstance(item, Component):
                     self.add(self.element(name, item.type, item.model_extra or {}, path), path)
                 elif not isinstance(item, FileCell):
@@ -111,6 +134,31 @@ class Components:
                 raise self.context.error(f"it is {number:g} ms; it must be more than zero", *path, word)
         self.native[name] = NativeProcess(name, item.neuron, "synapse", numbers, file=source.file,
                                           line=source.line(path))  # fmt: skip
+
+    def _process(self, name: str, item: NeuronProcess, path: Path_) -> None:
+        """A synapse, input or artificial cell of a mod file, or an artificial cell of NEURON's own."""
+        self._only(name, path)
+        source = self.context.spec.source
+        kind = {"synapses": "synapse", "components": "input", "cells": "source"}[str(path[0])]
+        header = self.mods.header(item.neuron, ("ARTIFICIAL_CELL" if kind == "source" else "POINT_PROCESS",), *path,
+                                  "neuron")  # fmt: skip
+        if kind == "synapse" and not header.receives:
+            raise self.context.error(f"no events can arrive at '{item.neuron}': it has no NET_RECEIVE; state it under "
+                                     "components, and a stimulus of type component", *path, "neuron")  # fmt: skip
+        values = {word: self.context.number(value, self.mods.parameter(header, word, *path, word), *path, word)
+                  for word, value in (item.model_extra or {}).items()}  # fmt: skip
+        self.native[name] = NativeProcess(name, item.neuron, kind, values, file=source.file, line=source.line(path))
+
+    def mechanisms(self) -> set[str]:
+        """The names of NEURON's mechanisms that the native parts are made of."""
+        found: set[str] = set()
+        for part in self.native.values():
+            if isinstance(part, NativeProcess):
+                found.add(part.mechanism)
+            else:
+                found |= {name for section in part.sections for name in section.mechanisms}
+                found |= {point.mechanism for point in part.points}
+        return found
 
     def check_channels(self) -> None:
         """Cells that are written out have channels that there are."""

@@ -17,7 +17,7 @@ from .evaluate import Column
 from .language import is_random, parse
 from .listed import listed_pairs
 from .plasticity import stdp
-from .segments import CellParts, Sites
+from .segments import EVENTS, CellParts, Sites
 from .select import Rows, Selections
 from .space import AXES, Cells, Space
 from .vocabulary import Connection
@@ -323,18 +323,22 @@ class Rule:
         """The projections that this rule makes: one for each pair of populations and each synapse."""
         rule, defaults = self.rule, self.context.spec.model.defaults
         named = rule.synapse or defaults.synapse
-        synapses = [named] if isinstance(named, str) else named
-        if not synapses:
+        synapses = [named] if isinstance(named, str) else named or []
+        direct = {number for number, name in enumerate(self.cells.names) if parts.artificial(name)}
+        reached = {int(number) for number in np.unique(self.cells.population_of(self.post))}
+        for number in reached & direct:
+            parts.check_events(self.cells.names[number], rule.kind, self.path)
+        if not synapses and not (reached and reached <= direct):
             raise self.context.error("it names no synapse", *self.path)
         for number, synapse in enumerate(synapses):
-            if synapse in parts.native and rule.kind == "chemical":
+            if rule.kind == "chemical" and parts.process(synapse, "synapse"):
                 continue
             parts.need(synapse, *self.path, "synapse", *((number,) if isinstance(rule.synapse, list) else ()))
         if rule.from_synapse is not None:
             parts.need(rule.from_synapse, *self.path, "from_synapse")
         if rule.kind != "continuous" and rule.from_synapse is not None:
             raise self.context.error(f"a rule of kind {rule.kind} has no from_synapse", *self.path, "from_synapse")
-        weights = rule.weight if isinstance(rule.weight, list) else [rule.weight] * len(synapses)
+        weights = rule.weight if isinstance(rule.weight, list) else [rule.weight] * max(len(synapses), 1)
         groups: dict[tuple[int, int], list[dict[str, Any]]] = {}
         for edges in self.edges():
             for pair, columns in self._pieces_of(edges, weights, parts):
@@ -346,7 +350,8 @@ class Rule:
                        for name in pieces[0]}  # fmt: skip
             pieces.clear()
             pre, post = self.cells.names[before], self.cells.names[after]
-            for number, synapse in enumerate(synapses):
+            chosen = [EVENTS] if after in direct else synapses
+            for number, synapse in enumerate(chosen):
                 id = self.name if single else f"{self.name}_{pre}_{post}"
                 more: dict[str, Any] = {"synapses": (synapse,)}
                 if rule.kind == "continuous":
@@ -356,7 +361,7 @@ class Rule:
                 if rule.plasticity is not None:
                     more["plasticity"] = stdp(self.context, rule, columns[f"weight{number}"], self.path)
                 made.append(Projection(
-                    id if len(synapses) == 1 else f"{id}_{synapse}", rule.kind, pre, post,
+                    id if len(chosen) == 1 else f"{id}_{synapse}", rule.kind, pre, post,
                     columns["pre"], columns["post"],
                     pre_segment=columns["pre_segment"], pre_fraction=columns["pre_fraction"],
                     post_segment=columns["post_segment"], post_fraction=columns["post_fraction"],

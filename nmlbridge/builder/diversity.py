@@ -23,11 +23,11 @@ def divided(context: Context, placed: dict[str, Floats]) -> tuple[Model, dict[st
     follows from the shares. Raises NetworkError for shares that are none, and for names that clash.
     """
     model = context.spec.model
-    if all(isinstance(population.cell, str) for population in model.populations.values()):
+    if not any(isinstance(population.cell, dict) for population in model.populations.values()):
         return model, placed
     populations, places = {}, {}
     for name, population in model.populations.items():
-        if isinstance(population.cell, str):
+        if not isinstance(population.cell, dict):
             populations[name], places[name] = population, placed[name]
             continue
         path = ("populations", name, "cell")

@@ -13,22 +13,16 @@ import numpy.typing as npt
 
 from ..graph.morphology import Morphology
 from ..graph.native import NativeCell, NativeSection
-from ..units import nearest
 from .cells import WrittenCell
 from .context import Context, Path_
 from .evaluate import Column
+from .mods import Mods
 from .segments import NativeShape, number_at, segment_column, segment_sets
 from .select import select_segments
 from .vocabulary import Biophysics, Ion, NeuronMechanism, SectionCell, SwcCell
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
-BUILT_IN = {
-    "hh": {"gnabar": "S_per_cm2", "gkbar": "S_per_cm2", "gl": "S_per_cm2", "el": "mV"},
-    "pas": {"g": "S_per_cm2", "e": "mV"},
-}
-"""NEURON's own density mechanisms, and their parameters with units:
-https://nrn.readthedocs.io/en/latest/python/modelspec/programmatic/mechanisms/mech.html"""
 _ALONG = ("path_dist", "x", "y", "z", "depth", "diam")
 _UNITS = {"e": "mV", "i": "mM", "o": "mM"}
 
@@ -40,14 +34,14 @@ def is_native(item: SectionCell | SwcCell) -> bool:
 
 
 def native_cell(
-    context: Context, name: str, item: SectionCell | SwcCell, path: Path_
+    context: Context, name: str, item: SectionCell | SwcCell, path: Path_, mods: Mods
 ) -> tuple[NativeCell, NativeShape]:
     """The cell, and its segments for choosing places.
 
     Raises NetworkError for a topology, a geometry, a word or a number that cannot be.
     """
     _, shape = WrittenCell(context, name, item.biophysics, path, native=True).shaped(item)
-    return _Membrane(context, item.biophysics, shape, (*path, "biophysics")).cell(name, path)
+    return _Membrane(context, item.biophysics, shape, (*path, "biophysics"), mods).cell(name, path)
 
 
 @dataclass
@@ -60,8 +54,8 @@ class _Cable:
 
 
 class _Membrane:
-    def __init__(self, context: Context, biophysics: Biophysics, shape: Morphology, path: Path_) -> None:
-        self.context, self.biophysics, self.shape, self.path = context, biophysics, shape, path
+    def __init__(self, context: Context, biophysics: Biophysics, shape: Morphology, path: Path_, mods: Mods) -> None:
+        self.context, self.biophysics, self.shape, self.path, self.mods = context, biophysics, shape, path, mods
         cables = [_Cable(g.id, g.rows, g.divisions) for g in shape.groups.values() if g.is_cable]
         self.cables = sorted(cables, key=lambda cable: int(cable.rows[0]))  # parents stand before their children
         section, begin, width = np.zeros(len(shape.ids), np.int64), np.zeros(len(shape.ids)), np.ones(len(shape.ids))
@@ -158,19 +152,11 @@ class _Membrane:
                 raise self.context.error(
                     f"'{label}' is a LEMS channel, but the cell has mechanisms or ions of NEURON; a cell has one kind: "
                     "write them all as {neuron: ...}, or all as {channel: ...}", *path)  # fmt: skip
-            if item.neuron not in BUILT_IN:
-                hint = nearest(item.neuron, BUILT_IN)
-                raise self.context.error(
-                    f"there is no mechanism '{item.neuron}'{hint}; there are {', '.join(sorted(BUILT_IN))}",
-                    *path, "neuron")  # fmt: skip
-            parameters = BUILT_IN[item.neuron]
+            header = self.mods.header(item.neuron, ("SUFFIX",), *path, "neuron")
             columns = {}
             for word, value in (item.model_extra or {}).items():
-                if word not in parameters:
-                    raise self.context.error(f"'{item.neuron}' has no parameter '{word}'"
-                                             f"{nearest(word, parameters) or '; there are ' + ', '.join(parameters)}",
-                                             *path, word)  # fmt: skip
-                columns[word] = self.values(value, parameters[word], (*path, word))
+                unit = self.mods.parameter(header, word, *path, word)
+                columns[word] = self.values(value, unit, (*path, word))
             for number in self.sections(item.where, (*path, "where")):
                 if item.neuron in found[number]:
                     raise self.context.error(f"section '{self.cables[number].name}' has '{item.neuron}' already",

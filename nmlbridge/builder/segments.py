@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from ..element import Element
 from ..graph.morphology import Morphology
+from ..graph.native import Native, NativeProcess
 from ..units import nearest
 from .context import Context, Path_, used_names
 from .edges import ragged
@@ -19,6 +20,8 @@ from .select import select_segments
 from .vocabulary import Placement
 
 Floats = npt.NDArray[np.float64]
+EVENTS = "events"
+"""the id of what events go through that reach an artificial cell itself"""
 _PIECE = 5.0  # um, within which a density of synapses is constant
 
 
@@ -83,17 +86,38 @@ class CellParts:
     """The components of the model, and the segments of the cells of each population."""
 
     def __init__(self, context: Context, components: Mapping[str, Element], cells: Mapping[str, str],
-                 native: Collection[str] = (), shapes: Mapping[str, NativeShape] | None = None) -> None:  # fmt: skip
+                 native: dict[str, Native], shapes: Mapping[str, NativeShape]) -> None:  # fmt: skip
         self.context, self.components, self.cells, self.native = context, components, cells, native
-        self.shapes = shapes or {}
+        self.shapes = shapes
         self._morphologies: dict[str, Morphology | None] = {}
         self._weights: dict[tuple[str, str], tuple[npt.NDArray[np.int64], Floats, Floats, Floats]] = {}
+
+    def process(self, id: str, kind: str) -> bool:
+        """Whether this is a process of NEURON's of such a kind (``NativeProcess.kind``)."""
+        found = self.native.get(id)
+        return isinstance(found, NativeProcess) and found.kind == kind
+
+    def artificial(self, population: str) -> bool:
+        """Whether the cells of a population are artificial cells of NEURON's, which events reach without a synapse."""
+        return self.process(self.cells[population], "source")
+
+    def check_events(self, population: str, kind: str, path: Path_) -> None:
+        """Raises NetworkError for connections that cannot reach artificial cells."""
+        if self.context.spec.model.populations[population].spikes is not None:
+            raise self.context.error(f"the spikes of '{population}' are given, so nothing can act on it", *path, "to")
+        if kind != "chemical":
+            raise self.context.error(f"the cells of '{population}' are artificial and have no membrane; only rules of "
+                                     "kind chemical reach them", *path, "kind")  # fmt: skip
+        if EVENTS in self.components or (not self.process(EVENTS, "port") and EVENTS in self.native):
+            raise self.context.error(f"'{EVENTS}' is what events to artificial cells go through; call the component "
+                                     "something else", *path)  # fmt: skip
+        self.native.setdefault(EVENTS, NativeProcess(EVENTS, "", "port"))
 
     def need(self, component: str, *path: str | int) -> Element:
         """The component with this id. Raises NetworkError at ``path``."""
         if component in self.native:
-            raise self.context.error(f"'{component}' is NEURON's own, which serves rules of kind chemical only; "
-                                     "expected a LEMS component, such as expTwoSynapse", *path)  # fmt: skip
+            raise self.context.error(f"'{component}' is a mechanism of NEURON's, which serves as a synapse in "
+                                     "rules of kind chemical, or as the component of a stimulus", *path)  # fmt: skip
         if component not in self.components:
             known = sorted({*self.components, *self.native})
             hint = nearest(component, known) or f"; there are {', '.join(known) or 'none'}"
@@ -105,6 +129,8 @@ class CellParts:
         id = self.cells[population]
         if id in self.shapes:
             return self.shapes[id].shape
+        if self.artificial(population):
+            return None
         if id not in self._morphologies:
             element = self.components[id].find("morphology")
             named = self.components[id].get("morphology")

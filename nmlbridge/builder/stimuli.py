@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from ..element import Element
 from ..graph import InputList
+from ..graph.native import NativeProcess
 from .components import Components
 from .context import Context
 from .evaluate import Column
@@ -20,6 +21,7 @@ from .space import AXES, Cells, Space
 from .vocabulary import Clamp, Input, Poisson, Pulse, Rhythm, Sine, Times
 
 _MOST_KINDS = 20_000
+_NEVER = 1e9  # ms between events, and a number of events, that no run reaches
 _NAMES = (*AXES, "depth", "xnorm", "ynorm", "znorm", "index")
 
 
@@ -35,6 +37,10 @@ class Stimuli:
         count = getattr(self.item, "number", 1)
         self.rows: Rows = np.repeat(rows, count)
         self.number = np.tile(np.arange(count), len(rows))
+        for which in np.unique(cells.population_of(rows)):
+            if parts.artificial(cells.names[which]):
+                raise context.error(f"the cells of '{cells.names[which]}' are artificial, and reached by events alone: "
+                                    "use a population of sources and a connection", *self.path, "to")  # fmt: skip
 
     def column(self, value: float | str, unit: str, word: str) -> npt.NDArray[np.float64]:
         """A number for each input."""
@@ -82,7 +88,8 @@ class Stimuli:
         """The components' ids and which of them each input is; the weights."""
         item = self.item
         if isinstance(item, Input):
-            self.parts.need(item.component, *self.path, "component")
+            if not self.parts.process(item.component, "input"):
+                self.parts.need(item.component, *self.path, "component")
             weight = None if item.weight is None else self.column(item.weight, "", "weight")
             return ([item.component], np.zeros(len(self.rows), np.int64)), weight
         if isinstance(item, Pulse):
@@ -102,9 +109,11 @@ class Stimuli:
         synapse = item.synapse or defaults.synapse
         if synapse is None:
             raise self.context.error("it names no synapse", *self.path)
+        weight = self.column(defaults.weight if item.weight is None else item.weight, "", "weight")
+        if self.parts.process(synapse, "synapse"):
+            return self._generators(item, synapse), weight
         self.parts.need(synapse, *self.path, "synapse")
         through = {"synapse": synapse, "spikeTarget": f"./{synapse}"}
-        weight = self.column(defaults.weight if item.weight is None else item.weight, "", "weight")
         if isinstance(item, Poisson):
             return self._poisson(item, through), weight
         return self._trains(item, through), weight
@@ -147,6 +156,38 @@ class Stimuli:
         names = {"averageRate": ("rate", "Hz"), "delay": ("start", "ms"), "duration": ("stop", "ms")}
         columns = {"rate": rate, "start": start, "stop": stop - start}
         return self._grouped("transientPoissonFiringSynapse", names, through, columns)
+
+    def _generators(self, item: Poisson | Rhythm | Times, synapse: str) -> tuple[list[str], Rows]:
+        """NetStims, for a synapse of NEURON's."""
+        if isinstance(item, Times) or item.stop is not None or (isinstance(item, Rhythm) and item.jitter != 0):
+            word = "times" if isinstance(item, Times) else "jitter" if item.stop is None else "stop"
+            raise self.context.error(
+                f"'{synapse}' is a mechanism of NEURON's, which a stimulus with '{word}' does not reach; use a "
+                "population of sources, such as {number: 10, spikes: {times: [...]}}, and a connection",
+                *self.path,
+            )  # fmt: skip
+        noisy = isinstance(item, Poisson)
+        start = self.column(item.start, "ms", "start")
+        if isinstance(item, Poisson):
+            rate = self.column(item.rate, "Hz", "rate")
+            if (rate < 0).any():
+                raise self.context.error("the rate is negative", *self.path, "rate")
+            interval = np.divide(1000.0, rate, out=np.full(len(rate), _NEVER), where=rate > 0)
+        else:
+            interval = self.column(item.period, "ms", "period")
+            if (interval <= 0).any():
+                raise self.context.error("the period must be more than zero", *self.path, "period")
+        different, which = np.unique(np.stack([start, interval], axis=1), axis=0, return_inverse=True)
+        self._not_too_many(len(different))
+        source, ids = self.context.spec.source, []
+        for number, (begin, between) in enumerate(different.tolist()):
+            id = self._id(number, len(different))
+            self.components.native[id] = NativeProcess(
+                id, "NetStim", "source", {"start": begin, "interval": between, "number": _NEVER, "noise": float(noisy)},
+                drives=synapse, file=source.file, line=source.line(self.path),
+            )  # fmt: skip
+            ids.append(id)
+        return ids, which.reshape(-1)
 
     def _trains(self, item: Rhythm | Times, through: dict[str, str]) -> tuple[list[str], Rows]:
         """timedSynapticInput: spikes listed."""

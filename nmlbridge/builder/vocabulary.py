@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic import ConfigDict, Discriminator, Field, Tag, model_validator
 from pydantic_core import PydanticCustomError
 
 from .substances import Chemistry
@@ -22,12 +22,6 @@ class Component(Item):
     type: str = Field(description="name of a ComponentType: izhikevich2007Cell, expTwoSynapse, ionChannelHH ...")
 
 
-def _synapse_of_neuron(value: Any) -> Any:
-    if value not in ("ExpSyn", "Exp2Syn"):
-        raise ValueError(f"'{str(value)[:40]}' is none of NEURON's synapses ExpSyn, Exp2Syn")
-    return value
-
-
 class ExpSyn(Item):
     """NEURON's ExpSyn: a conductance that jumps and decays. Weights of its connections are in uS."""
 
@@ -39,21 +33,49 @@ class ExpSyn(Item):
 class Exp2Syn(Item):
     """NEURON's Exp2Syn: a conductance with a rise and a decay. Weights of its connections are in uS."""
 
-    neuron: Annotated[Literal["Exp2Syn"], BeforeValidator(_synapse_of_neuron)]
+    neuron: Literal["Exp2Syn"]
     tau1: Value = Field(default=0.1, description="ms")
     tau2: Value = Field(default=10.0, description="ms")
     e: Value = Field(default=0.0, description="mV")
 
 
-def _kind_of_synapse(data: Any) -> str:
+class NeuronProcess(Item):
+    """A point process or artificial cell of a mod file under ``mods``; as a cell also NEURON's own IntFire1, IntFire2,
+    IntFire4. Its parameters stand beside, in NEURON's units."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+    __pydantic_extra__: dict[str, Value]
+    neuron: str = Field(description="the name behind POINT_PROCESS or ARTIFICIAL_CELL")
+
+
+def _kind_of_process(data: Any) -> str:
     name = data.get("neuron") if isinstance(data, dict) else getattr(data, "neuron", None)
-    return "component" if name is None else "ExpSyn" if name == "ExpSyn" else "Exp2Syn"
+    return "component" if name is None else name if name in ("ExpSyn", "Exp2Syn") else "process"
 
 
 Synapse = Annotated[
-    Annotated[Component, Tag("component")] | Annotated[ExpSyn, Tag("ExpSyn")] | Annotated[Exp2Syn, Tag("Exp2Syn")],
-    Discriminator(_kind_of_synapse),
+    Annotated[Component, Tag("component")] | Annotated[ExpSyn, Tag("ExpSyn")] | Annotated[Exp2Syn, Tag("Exp2Syn")]
+    | Annotated[NeuronProcess, Tag("process")],
+    Discriminator(_kind_of_process),
+]  # fmt: skip
+AnyComponent = Annotated[
+    Annotated[Component, Tag("component")] | Annotated[NeuronProcess, Tag("process")],
+    Discriminator(lambda data: "component" if _kind_of_process(data) == "component" else "process"),
 ]
+
+
+class TemplateCell(Item):
+    """A cell of a template in hoc, or of a class or function in Python, which is run: ``--allow-code``.
+
+    What its code builds in NEURON is taken over: sections, mechanisms, ions, its own point processes. Its mod files are
+    those under ``mods``, else those beside the file.
+    """
+
+    template: str = Field(description="the template, class or function that makes the cell")
+    file: str = Field(description="hoc or Python, relative to the specification")
+    arguments: list[float | str] = Field(default=[], description="what the template is called with")
+    v_init: Value = Field(default=-65.0, description="mV")
+    threshold: Value = Field(default=0.0, description="mV: a spike is a crossing from below")
 
 
 class FileCell(Item):
@@ -103,7 +125,7 @@ class NeuronMechanism(Item):
 
     model_config = ConfigDict(extra="allow", frozen=True)
     __pydantic_extra__: dict[str, Value]
-    neuron: str = Field(description="hh or pas")
+    neuron: str = Field(description="hh, pas, or the SUFFIX of a mod file under mods")
     where: Selection = Field(default="all", description="which sections")
 
 
@@ -161,7 +183,7 @@ class SwcCell(Item):
 
 
 def _kind_of_cell(data: Any) -> str:
-    for word in ("file", "swc", "sections"):
+    for word in ("template", "file", "swc", "sections", "neuron"):
         if (word in data) if isinstance(data, dict) else hasattr(data, word):
             return word
     return "component"
@@ -169,7 +191,8 @@ def _kind_of_cell(data: Any) -> str:
 
 Cell = Annotated[
     Annotated[Component, Tag("component")] | Annotated[FileCell, Tag("file")] | Annotated[SwcCell, Tag("swc")]
-    | Annotated[SectionCell, Tag("sections")],
+    | Annotated[SectionCell, Tag("sections")] | Annotated[TemplateCell, Tag("template")]
+    | Annotated[NeuronProcess, Tag("neuron")],
     Discriminator(_kind_of_cell),
 ]  # fmt: skip
 
@@ -205,10 +228,26 @@ class Grid(Item):
     z: Value | None = None
 
 
-class Population(Item):
-    """Cells: of what kind or kinds, how many, and where."""
+class Trains(Item):
+    """Spikes that are given (ms): a list for each cell, or a file."""
 
-    cell: str | dict[Id, Value] = Field(description="a kind of cells, or several with their shares: {a: 3, b: 1}")
+    times: list[list[float]] | None = Field(default=None, description="ms: a list for each cell")
+    file: str | None = Field(default=None, description="spikes in any format of results: SONATA, CSV ...")
+    population: str | None = Field(default=None, description="which of the populations of the file")
+
+    @model_validator(mode="after")
+    def _either(self) -> Trains:
+        one_of(self, ("times", "file"))
+        return self
+
+
+class Population(Item):
+    """Cells: of what kind or kinds, how many, and where. With ``spikes`` they are sources of given spikes."""
+
+    cell: str | dict[Id, Value] | None = Field(
+        default=None, description="a kind of cells, or several with their shares: {a: 3, b: 1}"
+    )
+    spikes: Trains | None = None
     number: Value | None = None
     density: Value | None = Field(default=None, description="cells per mm3; may be a formula of x, y, z, depth")
     grid: Grid | None = None
@@ -218,7 +257,9 @@ class Population(Item):
 
     @model_validator(mode="after")
     def _count(self) -> Population:
-        one_of(self, ("number", "density", "grid", "positions"))
+        one_of(self, ("cell", "spikes"))
+        if self.spikes is None or self.density is not None or self.grid or self.positions is not None:
+            one_of(self, ("number", "density", "grid", "positions"))
         return self
 
 
@@ -508,9 +549,10 @@ class Model(Item):
     space: Region = Region(x=(0, 100), y=(0, 100), z=(0, 100))
     regions: dict[Id, Region] = {}
     include: list[str] = Field(default=[], description="NeuroML and LEMS files whose components may be used")
+    mods: list[str] = Field(default=[], description="mod files, or folders of them; compiled with --allow-mods")
     cells: dict[Id, Cell] = {}
     synapses: dict[Id, Synapse] = {}
-    components: dict[Id, Component] = Field(default={}, description="channels, inputs and other LEMS components")
+    components: dict[Id, AnyComponent] = Field(default={}, description="channels, inputs and other LEMS components")
     populations: dict[Id, Population]
     connections: dict[Id, Connection] = {}
     stimuli: dict[Id, Stimulus] = {}

@@ -89,4 +89,4 @@ def _network(arguments: argparse.Namespace, report: Report) -> Network:
             raise UsageError("a model of NetPyNE has several seeds: --set seeds.conn=N, and loc, stim, cell")
         network: Network = resolve_name(other.simulation)(path, report, allowed(arguments), changes)[0]
         return network
-    return build(arguments.file, seed=arguments.seed, report=report, **changes).network
+    return build(arguments.file, seed=arguments.seed, report=report, allow=allowed(arguments), **changes).network

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..report import Report
-from .options import say_notes
+from .options import add_allow, allowed, say_notes
 from .progress import ProgressBar
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ _MOST_ROWS = 30  # of one kind on the terminal; --json has them all
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options of this verb."""
     parser.add_argument("file", type=Path, help="a model file, or a folder of a format that is one")
+    add_allow(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -32,7 +33,7 @@ def run(arguments: argparse.Namespace) -> int:
     title = format_to_read(arguments.file).title
     with ProgressBar() as progress:
         progress("read")
-        document = read_any(arguments.file, report)
+        document = read_any(arguments.file, report, allowed(arguments))
     facts = _facts(document, title) | {"notes": report.to_json()}
     if arguments.json:
         print(json.dumps(facts))

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from .options import milliseconds, whole
+from .options import add_allow, allowed, milliseconds, whole
 from .progress import ProgressBar
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dt", type=milliseconds, metavar="TIME", help="time step instead of the document's")
     parser.add_argument("--duration", type=milliseconds, metavar="TIME", help="length instead of the document's")
     parser.add_argument("--method", metavar="NAME", help="integration method instead of the document's")
+    add_allow(parser)
     parser.add_argument("--script", choices=("slurm", "pbs", "sge"), help="write a batch script for this scheduler")
     parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="the script's file (default: the terminal)")
 
@@ -48,12 +49,13 @@ def run(arguments: argparse.Namespace) -> int:
     with ProgressBar() as progress:
         found = plan(
             arguments.file, ranks=arguments.ranks, rate=rate, dt=arguments.dt, duration=arguments.duration,
-            method=arguments.method, progress=progress,
+            method=arguments.method, progress=progress, allow=allowed(arguments),
         )  # fmt: skip
     script = ""
     if arguments.script:
         changed = [("--dt", arguments.dt), ("--duration", arguments.duration), ("--method", arguments.method)]
         options = [word for name, value in changed if value is not None for word in (name, str(value))]
+        options += [f"--allow-{kind}" for kind in sorted(allowed(arguments))]
         script = batch_script(found, arguments.script, options)
     if arguments.output is not None:
         from ..files import atomic

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from .options import milliseconds
+from .options import add_allow, allowed, milliseconds
 
 _EPILOG = """\
 kinds from results: raster, rate, rates, rate-distribution, intervals, traces, spectrum, spectrogram, coherence,
@@ -62,6 +62,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--cell", type=int, default=0, metavar="N", help="morphology: the cell whose values are shown")
     parser.add_argument("--time", type=milliseconds, metavar="TIME", help="morphology: of the values (default: end)")
     parser.add_argument("--results", type=Path, metavar="FILE", help="morphology: results that recorded the variable")
+    add_allow(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -86,7 +87,8 @@ def run(arguments: argparse.Namespace) -> int:
             arguments.part, arguments.spacing, arguments.up, arguments.channel, arguments.temperature, arguments.color,
             arguments.cell, seconds["time"],
         )  # fmt: skip
-        source = _model(arguments.source) if kind.source == "network" else _results(arguments, arguments.source)
+        source = (_model(arguments.source, allowed(arguments)) if kind.source == "network"
+                  else _results(arguments, arguments.source))  # fmt: skip
         more = None
         if kind.also and arguments.results is not None:
             more = _results(arguments, arguments.results)
@@ -101,7 +103,7 @@ def _movie(arguments: argparse.Namespace, target: Path, seconds: dict[str, float
 
     if arguments.model is None:
         raise UsageError("a movie needs the model too, which says where the cells are: --model FILE")
-    network = _model(arguments.model)
+    network = _model(arguments.model, allowed(arguments))
     start, stop = seconds["start"] or 0.0, seconds["stop"]
     return movie(network, _results(arguments, arguments.source).spikes, target, stop, start, view=arguments.view)
 
@@ -110,7 +112,7 @@ def _cells(text: str) -> str | int:
     return int(text) if text.isdigit() else text
 
 
-def _model(path: Path) -> Any:
+def _model(path: Path, allow: frozenset[str]) -> Any:
     from .. import read
 
     if path.suffix == ".mod":
@@ -121,7 +123,7 @@ def _model(path: Path) -> Any:
             return Network(path.stem, mods={path.name: path.read_text()})
         except (OSError, UnicodeDecodeError) as error:
             raise UsageError(f"{path} cannot be read: {error}") from None
-    return read(path)
+    return read(path, allow=allow)
 
 
 def _results(arguments: argparse.Namespace, path: Path) -> Any:

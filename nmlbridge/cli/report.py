@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from .options import add_allow, allowed
 from .progress import ProgressBar
 
 _EPILOG = """\
@@ -22,6 +23,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="the page (default: SOURCE.report.html here)")
     parser.add_argument("--outputs", type=Path, metavar="DIR", help="where the source, a LEMS file, put its outputs")
     parser.add_argument("--model", type=Path, metavar="FILE", help="the model of a file of results")
+    add_allow(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -47,17 +49,17 @@ def _gather(arguments: argparse.Namespace) -> tuple[Any, Any]:
     from ..results import read_results
     from ..results.registry import results_format_to_read
 
-    source, model = arguments.source, arguments.model
+    source, model, allow = arguments.source, arguments.model, allowed(arguments)
     try:
         ready = arguments.outputs is not None or results_format_to_read(source).name != "lems-run"
     except NmlBridgeError:
         ready = False  # no results: then it is a model, or the run says what is wrong
     if ready:
-        return read_results(source, folder=arguments.outputs), None if model is None else read(model)
+        return read_results(source, folder=arguments.outputs), None if model is None else read(model, allow=allow)
     with ProgressBar() as progress:
-        results = simulate(source, progress=progress)
+        results = simulate(source, progress=progress, allow=allow)
     try:
-        network = read(model or source)
+        network = read(model or source, allow=allow)
     except NmlBridgeError:
         if model is not None:
             raise

@@ -143,7 +143,7 @@ def _draw(results: Results, arguments: argparse.Namespace) -> list[Path]:
     stem = arguments.file.name.partition(".")[0]
     drawn = draw(results, arguments.output, stem) if arguments.plot else []
     for name in arguments.kinds:
-        source = results if kind_named(name).source != "network" else read(arguments.file)
+        source = results if kind_named(name).source != "network" else read(arguments.file, allow=allowed(arguments))
         drawn.append(save(figure(name, source, results=results), arguments.output / f"{stem}.{name}.png"))
     return drawn
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from pathlib import Path
 
 from ..element import Element
@@ -104,12 +105,15 @@ def as_document(network: Network, path: str | Path) -> Document:
     return Document(Path(path), [SourceFile(Path(path), root, "lems", networks=networks)], networks, target)
 
 
-def read_any(path: str | Path, report: Report | None = None) -> Document:
-    """A Document of a file of any format that the registry knows; NeuroML and LEMS as they stand, others converted."""
+def read_any(path: str | Path, report: Report | None = None, allow: Collection[str] = ()) -> Document:
+    """A Document of a file of any format that the registry knows; NeuroML and LEMS as they stand, others converted.
+
+    ``allow`` names the code that may come with a model, as in ``registry.read``.
+    """
     record = format_to_read(path)
     if record.name in ("lems", "neuroml", "neuroml-hdf5"):
         return read_document(path, report)
-    return as_document(record.read(path, report), path)
+    return as_document(record.read(path, report, allow), path)
 
 
 def write_document(document: Document, path: str | Path) -> None:

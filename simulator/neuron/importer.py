@@ -14,6 +14,7 @@ from ...errors import DocumentError, UsageError
 from ...foreign import ask, may_run
 from ...graph import Network
 from ...nmodl.files import FOLDERS, mods_beside, texts_of
+from ...nmodl.header import read_header
 from ...report import Report
 from ...results import Simulation
 from .assemble import network_of
@@ -25,24 +26,25 @@ _NEAR = re.compile(r"^\s*in (.+) near line ([1-9]\d*)", re.M)
 
 def read(
     path: str | Path, report: Report | None = None, allow: Collection[str] = (), *, template: str | None = None,
-    arguments: Sequence[float | str] = (),
+    arguments: Sequence[float | str] = (), mods: Mapping[str, str] | None = None,
 ) -> Network:  # fmt: skip
     """The Network that a hoc or Python file builds in NEURON: its cells, processes and connections.
 
-    ``allow`` must hold "code", as the file is run, in a process of its own; with "mods" the mod files beside it are
-    compiled for it. A file that makes nothing but defines one template gives one cell of it, or of ``template``, made
-    with ``arguments``. Raises UsageError if code is not allowed, DocumentError with file and line if it fails.
+    ``allow`` must hold "code", as the file is run, in a process of its own; with "mods" the mod files beside it, or
+    ``mods`` (texts by file name), are compiled for it. With ``template``, or if the file makes nothing but defines one,
+    the network is one cell of it, made with ``arguments``. Raises UsageError if code is not allowed, DocumentError with
+    file and line if it fails.
     """
     report = report if report is not None else Report()
     path = Path(path)
     if not path.is_file():
         raise DocumentError("there is no such file", file=str(path))
     may_run(path, allow)
-    mods = mods_beside(path)
+    mods = mods_beside(path) if mods is None else mods
     taken = mods if "mods" in allow else {}
     library = compile_mods(taken)
     request = {"file": str(path.absolute()), "library": str(library) if library else None, "template": template,
-               "arguments": list(arguments)}  # fmt: skip
+               "arguments": list(arguments), "left_open": _left_open(taken)}  # fmt: skip
     program = ["-P", "-m", "nmlbridge.simulator.neuron.importing"]
     answer = ask(program, request, path, environment({}))
     if answer.error is not None:
@@ -90,5 +92,10 @@ def from_neuron(
         texts = texts_of(sorted(Path(mods).glob("*.mod")))
         if not texts:
             raise UsageError(f"there are no mod files in '{mods}'; expected a folder such as {', '.join(FOLDERS[:3])}")
-    return network_of(extract(h), texts, report if report is not None else Report(), None)
+    return network_of(extract(h, left_open=_left_open(texts)), texts, report if report is not None else Report(), None)
 
+
+def _left_open(mods: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
+    """What mechanisms leave to those who use them, besides their PARAMETERs."""
+    headers = [header for text in mods.values() if (header := read_header(text)) is not None]
+    return {header.name: header.left_open for header in headers if header.left_open}

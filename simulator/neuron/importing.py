@@ -1,7 +1,8 @@
 """Runs hoc or Python that builds cells, and writes down what is there: ``python -m ... REQUEST ANSWER`` (JSON files).
 
-The request has "file", "library" (compiled mechanisms or null), "template" (a name or null) and "arguments" of it. The
-answer is what ``live.extract`` says, or has "error" and "line". What the model prints goes to standard error.
+The request has "file", "library" (compiled mechanisms or null), "template" (a name or null), "arguments" of it, and
+"left_open" (as ``extract`` takes it). The answer is what ``live.extract`` says, or has "error" and "line". What the
+model prints goes to standard error.
 """
 
 from __future__ import annotations
@@ -40,10 +41,10 @@ def main(request: Path, answer: Path) -> int:
     try:
         h.load_file("stdrun.hoc")
         defined = _load(h, file)
-        made = None
-        if not len(list(h.allsec())):
+        made, before = None, [str(section) for section in h.allsec()]
+        if asked["template"] is not None or not before:
             made = _instance(h, file, defined, asked["template"], asked["arguments"])
-        found = extract(h)
+        found = extract(h, but=before if made is not None else (), left_open=asked["left_open"])
         del defined, made  # which have kept the model alive
     except BaseException as fault:  # whatever the code does: that it exits, too
         answer.write_text(json.dumps(_fault(fault, file)))
@@ -64,7 +65,8 @@ def _load(h: Any, file: Path) -> dict[str, Any]:
 def _instance(h: Any, file: Path, defined: dict[str, Any], wanted: str | None, arguments: list[Any]) -> Any:
     """A cell of the template that the file defines."""
     if file.suffix.lower() == ".py":
-        found = {n: v for n, v in defined.items() if inspect.isclass(v) and v.__module__ == file.stem}
+        kinds = inspect.isclass if wanted is None else callable  # of functions only the user knows what they are for
+        found = {n: v for n, v in defined.items() if kinds(v) and getattr(v, "__module__", None) == file.stem}
     else:
         names = _TEMPLATE.findall(file.read_text(errors="replace"))
         found = {name: getattr(h, name) for name in names}

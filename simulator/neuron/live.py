@@ -7,6 +7,7 @@ https://nrn.readthedocs.io/en/latest/python/modelspec/programmatic.html
 from __future__ import annotations
 
 import re
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 _SKIPPED = {"morphology", "capacitance"}
@@ -16,24 +17,31 @@ _NUMBER = re.compile(r"\[\d+\]$")
 _CONCENTRATION_INITIAL, _REVERSAL_INITIAL = 4, 32  # what NEURON packs into the value of ion_style
 
 
-def extract(h: Any) -> dict[str, Any]:
-    """All that stands in NEURON now, as values that JSON can hold. Lengths um, the rest in NEURON's units."""
-    return _Live(h).document()
+def extract(
+    h: Any, but: Collection[str] = (), left_open: Mapping[str, Sequence[str]] | None = None
+) -> dict[str, Any]:  # fmt: skip
+    """All that stands in NEURON now, as values that JSON can hold. Lengths um, the rest in NEURON's units.
+
+    ``but``: names of sections. Trees that begin with one of them are left out, and with them all connections.
+    ``left_open``: variables of mechanisms that are no PARAMETERs, but set by those who use them (``Header.left_open``).
+    """
+    return _Live(h, left_open or {}).document(frozenset(but))
 
 
 class _Live:
-    def __init__(self, h: Any) -> None:
-        self.h = h
+    def __init__(self, h: Any, left_open: Mapping[str, Sequence[str]]) -> None:
+        self.h, self.left_open = h, left_open
         self.notes: list[list[str]] = []
         self.densities = _names(h.MechanismType(0), h)
         self.parameters: dict[str, list[str]] = {}
         self.styles: dict[tuple[str, ...], int] = {}
         self.sections: dict[str, tuple[int, int]] = {}  # NEURON's name -> cell, section
 
-    def document(self) -> dict[str, Any]:
+    def document(self, but: frozenset[str]) -> dict[str, Any]:
         h = self.h
         roots = h.SectionList()
         roots.allroots()
+        roots = [root for root in roots if str(root) not in but]
         groups: dict[str, dict[str, Any]] = {}
         for root in roots:
             cell = root.cell()
@@ -41,9 +49,10 @@ class _Live:
             group = groups.setdefault(key, {"object": cell, "roots": []})
             group["roots"].append(root)
         cells = [self.cell(number, group) for number, group in enumerate(groups.values())]
-        sources = self.sources()
+        sources = [] if but else self.sources()
+        connections = [] if but else self.connections(sources)
         return {
-            "cells": cells, "sources": sources, "connections": self.connections(sources), "notes": self.notes,
+            "cells": cells, "sources": sources, "connections": connections, "notes": self.notes,
             "celsius": float(h.celsius), "dt": float(h.dt), "v_init": self.said("v_init", -65.0),
             "tstop": self.said("tstop", 5.0), "globals": self.globals(),
         }  # fmt: skip
@@ -143,7 +152,7 @@ class _Live:
         return self.styles[key]
 
     def names(self, mechanism: str) -> list[str]:
-        """The PARAMETERs of a mechanism that may differ from place to place."""
+        """The parameters of a mechanism that may differ from place to place."""
         if mechanism not in self.parameters:
             standard, name = self.h.MechanismStandard(mechanism, 1), self.h.ref("")
             found = []
@@ -153,7 +162,8 @@ class _Live:
                     self.notes.append(["array", f"the array parameter '{name[0]}' of {mechanism} is left out"])
                 else:
                     found.append(str(name[0]))
-            self.parameters[mechanism] = found
+            density = f"_{mechanism}" if mechanism in self.densities else ""
+            self.parameters[mechanism] = [*found, *(f"{name}{density}" for name in self.left_open.get(mechanism, ()))]
         return self.parameters[mechanism]
 
     def process(self, process: Any) -> dict[str, Any]:

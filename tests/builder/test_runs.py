@@ -131,10 +131,11 @@ def test_synapses_of_neuron(native: dict[str, Any], lems: dict[str, Any]) -> Non
 @pytest.mark.parametrize(
     ("synapse", "more", "said"),
     [
-        ({"neuron": "Exp3Syn"}, {}, "none of NEURON's synapses ExpSyn, Exp2Syn"),
+        ({"neuron": "Exp3Syn"}, {}, "did you mean 'ExpSyn'"),
         ({"neuron": "Exp2Syn", "tau": 3}, {}, "did you mean 'tau[12]'"),
         ({"neuron": "ExpSyn", "tau": -3}, {}, "more than zero"),
-        ({"neuron": "ExpSyn"}, {"p": {"type": "poisson", "to": "A", "rate": 5, "synapse": "syn"}}, "NEURON's own"),
+        ({"neuron": "ExpSyn"}, {"p": {"type": "poisson", "to": "A", "rate": 5, "synapse": "syn", "stop": 9}},
+         "does not reach"),
     ],
 )
 def test_bad_synapses_of_neuron(synapse: dict[str, Any], more: dict[str, Any], said: str) -> None:

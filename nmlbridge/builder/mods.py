@@ -1,0 +1,109 @@
+"""Mechanisms of NEURON that a specification may name: those that NEURON has, and those of its mod files."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ..nmodl.files import texts_of
+from ..nmodl.header import Header, read_header
+from ..report import Report
+from ..units import nearest
+from .context import Context, Path_
+
+BUILT_IN = {
+    name: Header(name, kind, parameters, receives=kind != "SUFFIX")
+    for name, kind, parameters in (
+        ("hh", "SUFFIX", {"gnabar": "S_per_cm2", "gkbar": "S_per_cm2", "gl": "S_per_cm2", "el": "mV"}),
+        ("pas", "SUFFIX", {"g": "S_per_cm2", "e": "mV"}),
+        ("IntFire1", "ARTIFICIAL_CELL", {"tau": "ms", "refrac": "ms"}),
+        ("IntFire2", "ARTIFICIAL_CELL", {"taum": "ms", "taus": "ms", "ib": ""}),
+        ("IntFire4", "ARTIFICIAL_CELL", {"taue": "ms", "taui1": "ms", "taui2": "ms", "taum": "ms"}),
+    )
+}
+"""NEURON's own density mechanisms and artificial cells, and their parameters with units:
+https://nrn.readthedocs.io/en/latest/python/modelspec/programmatic/mechanisms/mech.html"""
+_TAKEN = frozenset({"ExpSyn", "Exp2Syn", "AlphaSynapse", "IClamp", "SEClamp", "VClamp", "APCount", "NetStim",
+                    "PatternStim", "extracellular", "capacitance", "morphology", "VecStim"})  # fmt: skip
+_KINDS = {"SUFFIX": "a density mechanism, for the biophysics of a cell",
+          "POINT_PROCESS": "a point process, for synapses and components",
+          "ARTIFICIAL_CELL": "an artificial cell, for cells"}  # fmt: skip
+
+
+@dataclass
+class Mods:
+    """Texts of mod files by file name, and the header of each mechanism that there is, by its name."""
+
+    context: Context
+    texts: dict[str, str] = field(default_factory=dict)
+    known: dict[str, Header] = field(default_factory=lambda: dict(BUILT_IN))
+
+    @classmethod
+    def of(cls, context: Context) -> Mods:
+        """The mechanisms of a specification. Raises NetworkError for a file that is none, or a name that is taken."""
+        found = cls(context)
+        model, folder = context.spec.model, context.spec.folder
+        for number, name in enumerate(model.mods):
+            path: Path_ = ("mods", number)
+            place = folder / name
+            if Path(name).is_absolute() or "://" in name:
+                raise context.error(f"'{name[:80]}' must be named relative to the specification", *path)
+            files = sorted(place.glob("*.mod")) if place.is_dir() else [place]
+            if not files or not all(file.is_file() for file in files):
+                raise context.error(f"there are no mod files at '{name[:80]}'", *path)
+            for file, text in texts_of(files).items():
+                found._add(file, text, path)
+        return found
+
+    def _add(self, file: str, text: str, path: Path_) -> None:
+        header = read_header(text)
+        if header is None:
+            raise self.context.error(f"'{file}' defines no mechanism; expected SUFFIX, POINT_PROCESS or "
+                                     "ARTIFICIAL_CELL in its NEURON block", *path)  # fmt: skip
+        if header.name in self.known or header.name in _TAKEN or file in self.texts:
+            raise self.context.error(f"'{file}' defines '{header.name}', which is there already", *path)
+        self.texts[file], self.known[header.name] = text, header
+
+    def header(self, name: str, kinds: Collection[str], *path: str | int) -> Header:
+        """The mechanism called ``name``, of one of the kinds. Raises NetworkError with the nearest names."""
+        header = self.known.get(name)
+        fitting = sorted(n for n, h in self.known.items() if h.kind in kinds)
+        if "synapses" in path:
+            fitting += ["ExpSyn", "Exp2Syn"]
+        if header is None:
+            hint = nearest(name, fitting) or f"; there are {', '.join(fitting) or 'none'}"
+            raise self.context.error(f"there is no mechanism '{name[:40]}'{hint}; 'mods' names the mod files of others",
+                                     *path)  # fmt: skip
+        if header.kind not in kinds:
+            raise self.context.error(f"'{name}' is {_KINDS[header.kind]}", *path)
+        if header.pointers:
+            raise self.context.error(f"'{name}' needs the pointer '{header.pointers[0]}', which cannot be stated here",
+                                     *path)  # fmt: skip
+        return header
+
+    def parameter(self, header: Header, word: str, *path: str | int) -> str:
+        """The unit of a parameter. Raises NetworkError with the nearest names."""
+        if word not in header.parameters:
+            known = list(header.parameters)
+            hint = nearest(word, known) or f"; there are {', '.join(known) or 'none that may differ'}"
+            raise self.context.error(f"'{header.name}' has no parameter '{word}'{hint}", *path)
+        return header.parameters[word]
+
+    def add(self, texts: dict[str, str], *path: str | int) -> None:
+        """Mod files that a template has brought along."""
+        for file, text in texts.items():
+            if self.texts.get(file, text) != text:
+                raise self.context.error(f"'{file}' is there already, with other contents or other GLOBAL parameters; "
+                                         "cells of one network share it", *path)  # fmt: skip
+            self.texts[file] = text
+
+    def taken(self, used: Collection[str], allow: Collection[str], report: Report) -> dict[str, str]:
+        """The texts of the mechanisms that are used, where the user allows it; else a loss is noted."""
+        found = {file: text for file, text in self.texts.items()
+                 if (header := read_header(text)) is not None and header.name in used}  # fmt: skip
+        if found and "mods" not in allow:
+            report.add("mods", "loss", f"the mod files {', '.join(sorted(found))} are taken only if you say so: "
+                       "--allow-mods, or allow=('mods',)", file=self.context.spec.source.file)  # fmt: skip
+            return {}
+        return found
