@@ -173,6 +173,9 @@ class Channels:
                 columns[name] = self._ion(section, ion, name, moving)
         shaping = sorted({n for channel in own.channels for n in channel.shaping()} & set(columns))
         found = []
+        for name, power in {pair for channel in own.channels for pair in channel.powers}:
+            if set(columns[name]) != {power}:
+                raise UnsupportedError(f"'{name}', the power of a gate, is not {power:g} here")
         for number, channel in enumerate(own.channels):
             keys, densities, reversals = [], [], []
             for k in range(section.nseg):

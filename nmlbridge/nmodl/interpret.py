@@ -13,13 +13,14 @@ from ..errors import UnsupportedError
 from ..lems.evaluate import evaluate
 from ..lems.expression import Apply, Bin, Call, Cmp, Expr, Name, Neg, Num, Piecewise, names, operands, rebuild
 from .algebra import divide, linear, multiply, negate, simplify
-from .read import Action, Assignment, Solve, Source, Statement
+from .read import Action, Assignment, Choice, Solve, Source, Statement
 
 _FUNCTIONS = {"exp": "exp", "log": "ln", "log10": "log10", "fabs": "abs", "abs": "abs", "sqrt": "sqrt", "sin": "sin",
               "cos": "cos", "tan": "tan", "sinh": "sinh", "cosh": "cosh", "tanh": "tanh", "floor": "floor",
               "ceil": "ceil"}  # fmt: skip
 _CALLS = 60  # of functions inside each other
 _SIZE = 20_000  # nodes of an expression
+_OPPOSITE = {"==": "!=", "!=": "==", "<": ">=", ">=": "<", ">": "<=", "<=": ">"}
 _METHODS = ("cnexp", "derivimplicit", "euler", "runge", "")
 
 
@@ -36,12 +37,16 @@ class Gate:
 
 @dataclass(frozen=True)
 class Channel:
-    """One current: ``conductance`` (S/cm2), times gates, times ``v - reversal`` (mV), through ``ion`` (None: any)."""
+    """One current: ``conductance`` (S/cm2), times gates, times ``v - reversal`` (mV), through ``ion`` (None: any).
+
+    ``powers``: parameters that are powers of gates, with their defaults; the channel is this one for these alone.
+    """
 
     ion: str | None
     conductance: Expr
     gates: tuple[Gate, ...]
     reversal: Expr
+    powers: tuple[tuple[str, float], ...] = ()
 
     def shaping(self) -> set[str]:
         """The names that its gates depend on."""
@@ -78,7 +83,9 @@ class _Run:
             self.statements(initial.body, start, {name: Num(0.0) for name in initial.locals_})
         self.start = {name: start[name] for name in source.states if name in start}
         moving = {"v", *source.states}
-        env |= {n: e for n, e in start.items() if n not in source.states and not names(e) & moving}
+        # what is read of an ion is read anew at each step, whatever INITIAL makes of it
+        gone = {*source.states, *(name for reads, _ in source.uses.values() for name in reads)}
+        env |= {n: e for n, e in start.items() if n not in gone and not names(e) & moving}
         breakpoint_ = source.block("BREAKPOINT")
         if breakpoint_ is None:
             raise UnsupportedError("it has no BREAKPOINT")
@@ -123,7 +130,12 @@ class _Run:
         other_env, other_scope = dict(before_env), dict(before_scope)
         if self.rates != rates:
             raise UnsupportedError("an equation stands inside an if")
-        self.choose(cases[1:], other_env, other_scope)
+        rest = cases[1:]
+        if len(rest) == 1 and rest[0][0] is not None:
+            other = self.value(rest[0][0], before_env, before_scope)
+            if isinstance(other, Cmp) and other == _opposite(test):
+                rest = ((None, rest[0][1]),)
+        self.choose(rest, other_env, other_scope)
         for mine, theirs in ((env, other_env), (scope, other_scope)):
             for name in {*mine, *theirs}:
                 one, two = mine.get(name, Name(name)), theirs.get(name, Name(name))
@@ -183,7 +195,8 @@ class _Run:
         reversal: Expr | None = None
         gates: list[Gate] = []
         powers: dict[str, int] = {}
-        for factor, exponent in _factors(simplify(self.env[current]), 1):
+        pinned: dict[str, float] = {}
+        for factor, exponent in _factors(simplify(self.env[current]), 1, self.source.parameters, pinned):
             used = names(factor)
             if isinstance(factor, Name) and factor.id in states:
                 powers[factor.id] = powers.get(factor.id, 0) + exponent
@@ -204,9 +217,9 @@ class _Run:
             if power < 1:
                 raise UnsupportedError(f"{current} is divided by the gate '{name}'")
             gates.append(self.gate(name, power, states))
-        made = Channel(ion, simplify(fixed), tuple(gates), reversal)
+        made = Channel(ion, simplify(fixed), tuple(gates), reversal, tuple(sorted(pinned.items())))
         reads = {name for read, _ in self.source.uses.values() for name in read}
-        known = {*self.source.parameters, *reads, "celsius"}
+        known = {*self.source.parameters, *left_open(self.source), *reads, "celsius"}
         odd = sorted((made.shaping() | names(made.conductance) | names(reversal)) - known - {"v"})
         if odd:
             raise UnsupportedError(f"{current} depends on '{odd[0]}', which is no parameter")
@@ -234,16 +247,35 @@ class _Run:
         return Gate(name, power, inf, tau, self.start.get(name))
 
 
-def _factors(expr: Expr, exponent: int) -> list[tuple[Expr, int]]:
-    """A product taken apart, each factor with 1 or -1."""
+def left_open(source: Source) -> set[str]:
+    """The ASSIGNED variables of an instance that no block sets: parameters in all but name."""
+    written: set[str] = {*source.nonspecific}
+    waiting: list[Statement] = [s for block in source.blocks.values() for s in block.body]
+    while waiting:
+        statement = waiting.pop()
+        if isinstance(statement, Assignment):
+            written.add(statement.name)
+        elif isinstance(statement, Choice):
+            waiting += [s for _, body in statement.cases for s in body]
+    return (source.ranges & source.assigned) - written - set(source.parameters)
+
+
+def _factors(
+    expr: Expr, exponent: int, parameters: Mapping[str, float], pinned: dict[str, float]
+) -> list[tuple[Expr, int]]:  # fmt: skip
+    """A product taken apart, each factor with 1 or -1; ``pinned`` gets the parameters that are exponents."""
     if isinstance(expr, Neg):
-        return [(Num(-1.0), 1), *_factors(expr.arg, exponent)]
+        return [(Num(-1.0), 1), *_factors(expr.arg, exponent, parameters, pinned)]
     if isinstance(expr, Bin) and expr.op in "*/":
-        return [*_factors(expr.left, exponent), *_factors(expr.right, exponent if expr.op == "*" else -exponent)]
-    if isinstance(expr, Bin) and expr.op == "^" and isinstance(expr.right, Num):
-        count = expr.right.value
+        return [*_factors(expr.left, exponent, parameters, pinned),
+                *_factors(expr.right, exponent if expr.op == "*" else -exponent, parameters, pinned)]  # fmt: skip
+    if isinstance(expr, Bin) and expr.op == "^":
+        name = expr.right.id if isinstance(expr.right, Name) and expr.right.id in parameters else None
+        count = expr.right.value if isinstance(expr.right, Num) else parameters[name] if name is not None else 0.0
         if count == int(count) and 1 <= abs(count) <= 20:
-            return _factors(expr.left, exponent if count > 0 else -exponent) * int(abs(count))
+            if name is not None:
+                pinned[name] = count
+            return _factors(expr.left, exponent if count > 0 else -exponent, parameters, pinned) * int(abs(count))
     return [(expr, exponent)]
 
 
@@ -263,6 +295,13 @@ def _condition(expr: Expr) -> Expr:
     """A truth value; a number counts as one if it is not 0."""
     kind = type(expr).__name__
     return expr if kind in ("Cmp", "Logic", "Piecewise") else Cmp("!=", expr, Num(0.0))
+
+
+def _opposite(test: Expr) -> Expr | None:
+    """The comparison that holds where this one does not."""
+    if not isinstance(test, Cmp) or test.op not in _OPPOSITE:
+        return None
+    return Cmp(_OPPOSITE[test.op], test.left, test.right)
 
 
 def _size(expr: Expr) -> int:

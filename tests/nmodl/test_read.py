@@ -7,7 +7,7 @@ import pytest
 
 from nmlbridge.errors import UnsupportedError
 from nmlbridge.lems.evaluate import evaluate
-from nmlbridge.lems.expression import to_text
+from nmlbridge.lems.expression import names, to_text
 from nmlbridge.nmodl.interpret import Channel, channels_of
 from nmlbridge.nmodl.read import read_nmodl
 
@@ -64,6 +64,31 @@ def test_what_is_instantaneous_is_a_gate_without_a_time_course() -> None:
     )
     assert [(g.name, g.power, g.tau is None) for g in found.gates] == [("g0", 1, True), ("m", 1, False)]
     assert evaluate(found.gates[0].inf, {"v": 0.0}) == pytest.approx(0.5)
+
+
+def test_code_of_jneuroml() -> None:
+    """A power that is a parameter, branches that complete each other, a reversal that is left to the user, and one of
+    an ion that INITIAL sets in vain."""
+    found, leak = channels_of(read_nmodl("""
+        NEURON { SUFFIX kd USEION k READ ek WRITE ik NONSPECIFIC_CURRENT i RANGE gmax, e, m_instances, g, x }
+        PARAMETER { gmax = 0.1 (S/cm2) m_instances = 4 }
+        ASSIGNED { v (mV) ek (mV) ik (mA/cm2) i (mA/cm2) e (mV) g x alpha fcond rate_m_q }
+        STATE { m_q }
+        INITIAL { ek = -77 rates() m_q = alpha }
+        BREAKPOINT { SOLVE states METHOD cnexp
+            g = gmax * fcond
+            ik = g * (v - ek) i = 1e-5 * (v - e) }
+        DERIVATIVE states { rates() m_q' = rate_m_q }
+        PROCEDURE rates() {
+            x = (v + 55) / 10
+            if (x != 0) { alpha = x / (1 - exp(0 - x)) } else if (x == 0) { alpha = 1 }
+            fcond = m_q ^ m_instances
+            rate_m_q = (alpha - m_q) / 3
+        }"""))
+    (gate,) = found.gates
+    assert gate.power == 4 and found.powers == (("m_instances", 4.0),)
+    assert names(found.reversal) == {"ek"} and names(leak.reversal) == {"e"}
+    assert evaluate(gate.inf, {"v": -55.0}) == 1.0 and evaluate(gate.inf, {"v": -45.0}) == pytest.approx(1.5819767)
 
 
 def test_several_currents() -> None:
