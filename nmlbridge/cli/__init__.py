@@ -19,6 +19,7 @@ from ..errors import NmlBridgeError, UsageError
 VERBS = {
     "run": "run a LEMS simulation in NEURON and save what it asks for",
     "build": "build a network from rules and write it in any format",
+    "check": "say which simulators can run a model, and what they lack",
     "plan": "foresee the time and memory of a run, and write its batch script",
     "converge": "say how far a model's step is from the limit of small steps",
     "info": "say what a model file holds",
