@@ -36,7 +36,8 @@ The keys of the specification::
     netcons      [{source_gid: "T:", points: id, index: "T:", weight: "T:" (n,) or (n,k), delay: "T:" ms,
                    source_cell: "T:" gid of the cell that a place of ``sources`` is on}]
                  plastic: [{id of a projection, begin, end: rows, parameters of the rule, variable of the synapse
-                   that is the weight | null}] and start: "T:" weights, where connections are plastic
+                   that is the weight | null, mechanism, pointer: those of a mod file of the model, if it is no rule of
+                   ours}] and start: "T:" weights, where connections are plastic
                  of: [{id of a projection, begin, end: rows}], variable: of the synapse that has the weight | null
                  ``points`` of targets and netcons names a group of points, or a population: then the event goes to the
                  artificial cell, or to the cell's own point process ``template_point`` (0 if not given)

@@ -12,10 +12,7 @@ from ...graph import NativeCell, Network
 from ...report import Report
 from ...results import Electrodes, Simulation, saved
 from .sections import number
-
-_UNDONE = {
-    "saveIMembrane": "membrane currents", "recordDipolesHNN": "dipoles",
-}  # fmt: skip
+from .vocabulary import note_undone
 
 
 class Recorded:
@@ -62,9 +59,7 @@ def simulation_of(config: Mapping[str, Any], network: Network, members: Recorded
         return number(config.get(name, default), "simConfig", name, file)
 
     values = config.get("hParams") or {}
-    for name, what in _UNDONE.items():
-        if config.get(name):
-            report.add("netpyne-recording", "loss", f"{what} ({name}) are not recorded", file=file)
+    note_undone(config, file, report)
     dt = stated("dt", 0.025)
     step = config.get("recordStep", 0.1)
     every = max(1, round(number(step, "simConfig", "recordStep", file) / dt)) if step != "adaptive" else 1

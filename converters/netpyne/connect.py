@@ -10,10 +10,12 @@ import numpy.typing as npt
 
 from ...errors import UnsupportedError
 from ...report import Report
+from ...units import nearest
 from .functions import Function
 from .instance import Cell, Connection
 from .streams import of_gids, of_text
 from .synapses import Contacts
+from .vocabulary import CONNECTION, CONNECTION_UNDONE
 
 if TYPE_CHECKING:
     from .rules import Model
@@ -22,16 +24,6 @@ Ints = npt.NDArray[np.int64]
 _AXES = ("x", "y", "z", "xnorm", "ynorm", "znorm")
 _FUNCTIONS = ("weight", "delay", "synsPerConn", "loc")
 _CHUNK = 1 << 21  # pairs that are looked at together
-_KNOWN = {
-    "preConds", "postConds", "probability", "convergence", "divergence", "connList", "connFunc", "weight",
-    "delay", "loc", "synsPerConn", "synMech", "sec", "synMechWeightFactor", "synMechDelayFactor",
-    "synMechLocFactor", "weightIndex", "threshold", "connRandomSecFromList", "distributeSynsUniformly",
-    "gapJunction", "preLoc", "preSec", "label",
-}  # fmt: skip
-_REFUSED = {
-    "plast": "plasticity", "plasticity": "plasticity", "shape": "weights that change in time",
-    "disynapticBias": "disynaptic bias",
-}  # fmt: skip
 
 
 def chosen(conditions: Mapping[str, Any], cells: Mapping[int, Cell]) -> list[int]:
@@ -54,11 +46,12 @@ def connect(model: Model, cells: Mapping[int, Cell], connections: list[Connectio
     """Append the connections of all rules, in NetPyNE's order."""
     contacts = Contacts(model, cells, report)
     for label, rule in model.entries("connParams"):
-        for word, what in _REFUSED.items():
+        for word, what in CONNECTION_UNDONE.items():
             if rule.get(word):
-                raise UnsupportedError(f"connParams.{label}.{word}: {what} are not supported")
-        for word in sorted(set(rule) - _KNOWN):
-            report.add("netpyne-rule", "loss", f"connParams.{label}: '{word}' is not read", file=model.file)
+                raise UnsupportedError(f"connParams.{label}.{word}: {what} is not supported")
+        for word in sorted(set(rule) - CONNECTION - set(CONNECTION_UNDONE)):
+            report.add("netpyne-rule", "loss", f"connParams.{label}: '{word}' is not read"
+                       f"{nearest(word, CONNECTION)}", file=model.file)  # fmt: skip
         pre = chosen(rule.get("preConds") or {}, cells)
         post = chosen(rule.get("postConds") or {}, cells)
         if not pre or not post:
@@ -84,6 +77,8 @@ class _Rule:
             else np.array([])
             for axis in _AXES
         }
+        self.border = np.array([cells[gid].tags["borderCorrect"] for gid in range(len(cells))]) \
+            if model.params.get("correctBorder") else None  # fmt: skip
         self.functions = {
             name: self.function(name) for name in (*_FUNCTIONS, "probability", "convergence", "divergence")
             if isinstance(rule.get(name), str)
@@ -118,6 +113,10 @@ class _Rule:
         found |= {f"dist_{axis}": np.abs(value) for axis, value in apart.items()}
         found["dist_3D"] = np.sqrt(apart["x"] ** 2 + apart["y"] ** 2 + apart["z"] ** 2)
         found["dist_2D"] = np.sqrt(apart["x"] ** 2 + apart["z"] ** 2)
+        if self.border is not None:
+            off = self.border[post]
+            found["dist_3D_border"] = np.sqrt(sum((np.abs(apart[axis]) - off[..., n]) ** 2
+                                                  for n, axis in enumerate("xyz")))  # fmt: skip
         if self.model.own:
             found["dist_norm3D"] = np.sqrt(sum(apart[f"{axis}norm"] ** 2 for axis in "xyz"))
             found["dist_norm2D"] = np.sqrt(apart["xnorm"] ** 2 + apart["znorm"] ** 2)
@@ -137,7 +136,10 @@ class _Rule:
         }  # fmt: skip
         pre, post = makers[self.kind]()
         values = self.values(pre, post)
+        first = len(connections)
         self.contacts.add(self.label, self.rule, pre, post, values, connections)
+        if self.kind == "fromListConn" and not self.model.own:  # NetPyNE's lists leave out cells that reach themselves
+            connections[first:] = [made for made in connections[first:] if made.pre != made.post]
 
     def full(self) -> tuple[Ints, Ints]:
         a, b = np.array(self.pre, dtype=np.int64), np.array(self.post, dtype=np.int64)
@@ -249,7 +251,8 @@ class _Rule:
         for name, column in found.items():
             if not isinstance(column, list):
                 self._finite(column, name)
-        return {name: found.get(name, self.rule.get(name)) for name in (*_FUNCTIONS, "sec")} | {"columns": list(found)}
+        words = (*_FUNCTIONS, "sec", "preSecs", "preLocs")
+        return {name: found.get(name, self.rule.get(name)) for name in words} | {"columns": list(found)}
 
     def in_order(self, function: Function, pre: Ints, post: Ints) -> npt.NDArray[np.float64]:
         """Values of a random function that NetPyNE draws for all pairs at once, those of one source together."""
@@ -264,7 +267,7 @@ class _Rule:
     def own_lists(self, count: int) -> dict[str, Any]:
         """Values that a list gives one by one for the pairs of connList."""
         found: dict[str, Any] = {}
-        for name in ("weight", "delay", "loc", "sec"):
+        for name in ("weight", "delay", "loc", "sec", "preSecs", "preLocs"):
             value = self.rule.get(name)
             if not isinstance(value, list):
                 continue

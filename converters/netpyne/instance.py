@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...errors import NetworkError, UnsupportedError
-from ...graph import InputList, NativeCell, NativeProcess, Network, Population, Projection
+from ...graph import Adjuster, InputList, NativeCell, NativeProcess, Network, Population, Projection
 from ...report import Report
 from . import streams
 from .names import Names
@@ -86,6 +86,8 @@ class Instance:
     moved_points: bool = True
     label: str = "network"
     file: str | None = None
+    plastic: Mapping[str, Adjuster] = field(default_factory=dict)
+    """what adjusts the weights of the connections of a label"""
 
     def network(self, report: Report) -> Network:
         """The hub's Network. Raises NetworkError or UnsupportedError that names the cell or the rule."""
@@ -266,7 +268,8 @@ class _Assembly:
             if "mod" not in spec:
                 raise NetworkError(f"synMech '{label}' has no 'mod'", file=self.file, component=id)
             if spec.get("selfNetCon"):
-                raise UnsupportedError(f"synMech '{label}': selfNetCon is not supported")
+                self.report.add("netpyne-synapse", "approximation", f"synMech '{label}': as in NetPyNE 1.1, selfNetCon "
+                                "does nothing", file=self.file, component=id)  # fmt: skip
             own = dict(owner.values)
             parameters = {
                 name: number(own.get(name, value), id, name, self.file)
@@ -341,7 +344,8 @@ class _Assembly:
                 if where not in targets:
                     targets[where] = self.target(connection)
                 population, row, section, component = targets[where]
-            key = (connection.label, source, population, component if connection.values else "")
+            alone = bool(connection.values) or connection.label in self.instance.plastic
+            key = (connection.label, source, population, component if alone else "")
             rows.setdefault(key, []).append(
                 (pre, row, section, connection.loc, connection.weight, connection.delay, component, connection.values)
             )
@@ -357,6 +361,7 @@ class _Assembly:
                 delay=np.array(columns[5], float), synapses=kinds, synapse=np.array([ids[n] for n in columns[6]]),
                 attributes={"netpyne_label": label} if label else {}, file=self.file,
                 values={name: np.array([dict(own)[name] for own in columns[7]]) for name, _ in columns[7][0]},
+                plasticity=self.instance.plastic.get(label),
             ))  # fmt: skip
         return found + self.junctions(joined)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import DocumentError
-from ...graph import NativeCell, Network
+from ...graph import Adjuster, NativeCell, Network
 from ...nmodl.files import FOLDERS, global_parameters, mechanism_of, text_of, texts_of, with_globals
 from ...report import Report
 from .document import beside
@@ -33,7 +33,7 @@ def used(network: Network) -> set[str]:
             found |= {point.mechanism for point in native.points}
         elif native.kind != "port":
             found.add(native.mechanism)
-    return found
+    return found | {p.plasticity.mechanism for p in network.projections if isinstance(p.plasticity, Adjuster)}
 
 
 def mods_of(

@@ -190,3 +190,24 @@ class Placement:
                 else:
                     found[axis] = found[f"{axis}norm"] = 0
             yield found
+
+
+def border(model: Model, label: str, tags: Mapping[str, Any], place: Mapping[str, Any]) -> list[float]:
+    """How much nearer than the thresholds of correctBorder a cell is to the nearest border, along each axis (um)."""
+    spec, found = model.params["correctBorder"], []
+    try:
+        for number, axis in enumerate(_AXES):
+            size = model.size[number]
+            borders = [0.0, size]
+            if f"{axis}borders" in spec:
+                borders = [float(one) * size for one in spec[f"{axis}borders"]]
+            elif f"{axis}Range" in tags:
+                borders = [float(one) for one in tags[f"{axis}Range"]]
+            elif f"{axis}normRange" in tags:
+                borders = [float(one) * size for one in tags[f"{axis}normRange"][:2]]
+            nearest = min(abs(float(place[axis]) - one) for one in borders)
+            found.append(max(0.0, float(spec["threshold"][number]) - nearest))
+    except (KeyError, TypeError, ValueError, IndexError):
+        raise model.error("netParams.correctBorder: expected threshold, three numbers in um, and lists such as "
+                          f"yborders (see population '{label}')") from None  # fmt: skip
+    return found

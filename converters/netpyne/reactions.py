@@ -17,7 +17,8 @@ from .config import Recorded
 _OPERATORS = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.Pow: "^"}
 _COMPARISONS = {ast.Lt: "<", ast.Gt: ">", ast.LtE: "<=", ast.GtE: ">=", ast.Eq: "==", ast.NotEq: "!="}
 _OF_NODE = {"x3d": "x", "y3d": "y", "z3d": "z"}
-_PARTS = ("regions", "species", "states", "parameters", "reactions", "multicompartmentReactions", "rates", "constants")
+_PARTS = ("regions", "extracellular", "species", "states", "parameters", "reactions", "multicompartmentReactions",
+          "rates", "constants")  # fmt: skip
 
 
 def chemistry_of(params: Any, members: Recorded, network: Network, file: str | None) -> Reactions | None:
@@ -31,6 +32,9 @@ def chemistry_of(params: Any, members: Recorded, network: Network, file: str | N
             raise NetworkError(f"netParams.rxdParams.{part}: expected entries by label", file=file)
     constants = {name: float(value) for name, value in params.get("constants", {}).items()}
     regions = {name: _region(name, spec, members, network) for name, spec in params.get("regions", {}).items()}
+    if params.get("extracellular"):
+        regions["extracellular"] = _region("extracellular", {**params["extracellular"], "extracellular": True}, members,
+                                           network)  # fmt: skip
     species: dict[str, Species] = {}
     for part, kind, word in (("species", "species", "initial"), ("states", "state", "initial"),
                              ("parameters", "parameter", "value")):  # fmt: skip

@@ -14,23 +14,14 @@ from ...report import Report
 from .cells import Rules
 from .connect import connect
 from .instance import SENDS, Cell, Connection, Instance, Pop
-from .places import Placement
+from .places import Placement, border
+from .plasticity import adjusters_of
 from .stimulate import stimulate
 from .streams import Stream, of_text
 from .subcellular import redistribute
 from .trains import spike_times
 from .varied import vary
 
-_KNOWN = {
-    "popParams", "cellParams", "synMechParams", "connParams", "stimSourceParams", "stimTargetParams", "subConnParams",
-    "rxdParams", "scale", "sizeX", "sizeY", "sizeZ", "shape", "rotateCellsRandomly", "defineCellShapes",
-    "correctBorder", "cellsVisualizationSpacingMultiplier", "scaleConnWeight", "scaleConnWeightNetStims",
-    "scaleConnWeightModels", "defaultWeight", "defaultDelay", "defaultThreshold", "propVelocity", "mapping",
-    "popTagsCopiedToCells",
-}  # fmt: skip
-_REFUSED = {
-    "correctBorder": "border correction",
-}  # fmt: skip
 NOT_PARAMETERS = {
     "pop", "cellModel", "cellType", "numCells", "density", "cellsList", "gridSpacing", "xRange", "yRange", "zRange",
     "xnormRange", "ynormRange", "znormRange", "vref", "spkTimes", "dynamicRates",
@@ -47,9 +38,6 @@ class Model:
         self, params: Mapping[str, Any], config: Mapping[str, Any], file: str | None, own: bool = False
     ) -> None:  # fmt: skip
         self.params, self.config, self.file, self.own = params, config, file, own
-        for name, what in _REFUSED.items():
-            if params.get(name):
-                raise UnsupportedError(f"netParams.{name}: {what} is not supported")
         for name in ("popParams", "cellParams", "synMechParams", "connParams", "stimSourceParams", "stimTargetParams",
                      "subConnParams"):
             if not isinstance(params.get(name) or {}, Mapping):
@@ -119,6 +107,7 @@ def build(params: Mapping[str, Any], config: Mapping[str, Any], report: Report, 
         threshold=model.number("defaultThreshold", 10.0), celsius=float(values.get("celsius", 6.3)),
         v_init=float(values.get("v_init", -65.0)),
         seed=int(model.seeds["stim"]), own_streams=own, inverted_y=bool(config.get("invertedYCoord", True)),
+        plastic=adjusters_of(dict(model.entries("connParams")), file, report),
         moved_points=bool(config.get("pt3dRelativeToCellLocation", True)), file=file,
     )  # fmt: skip
 
@@ -148,6 +137,8 @@ def _population(model: Model, label: str, tags: dict[str, Any], cells: dict[int,
     for row, place in enumerate(Placement(model, label, tags, first).cells()):
         gid = first + row
         own = {name: value for name, value in tags.items() if name in copied} | {"pop": label} | place
+        if model.params.get("correctBorder"):
+            own["borderCorrect"] = border(model, label, tags, own)
         cell = Cell(gid, own, secs=None if artificial else {})
         if artificial:
             cell.params = rules.point_parameters(cell, {**shared, **dict(own.get("params") or {})}, label)

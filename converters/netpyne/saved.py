@@ -6,17 +6,20 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ...errors import DocumentError, NetworkError
+from ...errors import DocumentError, NetworkError, UnsupportedError
+from ...graph import Adjuster
 from ...report import Report
 from .instance import Cell, Connection, Instance, Pop
+from .plasticity import adjuster_of
 from .sections import number
 
 _CONNECTION = {
     "preGid", "preLabel", "sec", "loc", "synMech", "weight", "delay", "label", "weightIndex", "preLoc", "preSec",
     "pointer", "gapJunction", "threshold", "hObj", "synsPerConn", "connsPerNetCon", "synMechIndex",
+    "plast", "distributeSynsUniformly", "connRandomSecFromList",
 }  # fmt: skip
 _UNBUILT = {
-    "plast": "plasticity", "shape": "weights that change in time", "gapId": "gap junctions of old versions",
+    "shape": "weights that change in time", "gapId": "gap junctions of old versions",
 }  # fmt: skip
 
 
@@ -36,6 +39,7 @@ def instance_of(data: Mapping[str, Any], path: Path, report: Report) -> Instance
         raise DocumentError("net.cells is no list", file=file)
     cells: dict[int, Cell] = {}
     connections: list[Connection] = []
+    plastic: dict[str, Adjuster | None] = {}
     columns = config.get("compactConnFormat") or None
     for place, raw in enumerate(net["cells"]):
         cell = _cell(raw, place, file)
@@ -51,6 +55,7 @@ def instance_of(data: Mapping[str, Any], path: Path, report: Report) -> Instance
                 continue  # the same junction, from the side of the cell before
             synapse = synapses.get(spec.get("synMech")) if isinstance(spec.get("synMech"), str) else None
             joins = bool(pointer) or (isinstance(synapse, Mapping) and bool(synapse.get("pointerParams")))
+            _plastic(spec, where, plastic, file, report)
             connections.append(_connection(spec, cells[raw["gid"]], where, file, report, joins))
     return Instance(
         _pops(net["pops"], cells, file), cells, connections, params.get("synMechParams") or {},
@@ -59,6 +64,7 @@ def instance_of(data: Mapping[str, Any], path: Path, report: Report) -> Instance
         v_init=number((config.get("hParams") or {}).get("v_init", -65.0), "net", "v_init", file),
         seed=int((config.get("seeds") or {}).get("stim", 1)),
         inverted_y=bool(config.get("invertedYCoord", True)),
+        plastic={label: rule for label, rule in plastic.items() if rule is not None},
         moved_points=bool(config.get("pt3dRelativeToCellLocation", True)), file=file,
     )  # fmt: skip
 
@@ -87,6 +93,20 @@ def _named(connection: Any, columns: list[str] | None, where: str, file: str) ->
         return dict(zip(columns, connection, strict=True))
     hint = "" if columns else "; simConfig.compactConnFormat would name its columns"
     raise DocumentError(f"{where}: expected a connection by name{hint}", file=file)
+
+
+def _plastic(spec: Mapping[str, Any], where: str, known: dict[str, Adjuster | None], file: str, report: Report) -> None:
+    """Note what adjusts a connection's weight under its label, under which all connections must agree."""
+    label = str(spec.get("label") or "")
+    rule = known.get(label)
+    if spec.get("preGid") == "NetStim":
+        return  # NetPyNE tells nothing of such events
+    if spec.get("plast") or label in known:
+        rule = adjuster_of(spec.get("plast"), where, file, report)
+    if label in known and known[label] != rule:
+        raise UnsupportedError(f"{file}: {where}: the connections labelled '{label}' are plastic in different ways; "
+                               "give those that differ a label of their own")  # fmt: skip
+    known[label] = rule
 
 
 def _connection(spec: Mapping[str, Any], cell: Cell, where: str, file: str, report: Report,

@@ -21,7 +21,7 @@ _FUNCTIONS = (
     "start", "noise", "weight", "delay", "synsPerConn", "loc",
 )  # fmt: skip
 _PLACE = ("x", "y", "z", "xnorm", "ynorm", "znorm")
-_REFUSED = {"shape": "weights that change in time", "plast": "plasticity"}
+_REFUSED = {"shape": "weights that change in time"}
 
 
 def stimulate(model: Model, cells: Mapping[int, Cell], connections: list[Connection], report: Report) -> None:
@@ -40,11 +40,20 @@ def stimulate(model: Model, cells: Mapping[int, Cell], connections: list[Connect
         for word, what in _REFUSED.items():
             if source.get(word) or target.get(word):
                 raise UnsupportedError(f"stimTargetParams.{label}: {what} are not supported")
+        if source.get("plast") or target.get("plast"):
+            report.add("netpyne-plasticity", "approximation", f"stimTargetParams.{label}: as in NetPyNE, plast changes "
+                       "nothing: a mechanism is told of cells' spikes only", file=model.file)  # fmt: skip
         gids = _targets(model, label, target, cells)
         if not gids:
             report.add("netpyne-empty", "info", f"stimTargetParams.{label}: no cell meets its conds", file=model.file)
         drawn = _drawn(model, label, source, target, gids, cells)
+        if bare := [gid for gid in gids if cells[gid].secs is None]:
+            report.add("netpyne-stimulus", "approximation", f"stimTargetParams.{label}: as in NetPyNE the stimulus "
+                       f"does nothing to {len(bare)} cells that are artificial; a population of NetStims would",
+                       file=model.file)  # fmt: skip
         for row, gid in enumerate(gids):
+            if cells[gid].secs is None:
+                continue
             values = {**source, **{name: column[row] for name, column in drawn.items() if name in source}}
             here = {name: drawn[name][row] if name in drawn else target.get(name)
                     for name in ("weight", "delay", "synsPerConn", "loc")}  # fmt: skip
@@ -98,9 +107,6 @@ def _drive(
     here: Mapping[str, Any], cell: Cell, connections: list[Connection],
 ) -> None:  # fmt: skip
     """A NetStim for each synapse, and the connection through which it acts."""
-    if cell.secs is None:
-        raise UnsupportedError(f"stimTargetParams.{label}: a NetStim onto an artificial cell is not supported; use a "
-                               "population of NetStims")  # fmt: skip
     if source.get("rate") is None and source.get("interval") is None:
         raise model.error(f"stimSourceParams.{target['source']}: a NetStim needs a rate or an interval")
     stim = {
@@ -129,8 +135,6 @@ def _clamp(
     model: Model, contacts: Contacts, label: str, target: Mapping[str, Any], source: Mapping[str, Any],
     here: Mapping[str, Any], cell: Cell,
 ) -> None:  # fmt: skip
-    if cell.secs is None:
-        raise model.error(f"stimTargetParams.{label}: cell {cell.gid} has no sections for a {source['type']}")
     wanted = target.get("sec")
     if isinstance(wanted, list):
         raise UnsupportedError(f"stimTargetParams.{label}: a list of sections for a {source['type']} is not supported")

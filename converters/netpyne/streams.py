@@ -95,6 +95,18 @@ class Stream:
             if w <= 1:
                 return x * math.sqrt(-2 * math.log(w) / w) * math.sqrt(variance) + mean
 
+    def normals(self, mean: float, variance: float, count: int) -> Floats:
+        """``count`` numbers of one setting of the distribution, which keeps the second of each pair; its first is that
+        of the setting."""
+        found: list[float] = []
+        while len(found) <= count:
+            x, y = 2 * self.next() - 1, 2 * self.next() - 1
+            w = x * x + y * y
+            if w <= 1:
+                scale = math.sqrt(-2 * math.log(w) / w)
+                found += [one * scale * math.sqrt(variance) + mean for one in (x, y)]
+        return np.array(found[1 : count + 1])
+
     def lognormal(self, mean: float, variance: float) -> float:
         square = mean * mean
         middle = math.log(square / math.sqrt(variance + square))

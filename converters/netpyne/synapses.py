@@ -41,16 +41,19 @@ class Contacts:
         columns, count = values["columns"], len(pre)
         rows = zip(pre.tolist(), post.tolist(),
                    *(_each(values[name], columns, name, count)
-                     for name in ("weight", "delay", "synsPerConn", "loc", "sec")), strict=True)  # fmt: skip
+                     for name in ("weight", "delay", "synsPerConn", "loc", "sec", "preSecs", "preLocs")),
+                   strict=True)  # fmt: skip
         synapses = rule.get("synMech")
         synapses = synapses if isinstance(synapses, list) else [synapses]
         if self.plain(label, rule, pre, post, values, synapses, connections):
             return
-        for a, b, weight, delay, per, loc, section in rows:
+        for a, b, weight, delay, per, loc, section, *before in rows:
+            own = {**rule, **{key: one for key, one in zip(("preSec", "preLoc"), before, strict=True)
+                              if one is not None}}  # fmt: skip
             stated = {"weight": weight, "delay": delay, "loc": loc, "synsPerConn": per}
             for number, synapse in enumerate(synapses):
                 one = self.of_synapse(stated, rule, synapses, number, label)
-                self.contact(label, rule, a, b, synapse, section, one, connections)
+                self.contact(label, own, a, b, synapse, section, one, connections)
 
     def plain(
         self, label: str, rule: Mapping[str, Any], pre: Any, post: Any, values: Mapping[str, Any],
@@ -162,7 +165,8 @@ class Contacts:
         if not driven and self.joins(rule, synapse):
             before, place = rule.get("preSec", "soma"), rule.get("preLoc")
             if not isinstance(before, str) or isinstance(place, list):
-                raise UnsupportedError(f"connParams.{label}: preSec and preLoc as lists are not supported")
+                raise UnsupportedError(f"connParams.{label}: preSec and preLoc are one place; lists for a connList "
+                                       "are called preSecs and preLocs")  # fmt: skip
             peer = (before, 0.5 if place is None else float(place))
         if cell.secs is None:
             places: list[tuple[str | None, float]] = [(None, 0.5)] * count

@@ -1,4 +1,4 @@
-"""Spike times of VecStim populations: given, regular or noisy, and pulses, from NetPyNE's streams."""
+"""Spike times of VecStim populations: given, regular or noisy, patterns and pulses, from NetPyNE's streams."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 
 from ...errors import UnsupportedError
 from .instance import Cell
+from .patterns import events_of
 from .sections import number
 from .streams import Floats, Stream, of_text
 
@@ -37,7 +38,7 @@ def spike_times(model: Model, cell: Cell, given: Any, row: int, label: str) -> l
                 start - interval * (1 - noise)
             )
     elif "spikePattern" in params:
-        raise UnsupportedError(f"popParams.{label}: spikePattern is not supported")
+        times = events_of(model, cell, label)
     elif isinstance(given, list):
         times = np.array(given[row] if given and isinstance(given[0], list) else given, dtype=float)
     else:
@@ -61,9 +62,11 @@ def _gaps(stream: Stream, mean: float, count: int, label: str) -> Floats:
 def _pulse(model: Model, cell: Cell, pulse: dict[str, Any], serial: int, label: str) -> Floats:
     if not {"start", "end"} <= set(pulse) or not {"interval", "rate"} & set(pulse):
         raise model.error(f"popParams.{label}: a pulse needs start, end, and rate or interval")
-    if isinstance(pulse.get("rate"), list):
-        raise UnsupportedError(f"popParams.{label}: the rate of a pulse as a range is not supported")
-    interval = pulse["interval"] if "interval" in pulse else 1000.0 / pulse["rate"]
+    pulse_rate: Any = pulse.get("rate")
+    if isinstance(pulse_rate, list):
+        stream = model.stream("pulse rate", of_text(f"point_rate_pulse{serial}"), cell.gid, model.seeds["stim"])
+        pulse_rate = stream.uniform(*pulse_rate)
+    interval = pulse["interval"] if "interval" in pulse else 1000.0 / pulse_rate
     noise, start, end = pulse.get("noise", 0.0), pulse["start"], pulse["end"]
     fixed = np.full(int((1 + 1.5 * noise) * (end - start) / interval), (1.0 - noise) * interval)
     if noise == 0.0:

@@ -3,12 +3,13 @@
 from .fields import ImposedField
 from .native import NativeCell, NativePoint, NativeProcess, NativeSection
 from .network import Network
-from .plasticity import Stdp
+from .plasticity import Adjuster, Stdp
 from .population import Population
 from .projection import InputList, Projection
 from .reactions import Reactions
 
 __all__ = [
+    "Adjuster",
     "ImposedField",
     "InputList",
     "NativeCell",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,23 @@ class Stdp:
     mu: float = 0.0
     nearest: bool = False
 
-    def parameters(self) -> dict[str, float]:
-        """All parameters as numbers."""
-        return {field.name: float(getattr(self, field.name)) for field in fields(self)}
+    def stated(self) -> dict[str, Any]:
+        """What a Program says of the rule."""
+        return {"parameters": {each.name: float(getattr(self, each.name)) for each in fields(self)}}
+
+
+@dataclass(frozen=True)
+class Adjuster:
+    """A point process of a mod file, one for each connection, adjusts the weight that its ``pointer`` leads to.
+
+    It stands at the beginning of the section that the synapse is on, and is told of presynaptic spikes by events of the
+    weight 1, of postsynaptic ones by events of the weight -1, each 1 ms after the spike.
+    """
+
+    mechanism: str
+    parameters: Mapping[str, float] = field(default_factory=dict)
+    pointer: str = "synweight"
+
+    def stated(self) -> dict[str, Any]:
+        """What a Program says of the rule."""
+        return {"parameters": dict(self.parameters), "mechanism": self.mechanism, "pointer": self.pointer}

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from ..element import Element
 from .columns import Floats, Ints, filled, frozen, same_length
-from .plasticity import Stdp
+from .plasticity import Adjuster, Stdp
 
 DEFAULT: Any = None  # of a column that the constructor fills in: typed as the column that it becomes
 KINDS = ("chemical", "electrical", "continuous")
@@ -54,7 +54,7 @@ class Projection:
     file: str | None = None
     line: int | None = None
     values: dict[str, Floats] = field(default_factory=dict)
-    plasticity: Stdp | None = None
+    plasticity: Stdp | Adjuster | None = None
     rule: str | None = None
     """the rule that made it, where there is one"""
 

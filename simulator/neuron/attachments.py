@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...errors import UnsupportedError
-from ...graph import Stdp
+from ...graph import Adjuster, Stdp
 from .catalogue import Request
 from .tables import Tables, distinct
 
@@ -50,7 +50,7 @@ class Rows:
     peers: dict[str, str | PeerPoint] = field(default_factory=dict)
     """path of each peer variable -> the variable of the far place, or of a point process there"""
     owner: str = ""  # the projection whose rows these all are, in order
-    plastic: Stdp | None = None
+    plastic: Stdp | Adjuster | None = None
     stream: Ints | None = None  # what the random stream of a row is keyed by
 
 
@@ -156,9 +156,8 @@ def _plastic(attachment: Attachment, weight: Floats, tables: Tables) -> dict[str
         if chunk.plastic is not None:
             if mechanism.weight != "weight" and variable is None:
                 raise UnsupportedError(f"'{attachment.component}' has no weight that could change")
-            rule = chunk.plastic
-            entries.append({"id": chunk.owner, "begin": begin, "end": end, "parameters": rule.parameters(),
-                            "variable": variable})  # fmt: skip
+            entries.append({"id": chunk.owner, "begin": begin, "end": end, "variable": variable,
+                            **chunk.plastic.stated()})  # fmt: skip
         begin = end
     return {"plastic": entries, "start": tables.add(f"{attachment.key}.start", weight)} if entries else {}
 

@@ -175,7 +175,8 @@ class Network:
         """Have the members, NetStims, send given events: a NetStim at rest sends one event for each that it gets."""
         for stim in group.members.values():
             stim.number, stim.start, stim.noise = 1, -1, 0
-        rows, times = self._integers(trains["rows"]), self.program.column(trains["times"])
+        rows = self._integers(trains["rows"])
+        times = _apart(rows, self.program.column(trains["times"]))
         mine = np.isin(rows, np.fromiter(group.members, np.int64, len(group.members)))
         netcons = {row: self.h.NetCon(None, stim) for row, stim in group.members.items()}
         for netcon in netcons.values():
@@ -507,3 +508,15 @@ def _spiking(spec: Mapping[str, Any]) -> tuple[NDArray[np.int64], NDArray[np.int
     ranges += [(source["first_gid"], source["first_gid"] + source["size"]) for source in spec.get("sources", ())]
     starts, ends = np.array(sorted(ranges), np.int64).reshape(-1, 2).T
     return starts, ends
+
+
+def _apart(rows: NDArray[np.int64], times: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Times of which no two of a row are the same: a NetStim sends one event where it gets two at one time, so that of
+    the second is the next number."""
+    order = np.lexsort((times, rows))
+    row, found = rows[order], np.array(times, float)[order]
+    for at in (np.flatnonzero((row[1:] == row[:-1]) & (found[1:] <= found[:-1])) + 1).tolist():
+        found[at] = np.nextafter(max(found[at], found[at - 1]), np.inf)
+    apart = np.empty_like(found)
+    apart[order] = found
+    return apart

@@ -290,7 +290,7 @@ class _Lowering:
         count = len(projection.pre)
         weight = projection.weight if projection.weight is not None else np.ones(count)
         delay = projection.delay if projection.delay is not None else np.zeros(count)
-        may_be_plastic(projection, self.adds_up(post))
+        may_be_plastic(projection, self.network, self.adds_up(post))
         if projection.kind == "chemical":
             for number, synapse in enumerate(projection.synapses):
                 chosen = np.flatnonzero(projection.synapse == number)

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...errors import UnsupportedError
-from ...graph import InputList, Network, Population, Projection, Stdp
+from ...graph import Adjuster, InputList, Network, Population, Projection, Stdp
 from ...graph.native import Along, NativeCell, NativeProcess
 from .attachments import Floats, Ints, stream_of
 from .population import CellKind, Kind
@@ -53,7 +53,7 @@ class Arrivals:
     label: str = ""
     peers: tuple[Ints, Ints, Floats] | None = None
     """(gid, section, x) of the other sides of junctions"""
-    plastic: Stdp | None = None
+    plastic: Stdp | Adjuster | None = None
     whole: bool = True  # whether these are all rows of the projection
 
 
@@ -264,8 +264,7 @@ class Natives:
         if rows.plastic is not None and port is not None:
             raise UnsupportedError(f"the plastic connections '{rows.label}' lead straight into cells, with no synapse")
         if rows.plastic is not None:
-            entry = {"id": rows.label, "begin": 0, "end": len(rows.gid), "parameters": rows.plastic.parameters(),
-                     "variable": None}  # fmt: skip
+            entry = {"id": rows.label, "begin": 0, "end": len(rows.gid), "variable": None, **rows.plastic.stated()}
             more |= {"plastic": [entry], "start": self.tables.add(f"{key}.start", weight)}
         return {
             "source_gid": self.tables.add(f"{key}.source", rows.source_gid), "points": points,

@@ -102,6 +102,14 @@ class Plastic:
                 id = entry["id"]
                 raise SimulatorError(f"the plastic connections '{id}' lead to cell {silent[0]}, which sends no spikes")
             network.adjusters[entry["id"]] = {}
+        self.given: list[Given] = []
+        if any("mechanism" in entry for entry in self.entries):
+            network.handlers.append(network.h.FInitializeHandler(3, self._again))
+
+    def _again(self) -> None:
+        """Every run begins with the weights as they were stated."""
+        for one in self.given:
+            one.w = one.w0
 
     def through(self, rows: Ints, connect: Callable[[int, Any], Any]) -> Callable[[int, Any], Any]:
         """As ``connect``, called for each of ``rows`` in turn, with an adjuster between where the row has one."""
@@ -120,6 +128,8 @@ class Plastic:
         self, entry: Mapping[str, Any], row: int, head: int, target: Any, connect: Callable[[int, Any], Any]
     ) -> Any:
         network, h = self.network, self.network.h
+        if "mechanism" in entry:
+            return self._as_given(entry, row, head, target, connect)
         adjuster = getattr(h, MECHANISM)()
         for name, value in entry["parameters"].items():
             setattr(adjuster, name, value)
@@ -135,3 +145,50 @@ class Plastic:
         network.further.append(back)
         network.adjusters[entry["id"]][row - entry["begin"]] = adjuster
         return arrival
+
+    def _as_given(
+        self, entry: Mapping[str, Any], row: int, head: int, target: Any, connect: Callable[[int, Any], Any]
+    ) -> Any:
+        """A connection whose weight a process of the model's own mod file adjusts."""
+        network, name = self.network, entry["mechanism"]
+        netcon = connect(head, target)
+        try:
+            adjuster = getattr(network.h, name)(target.get_segment().sec(0.0))
+            for word, value in entry["parameters"].items():
+                setattr(adjuster, word, value)
+            before = network.pc.gid_connect(head, adjuster)
+            after = network.pc.gid_connect(int(self.homes[row]), adjuster)
+            before.delay = after.delay = 1.0
+            before.weight[0], after.weight[0] = 1.0, -1.0
+            network.h.setpointer(netcon._ref_weight[0], entry["pointer"], adjuster)
+        except (AttributeError, LookupError, TypeError) as fault:
+            raise SimulatorError(f"the plastic connections '{entry['id']}': the mechanism '{name}' cannot adjust them: "
+                                 f"{fault}") from None  # fmt: skip
+        network.further.append(before)
+        network.further.append(after)
+        made = Given(netcon, adjuster, float(self.weights[row]))
+        self.given.append(made)
+        network.adjusters[entry["id"]][row - entry["begin"]] = made
+        return netcon
+
+
+class Given:
+    """The weight of a connection that a mod file of the model adjusts, by the names that our own rule has."""
+
+    def __init__(self, netcon: Any, adjuster: Any, start: float) -> None:
+        self.netcon, self.adjuster, self.w0 = netcon, adjuster, start
+
+    @property
+    def w(self) -> float:
+        """The weight as it is now."""
+        return float(self.netcon.weight[0])
+
+    @w.setter
+    def w(self, value: float) -> None:
+        self.netcon.weight[0] = value
+
+    target = w
+
+    @property
+    def _ref_w(self) -> Any:
+        return self.netcon._ref_weight[0]

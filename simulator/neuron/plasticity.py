@@ -8,7 +8,8 @@ from __future__ import annotations
 import re
 
 from ...errors import UnsupportedError
-from ...graph import Network, Projection
+from ...graph import Adjuster, Network, Projection, Stdp
+from ...nmodl.files import mechanism_of
 from ...results.outputs import Place
 from .plastic import MECHANISM, MOD
 from .recordings import Recording
@@ -16,12 +17,16 @@ from .recordings import Recording
 _WEIGHT = re.compile(r"^weights/(?P<projection>[^\[\]/]+)\[(?P<row>\d+)\]$")
 
 
-def may_be_plastic(projection: Projection, adds_up: bool) -> None:
+def may_be_plastic(projection: Projection, network: Network, adds_up: bool) -> None:
     """UnsupportedError for plastic connections whose weights nothing could change."""
     if projection.plasticity is None:
         return
     if projection.kind != "chemical" or len(projection.synapses) != 1:
         raise UnsupportedError(f"the plastic projection '{projection.id}' needs one kind of chemical synapse")
+    rule = projection.plasticity
+    if isinstance(rule, Adjuster) and rule.mechanism not in map(mechanism_of, network.mods.values()):
+        raise UnsupportedError(f"the plastic projection '{projection.id}' needs the mod file of '{rule.mechanism}'; "
+                               "mod files beside a model are taken with --allow-mods")  # fmt: skip
     if adds_up:
         raise UnsupportedError(f"the plastic projection '{projection.id}' leads to cells that sum what is attached to "
                                "them by themselves; their weights cannot change")  # fmt: skip
@@ -29,7 +34,7 @@ def may_be_plastic(projection: Projection, adds_up: bool) -> None:
 
 def plastic_mods(network: Network) -> dict[str, str]:
     """The mechanism that plastic connections need, if there are any."""
-    some = any(projection.plasticity is not None for projection in network.projections)
+    some = any(isinstance(projection.plasticity, Stdp) for projection in network.projections)
     return {f"{MECHANISM}.mod": MOD} if some else {}
 
 

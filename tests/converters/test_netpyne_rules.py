@@ -288,7 +288,7 @@ def changed(**more: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"connParams__conv__plast": {"mech": "STDP"}}, "plasticity"),
+        ({"connParams__conv__plast": "STDP"}, "connParams.conv.plast: expected a mech"),
         ({"connParams__conv__weight": "0.1*distt_3D"}, "connParams.conv.weight.*distt_3D"),
         ({"connParams__conv__weight": "0.1*"}, "no expression"),
         ({"connParams__conv__weight": "log(-1)"}, "not a number"),

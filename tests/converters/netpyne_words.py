@@ -1,0 +1,194 @@
+"""Models in NetPyNE's words for what few models use, each run by NetPyNE itself in the same session; and mod files."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from nmlbridge.simulator.neuron.compile import compile_mods
+
+HH = {"gnabar": 0.12, "gkbar": 0.036, "gl": 0.003, "el": -70}
+SOMA = {"geom": {"diam": 18.8, "L": 18.8, "Ra": 123.0}, "mechs": {"hh": HH}}
+DEND = {
+    "geom": {"diam": 5.0, "L": 150.0, "Ra": 150.0, "cm": 1, "nseg": 3},
+    "topol": {"parentSec": "soma", "parentX": 1.0, "childX": 0}, "mechs": {"pas": {"g": 0.0000357, "e": -70}},
+}  # fmt: skip
+CELL = {"secs": {"soma": SOMA, "dend": DEND}}
+EXC = {"mod": "Exp2Syn", "tau1": 0.1, "tau2": 5.0, "e": 0}
+
+TRAIN = """: sends the events that a vector holds
+NEURON { ARTIFICIAL_CELL VecStim  POINTER vector }
+ASSIGNED { next  due (ms)  vector }
+INITIAL {
+    next = 0
+    take()
+    if (next > 0) { net_send(due - t, 1) }
+}
+NET_RECEIVE (w) {
+    if (flag == 1) {
+        net_event(t)
+        take()
+        if (next > 0) { net_send(due - t, 1) }
+    }
+}
+PROCEDURE take() {
+VERBATIM
+    {
+        auto* held = static_cast<IvocVect*>(static_cast<void*>(_p_vector));
+        int at = static_cast<int>(next);
+        if (held && at >= 0 && at < vector_capacity(held)) {
+            due = vector_vec(held)[at];
+            next = at + 1;
+        } else {
+            next = -1;
+        }
+    }
+ENDVERBATIM
+}
+PROCEDURE play() {
+VERBATIM
+    _p_vector = ifarg(1) ? static_cast<void*>(vector_arg(1)) : nullptr;
+ENDVERBATIM
+}
+"""
+STDP = """: pairs of spikes: told of those before by a weight of 1, of those after by a weight of -1
+NEURON {
+    POINT_PROCESS STDP
+    POINTER synweight
+    RANGE up, down, tau, most, before, after
+}
+PARAMETER { up = 0.0005  down = 0.0004  tau = 15 (ms)  most = 0.02 }
+ASSIGNED { synweight  before (ms)  after (ms) }
+INITIAL { before = -1e9  after = -1e9 }
+BREAKPOINT { }
+NET_RECEIVE (w) {
+    if (w > 0) {
+        before = t
+        synweight = synweight - down * exp(-(t - after) / tau)
+    } else {
+        after = t
+        synweight = synweight + up * exp(-(t - before) / tau)
+    }
+    if (synweight > most) { synweight = most }
+    if (synweight < 0) { synweight = 0 }
+}
+"""
+MODS = {"train.mod": TRAIN, "stdp.mod": STDP}
+
+
+def rule(pre: Any, post: Any, **more: Any) -> dict[str, Any]:
+    """A rule between populations."""
+    conditions = {"preConds": {"pop": pre}, "postConds": {"pop": post}}
+    return conditions | {"weight": 0.004, "delay": 2.0, "synMech": "exc"} | more
+
+
+def noise(pop: Any, rate: float = 60) -> dict[str, Any]:
+    """Noise of a NetStim on the somata of a population."""
+    return {
+        "stimSourceParams": {"noise": {"type": "NetStim", "rate": rate, "noise": 1}},
+        "stimTargetParams": {"noise": {"source": "noise", "conds": {"pop": pop}, "sec": "soma", "loc": 0.5,
+                                       "weight": 0.02, "delay": 1, "synMech": "exc"}},
+    }  # fmt: skip
+
+
+def _drives() -> dict[str, Any]:
+    patterns: dict[str, dict[str, Any]] = {
+        "evoked": {"type": "evoked", "start": 30, "startStd": 9, "numspikes": 7},
+        "still": {"type": "evoked", "start": 20, "startStd": 0, "numspikes": 2},
+        "together": {"type": "evoked", "start": 50, "startStd": 25, "numspikes": 4, "sync": True},
+        "rhythm": {"type": "rhythmic", "start": 5, "startStd": 4, "stop": 140, "freq": 30, "freqStd": 3, "repeats": 2},
+        "beat": {"type": "rhythmic", "start": -1, "startMin": 2, "startMax": 20, "tstop": 140, "freq": 40,
+                 "eventsPerCycle": 1},
+        "even": {"type": "rhythmic", "start": 10, "stop": 120, "freq": 20, "repeats": 3, "distribution": "uniform"},
+        "poisson": {"type": "poisson", "start": 5, "stop": -1, "frequency": 80},
+        "gauss": {"type": "gauss", "mu": 60, "sigma": 400},
+    }
+    pops: dict[str, Any] = {name: {"cellModel": "VecStim", "numCells": 2, "spikePattern": pattern}
+                            for name, pattern in patterns.items()}  # fmt: skip
+    pops["pulses"] = {"cellModel": "VecStim", "numCells": 3, "rate": [20, 60], "noise": 0.5, "pulses": [
+        {"start": 40, "end": 90, "rate": [100, 200], "noise": 1.0}, {"start": 100, "end": 120, "interval": 4}]}
+    pops["P"] = {"cellType": "P", "numCells": 5}
+    return {
+        "popParams": pops, "cellParams": {"P": CELL}, "synMechParams": {"exc": EXC},
+        "connParams": {name: rule(name, "P", weight=0.006, delay="1+post_ynorm") for name in pops if name != "P"},
+    }  # fmt: skip
+
+
+def _border() -> dict[str, Any]:
+    return {
+        "sizeX": 200, "sizeY": 400, "sizeZ": 200, "length": 80.0,
+        "correctBorder": {"threshold": [60, 50, 40], "yborders": [0.1, 0.6]},
+        "popParams": {"A": {"cellType": "P", "numCells": 15, "ynormRange": [0.1, 0.6]},
+                      "B": {"cellType": "P", "numCells": 15, "zRange": [50, 150]}},
+        "cellParams": {"P": CELL}, "synMechParams": {"exc": EXC}, **noise(["A", "B"]),
+        "connParams": {
+            "near": rule(["A", "B"], ["A", "B"], probability="0.6*exp(-dist_3D_border/length)", weight=0.001),
+            "listed": rule("A", "B", connList=[[0, 1], [2, 3]], loc=[0.2, 0.9], sec=["dend", "soma"]),
+            "itself": rule("A", "A", connList=[[0, 0], [1, 2], [3, 3]]),
+        },
+    }  # fmt: skip
+
+
+def _plastic() -> dict[str, Any]:
+    learns = {"mech": "STDP", "params": {"up": 0.002, "most": 0.03}}
+    return {
+        "popParams": {"A": {"cellType": "P", "numCells": 6}, "B": {"cellType": "P", "numCells": 4}},
+        "cellParams": {"P": CELL}, "synMechParams": {"exc": EXC, "slow": EXC | {"tau2": 20.0}}, **noise("A", 100),
+        "connParams": {
+            "A->B": rule("A", "B", probability=0.7, weight=0.008, plast=learns, sec="dend", loc=0.4),
+            "B->A": rule("B", "A", convergence=2, synMech=["exc", "slow"], weight=[0.002, 0.001],
+                         plast={"mech": "STDP", "params": {}}),
+        },
+    }  # fmt: skip
+
+
+MODELS: dict[str, dict[str, Any]] = {"drives": _drives(), "border": _border(), "plastic": _plastic()}
+CONFIG: dict[str, Any] = {"duration": 150, "dt": 0.025, "recordStep": 0.5, "recordCells": ["all"],
+                          "recordTraces": {"V": {"sec": "soma", "loc": 0.5, "var": "v"}}}  # fmt: skip
+CONFIGS: dict[str, dict[str, Any]] = dict.fromkeys(MODELS, CONFIG)
+
+REFERENCE = """
+import json, sys
+from netpyne import sim, specs
+asked = json.load(open(sys.argv[1]))
+assert sim.h.nrn_load_dll(asked["library"])
+found = {}
+for name, params in asked["models"].items():
+    config = specs.SimConfig(asked["configs"][name])
+    config.saveJson = config.savePickle = False
+    sim.create(simConfig=config, netParams=specs.NetParams(params))
+    sim.runSim()
+    connections = [[c.gid, k["preGid"], k.get("sec"), k.get("loc"), float(k["weight"]), float(k["delay"]),
+                    k["hObj"].weight[0] if k.get("hObj") is not None and k["preGid"] != "NetStim" else None]
+                   for c in sim.net.cells for k in c.conns]
+    trains = {c.gid: list(c.hSpkTimes) for c in sim.net.cells if c.tags.get("cellModel") == "VecStim"}
+    sim.gatherData()
+    found[name] = {
+        "connections": connections, "trains": trains,
+        "spikes": sorted(zip(sim.allSimData["spkt"], map(int, sim.allSimData["spkid"]))),
+        "traces": {label: {cell: list(trace) for cell, trace in sim.allSimData[label].items()}
+                   for label in config.recordTraces},
+    }
+    sim.clearAll()
+json.dump(found, open("found.json", "w"))
+"""
+
+
+def in_netpyne(folder: Path) -> dict[str, Any]:
+    """What NetPyNE makes and sees of the models; the models as JSON, with their mod files, are in the folder then."""
+    asked = {"models": MODELS, "configs": CONFIGS, "library": str(compile_mods(MODS))}
+    (folder / "asked.json").write_text(json.dumps(asked))
+    done = subprocess.run([sys.executable, "-c", REFERENCE, "asked.json"], capture_output=True, text=True, cwd=folder,
+                          check=False)  # fmt: skip
+    assert (folder / "found.json").exists(), done.stdout[-2000:] + done.stderr[-3000:]
+    (folder / "mod").mkdir()
+    for name, text in MODS.items():
+        (folder / "mod" / name).write_text(text)
+    for name in MODELS:
+        one = {"net": {"params": MODELS[name]}, "simConfig": CONFIGS[name]}
+        (folder / f"{name}.json").write_text(json.dumps(one))
+    found: dict[str, Any] = json.loads((folder / "found.json").read_text())
+    return found

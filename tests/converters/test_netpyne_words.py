@@ -1,0 +1,154 @@
+"""What few NetPyNE models use gives the network and the numbers of NetPyNE; every word of it is known."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import nmlbridge
+from nmlbridge.converters.netpyne import vocabulary
+from nmlbridge.converters.netpyne.files import Files
+from nmlbridge.errors import NmlBridgeError
+from nmlbridge.report import Report
+
+from .netpyne_words import CONFIGS, MODELS, in_netpyne
+
+pytestmark = pytest.mark.skipif(find_spec("netpyne") is None, reason="netpyne is not installed (extra netpyne)")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("words")
+    in_netpyne(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def theirs(folder: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((folder / "found.json").read_text())
+    return found
+
+
+@pytest.mark.neuron
+@pytest.mark.parametrize("name", MODELS)
+def test_the_network_of_netpyne(name: str, folder: Path, theirs: dict[str, Any]) -> None:
+    instance = Files.of(folder / f"{name}.json", (), {}, Report()).instance(Report())
+    by_cell: dict[int, list[Any]] = {gid: [] for gid in instance.cells}
+    for c in instance.connections:
+        by_cell[c.post].append([c.post, "NetStim" if c.driven else c.pre, c.section, c.loc, c.weight, c.delay])
+    ours, expected = [row for rows in by_cell.values() for row in rows], theirs[name]["connections"]
+    assert len(ours) == len(expected) > 15
+    for a, b in zip(ours, expected, strict=True):
+        assert a[:3] == b[:3]
+        assert a[3:] == pytest.approx(b[3:6], rel=1e-12)
+    trains = {str(gid): cell.times for gid, cell in instance.cells.items() if cell.times is not None}
+    assert trains.keys() == theirs[name]["trains"].keys()
+    for gid, times in trains.items():
+        assert times == pytest.approx(theirs[name]["trains"][gid], rel=1e-13, abs=1e-12)
+
+
+@pytest.mark.neuron
+@pytest.mark.parametrize("name", MODELS)
+def test_the_spikes_and_traces_of_netpyne(name: str, folder: Path, theirs: dict[str, Any]) -> None:
+    results = nmlbridge.simulate(folder / f"{name}.json", allow=("mods",))
+    ours = sorted(zip(np.round(results.spikes.time * 1e3, 9).tolist(), results.spikes.gid.tolist(), strict=True))
+    assert len(ours) > 10
+    assert ours == sorted((round(time, 9), gid) for time, gid in theirs[name]["spikes"])
+    traces = {q.partition("/")[0]: q for q in results.traces.quantities}
+    network = nmlbridge.read(folder / f"{name}.json")
+    for label in CONFIGS[name]["recordTraces"]:
+        for cell, trace in theirs[name]["traces"][label].items():
+            gid = int(cell.removeprefix("cell_"))
+            pop = next(p for p in network.populations.values() if p.offset <= gid < p.offset + p.size)
+            found = results[traces[f"{pop.id}[{gid - pop.offset}]"]][: len(trace)] * 1e3
+            np.testing.assert_allclose(found, trace, rtol=0, atol=1e-7)
+
+
+@pytest.mark.neuron
+def test_weights_that_a_mod_file_adjusts(folder: Path, theirs: dict[str, Any]) -> None:
+    from nmlbridge.converters.netpyne.read import read_simulation
+
+    path = folder / "plastic.json"
+    network, simulation = read_simulation(path, allow=("mods",))
+    expected = {}
+    for gid, pre, _, loc, start, _, end in theirs["plastic"]["connections"]:
+        if loc == 0.4:
+            expected[pre, gid] = (start, end)
+    (projection,) = (p for p in network.projections if p.attributes["netpyne_label"] == "A->B")
+    with nmlbridge.Session(network, simulation) as session:
+        session.run(150)
+        weights = session.weights(projection.id)
+    ends = zip(projection.pre.tolist(), (projection.post + 6).tolist(), weights, strict=True)
+    changed = 0
+    for pre, post, weight in ends:
+        start, end = expected[pre, post]
+        assert weight == pytest.approx(end, rel=1e-12)
+        changed += weight != start
+    assert changed == len(expected) > 10
+
+
+WORDS = """
+import json
+from netpyne import specs
+from netpyne.metadata.metadata import metadata
+print("found" + json.dumps({
+    "config": [*specs.SimConfig().__dict__, *(k for k in metadata["simConfig"]["children"])],
+    "net": [k for k in specs.NetParams().__dict__ if not k.startswith("_")],
+    "connParams": list(metadata["netParams"]["children"]["connParams"]["children"]),
+    "stimTargetParams": list(metadata["netParams"]["children"]["stimTargetParams"]["children"]),
+    "rxdParams": list(metadata["netParams"]["children"]["rxdParams"]["children"]),
+}))
+"""
+
+
+def test_every_word_of_netpyne_is_known() -> None:
+    """simConfig and netParams of the NetPyNE that is installed: each word is read, changes nothing, or is refused."""
+    from nmlbridge.converters.netpyne.reactions import _PARTS
+
+    done = subprocess.run([sys.executable, "-c", WORDS], capture_output=True, text=True, check=True)
+    words = json.loads(done.stdout.partition("found")[2])
+    config = [vocabulary.CONFIG_READ, vocabulary.CONFIG_OUTPUT, frozenset(vocabulary.CONFIG_UNDONE)]
+    net = [vocabulary.NET_READ, vocabulary.NET_OUTPUT]
+    for known, wanted in ((config, words["config"]), (net, words["net"])):
+        assert sum(map(len, known)) == len(frozenset().union(*known))  # no word is of two kinds
+        assert not set(wanted) - frozenset().union(*known)
+    assert not set(words["connParams"]) - vocabulary.CONNECTION
+    assert not set(words["stimTargetParams"]) - vocabulary.TARGET
+    assert not set(words["rxdParams"]) - set(_PARTS)
+
+
+def test_what_is_not_done_is_said_by_name(tmp_path: Path) -> None:
+    path = tmp_path / "model.json"
+    for name, (usual, _) in vocabulary.CONFIG_UNDONE.items():
+        other = 3 if usual is None else not usual
+        for value, notes in ((usual, 0), (other, 1)):
+            model = {"net": {"params": MODELS["plastic"]}, "simConfig": {"duration": 5, name: value}}
+            path.write_text(json.dumps(model))
+            report = Report()
+            nmlbridge.read(path, report=report)
+            assert sum(f"simConfig.{name}:" in str(note) for note in report.losses) == notes
+
+
+@pytest.mark.parametrize(("pattern", "said"), [
+    ({"type": "evokd"}, "did you mean 'evoked'"),
+    ({"type": "evoked", "start": 3}, "'startStd' is missing|'numspikes' is missing"),
+    ({"type": "evoked", "start": "x", "startStd": 1, "numspikes": 2}, "start is 'x'; expected a number"),
+    ({"type": "gauss", "mu": 3}, "'sigma' is missing"),
+    ({"type": "rhythmic", "start": 1, "freq": 3}, "'tstop' is missing"),
+    ({"type": "rhythmic", "start": 1, "stop": 9, "freq": 3, "distribution": "odd"}, "expected normal or uniform"),
+    ({"type": "evoked", "start": 3, "startStd": 1, "numspikes": 1e12}, "1e.12 events"),
+])  # fmt: skip
+def test_bad_patterns(pattern: dict[str, Any], said: str, tmp_path: Path) -> None:
+    params = {"popParams": {"D": {"cellModel": "VecStim", "numCells": 1, "spikePattern": pattern}}}
+    path = tmp_path / "model.json"
+    path.write_text(json.dumps({"net": {"params": params}, "simConfig": {"duration": 50}}))
+    with pytest.raises(NmlBridgeError, match=said) as caught:
+        nmlbridge.read(path)
+    assert "popParams.D" in str(caught.value)
