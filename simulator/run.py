@@ -64,6 +64,7 @@ def simulate(
     changes: Mapping[str, Any] | None = None,
     runner: Runner | None = None,
     electrodes: Electrodes | None = None,
+    split: str = "auto",
 ) -> Results:
     """Run the Simulation of a LEMS document, or of a model in another format, and return its Results (all SI).
 
@@ -83,7 +84,8 @@ def simulate(
     state is kept in the output folder every so often; a run that has ended early goes on there with ``resume`` and
     otherwise the same arguments, and gives the same results as if it had not been interrupted. ``runner`` is called
     with the finished Program in place of ``neuron.launch.run_program``. ``electrodes`` record extracellular potentials
-    and dipole moments: quantities "lfp[0]" (V), "dipole/x" (A m).
+    and dipole moments: quantities "lfp[0]" (V), "dipole/x" (A m). ``split``: whether a cell that would limit the ranks
+    is split over them; "auto" if that is worth it and NEURON can, "off", or "force": a cell at least, or an error.
 
     Raises ModelError if the model is wrong, UnsupportedError if NEURON cannot carry it, SimulatorError if the run
     fails.
@@ -107,7 +109,7 @@ def simulate(
             network, replace(settings_of, **{k: v for k, v in given.items() if v is not None}), output=output,
             ranks=ranks, report=report, progress=progress, model=model, backend=backend or "neuron",
             record_format=record_format, checkpoint=checkpoint, resume=resume, runner=runner,
-            electrodes=electrodes,
+            electrodes=electrodes, split=split,
         )  # fmt: skip
     if changes:
         raise UsageError("values can be changed by name in files of rules only")
@@ -144,7 +146,7 @@ def simulate(
     if backend == "reference":
         from .reference.run import integrate
 
-        _serial(ranks, dump_passes)
+        _serial(ranks, dump_passes, split)
         saving.refuse("the reference backend")
         with _phase(phases, "simulate", progress):
             traces, spikes, gids = integrate(
@@ -179,7 +181,7 @@ def simulate(
     return _run(
         lowered, ranks, progress, phases, outputs, report,
         provenance_of(document.path, backend, step, length, number, ranks), saving,
-        COMPAT_DIGITS if settings.compat else None, runner,
+        COMPAT_DIGITS if settings.compat else None, runner, split,
     )  # fmt: skip
 
 
@@ -205,12 +207,13 @@ def simulate_network(
     resume: bool = False,
     runner: Runner | None = None,
     electrodes: Electrodes | None = None,
+    split: str = "auto",
 ) -> Results:
     """Run a Network as a Simulation says, in NEURON, and return its Results (all SI).
 
     ``output`` is the folder that the files of ``simulation.outputs`` are written below; None writes nothing. ``model``
-    is where the network came from, for the provenance. ``record_format``, ``checkpoint``, ``resume``, ``runner``
-    and ``electrodes`` are as in ``simulate``. Raises ModelError if the network is wrong, UnsupportedError if
+    is where the network came from, for the provenance. ``record_format``, ``checkpoint``, ``resume``, ``runner``,
+    ``electrodes`` and ``split`` are as in ``simulate``. Raises ModelError if the network is wrong, UnsupportedError if
     NEURON cannot carry it, SimulatorError if the run fails.
     """
     report = report if report is not None else Report()
@@ -235,7 +238,7 @@ def simulate_network(
     if network.mods:
         provenance["mods"] = fingerprints(network.mods)
     digits = COMPAT_DIGITS if simulation.method == "compat" else None
-    return _run(lowered, ranks, progress, phases, outputs, report, provenance, saving, digits, runner)
+    return _run(lowered, ranks, progress, phases, outputs, report, provenance, saving, digits, runner, split)
 
 
 def lowered_of(
@@ -291,7 +294,7 @@ def stated(simulation: Component) -> Simulation:
 def _run(
     lowered: Lowered, ranks: int, progress: Progress | None, phases: dict[str, dict[str, float]], outputs: Outputs,
     report: Report, provenance: dict[str, Any], saving: Saving, digits: int | None,
-    runner: Runner | None,
+    runner: Runner | None, split: str,
 ) -> Results:  # fmt: skip
     """Run a lowered network in NEURON, write its files as it goes on, and give its numbers their names."""
     from .neuron.launch import run_program
@@ -315,7 +318,8 @@ def _run(
     follow = files.follow if files.streams else None
     try:
         execute = runner or run_program
-        raw = execute(program, ranks=ranks, progress=progress, follow=follow, checkpointing=checkpointing)
+        raw = execute(program, ranks=ranks, progress=progress, follow=follow, checkpointing=checkpointing,
+                      split=split)  # fmt: skip
         written = files.finish()
     except BaseException as fault:
         files.abandon(fault, checkpointing is not None and saving.resumable())
@@ -422,9 +426,9 @@ def _stated_fields(simulation: Simulation, backend: str, checkpoints: bool, repo
     return simulation.electrodes
 
 
-def _serial(ranks: int, dump_passes: object) -> None:
-    if ranks > 1 or dump_passes is not None:
-        raise UsageError("the reference backend has no ranks and no passes; leave out -n and --dump-passes")
+def _serial(ranks: int, dump_passes: object, split: str) -> None:
+    if ranks > 1 or dump_passes is not None or split == "force":
+        raise UsageError("the reference backend has no ranks and no passes; leave out -n, --split and --dump-passes")
 
 
 def _time(given: float | None, si: float, what: str) -> float:

@@ -63,6 +63,16 @@ def add_allow(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--allow-mods", action="store_true", help="compile the mod files that come with the model")
 
 
+def add_split(parser: argparse.ArgumentParser) -> None:
+    """The option that says whether cells are split over ranks."""
+    parser.add_argument(
+        "--split",
+        choices=("auto", "off", "force"),
+        default="auto",
+        help="split a cell over ranks: auto, if it limits them (default); off, never; force, one at least, or an error",
+    )
+
+
 def allowed(arguments: argparse.Namespace) -> frozenset[str]:
     """The kinds of code that these options let in."""
     return frozenset(kind for kind in ("code", "mods") if getattr(arguments, f"allow_{kind}"))

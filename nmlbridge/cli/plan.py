@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from .options import add_allow, allowed, milliseconds, whole
+from .options import add_allow, add_split, allowed, milliseconds, whole
 from .progress import ProgressBar
 
 if TYPE_CHECKING:
@@ -26,6 +26,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.epilog = _EPILOG
     parser.add_argument("file", type=Path, help="a LEMS file with a Target, or another format's simulation")
     parser.add_argument("-n", "--ranks", type=whole(1, 65536), default=1, metavar="N", help="MPI processes (default 1)")
+    add_split(parser)
+    parser.add_argument("--backend", choices=("neuron", "coreneuron"), default="neuron",
+                        help="what integrates (default: neuron); what coreneuron cannot run is an error")  # fmt: skip
     parser.add_argument("--rate", type=float, metavar="HZ", help="events a second of each cell and source (default 10)")
     parser.add_argument("--dt", type=milliseconds, metavar="TIME", help="time step instead of the document's")
     parser.add_argument("--duration", type=milliseconds, metavar="TIME", help="length instead of the document's")
@@ -49,11 +52,14 @@ def run(arguments: argparse.Namespace) -> int:
     with ProgressBar() as progress:
         found = plan(
             arguments.file, ranks=arguments.ranks, rate=rate, dt=arguments.dt, duration=arguments.duration,
-            method=arguments.method, progress=progress, allow=allowed(arguments),
+            method=arguments.method, progress=progress, split=arguments.split, backend=arguments.backend,
+            allow=allowed(arguments),
         )  # fmt: skip
     script = ""
     if arguments.script:
         changed = [("--dt", arguments.dt), ("--duration", arguments.duration), ("--method", arguments.method)]
+        changed += [("--split", arguments.split if arguments.split != "auto" else None)]
+        changed += [("--backend", arguments.backend if arguments.backend != "neuron" else None)]
         options = [word for name, value in changed if value is not None for word in (name, str(value))]
         options += [f"--allow-{kind}" for kind in sorted(allowed(arguments))]
         script = batch_script(found, arguments.script, options)
@@ -96,9 +102,5 @@ def _say(found: Plan, stream: TextIO) -> None:
     ]
     if found.ranks > 1:
         lines.append(f"  ranks wait {found.waiting.mean():.3g} s for the slowest, on the average")
-    if found.ranks > found.useful:
-        lines.append(
-            f"  {found.load.dearest} is {found.load.share:.0%} of the work, and a cell is not split over ranks: more "
-            f"than {found.useful} do not help"
-        )
+    lines += [f"  {remark}" for remark in found.load.remarks]
     print("\n".join(lines), file=stream)

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .options import add_allow, allowed, changes_of, milliseconds, say_notes, tolerance, whole, write_json
+from .options import add_allow, add_split, allowed, changes_of, milliseconds, say_notes, tolerance, whole, write_json
 from .progress import ProgressBar
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--backend", choices=("neuron", "coreneuron", "reference"),
                         help="what integrates (default: neuron)")  # fmt: skip
     parser.add_argument("-n", "--ranks", type=whole(1, 65536), default=1, metavar="N", help="MPI processes (default 1)")
+    add_split(parser)
     parser.add_argument(
         "--record-format",
         choices=("lems", "sonata", "both"),
@@ -122,6 +123,7 @@ def _run(arguments: argparse.Namespace) -> int:
             checkpoint=arguments.checkpoint,
             resume=arguments.resume,
             electrodes=electrodes,
+            split=arguments.split,
         )
         figures = _draw(results, arguments) if arguments.plot or arguments.kinds else []
     answer = results.summary() | {"figures": [str(path) for path in figures]}

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..program import Program
+from .ranks import Placement
 from .shares import Shares, divide
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ def alone_share(program: Program) -> Shares:
     size = max(each["first_gid"] + each["size"] for each in program.spec["populations"])
     homes = np.ones(size, np.uint16)
     homes[program.spec["alone"]["gid"]] = 0
-    shares = divide(program, 2, homes)
+    shares = divide(program, 2, Placement(program, 2, homes))
     return Shares(shares.placement, {name: table for name, table in shares.tables.items() if name != "mirrored"})
 
 

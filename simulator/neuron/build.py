@@ -20,6 +20,8 @@ from .alone import alone_share, replay
 from .diffusion import Chemistry
 from .imposed import Imposed
 from .mirrors import Mirrors
+from .pieces import Pieces, join
+from .places import Places
 from .plastic import Plastic
 from .shares import Shares, divide, numbers
 from .template import Cell, Template
@@ -53,7 +55,9 @@ class Network:
         self.shares = alone_share(program) if self.alone else shares or divide(program, self.ranks)
         self.placement = self.shares.placement
         self.dt = float(program.spec["run"]["dt"])
+        self.places = Places(program)
         self.cells: dict[int, Cell] = {}
+        self.pieces = {gid: Pieces(cut, self.rank) for gid, cut in self.placement.cuts.items()}
         self.groups: dict[str, Group] = {}
         self.generators: dict[str, Group] = {}
         self.sources: set[int] = set()  # gids of this rank that send events
@@ -81,7 +85,7 @@ class Network:
             if "template" in population:
                 template = templates[population["template"]]
                 for gid in self.local(population["first_gid"], population["size"]):
-                    template.start(self.cells[gid])
+                    template.start(self.cells[gid], self.pieces.get(gid))
         if spec.get("rxd"):
             self.chemistry = Chemistry(self, spec["rxd"])
         if spec.get("fields"):
@@ -102,6 +106,13 @@ class Network:
             self._pointers(spec["transfers"])
         elif spec.get("transfers") or len(self.mirrors.gids):
             self._transfers(spec.get("transfers", ()))
+        cuts = self.placement.cuts  # joined last: NEURON then knows all sections
+        join(self.pc, self.cells, {gid: templates[self._template(gid)] for gid in cuts}, cuts, self.rank)
+
+    def _template(self, gid: int) -> int:
+        """The number of a cell's template."""
+        return next(p["template"] for p in self.program.spec["populations"]
+                    if p["first_gid"] <= gid < p["first_gid"] + p["size"])  # fmt: skip
 
     # cells
 
@@ -117,17 +128,20 @@ class Network:
         origins = self.program.column(population["origins"]) if "origins" in population else None
         for gid in self.local(first, size):
             origin = None if origins is None else origins[gid - first].tolist()
-            cell = self._try(partial(template.make, origin=origin), f"{name}[{gid - first}]",
-                             place=f"population '{name}'")  # fmt: skip
+            make = partial(template.make, origin=origin, pieces=self.pieces.get(gid))
+            cell = self._try(make, f"{name}[{gid - first}]", place=f"population '{name}'")
             self.cells[gid] = cell
             if positions is not None:
                 cell.shift(self.h, *positions[gid - first].tolist())
-            if cell.points:
+            if cell.points and cell.points[0] is not None:
                 group.members[gid - first] = cell.points[0]
             for index, parameters, each in extra:
-                self._set(cell.points[index], parameters, gid - first, name)
-                self._random(cell.points[index], each, gid - first)
-            if source is None:
+                if cell.points[index] is not None:
+                    self._set(cell.points[index], parameters, gid - first, name)
+                    self._random(cell.points[index], each, gid - first)
+            if self.placement.of(gid) != self.rank:
+                pass  # another rank has the piece that sends its events
+            elif source is None:
                 if self.program.spec["run"].get("coreneuron"):
                     self._silent(gid, cell)
             elif source["kind"] == "point":
@@ -199,6 +213,8 @@ class Network:
         """Another place on the cells of a population that sends events when v passes a threshold there."""
         first, cells = spec["first_gid"], spec["cells"]
         for cell in self.local(cells, spec["size"]):
+            if cell in self.pieces and not self.pieces[cell].has(spec["section"]):
+                continue
             section = self.section(cell, spec["section"], "sources")
             netcon = self.h.NetCon(section(spec["x"])._ref_v, None, sec=section)
             netcon.threshold = spec["threshold"]
@@ -251,7 +267,7 @@ class Network:
                 raise SimulatorError(f"connections start from cell {silent[0]}, which sends no events")
             elsewhere = None
             if self.ranks > 1:
-                elsewhere = self.placement.of(cells[rows].astype(np.int64)) != self.rank
+                elsewhere = self._homes_of(heads, cells[rows].astype(np.int64)) != self.rank
                 seen = elsewhere & (column(spec["delay"])[rows] < self.dt - 1e-9) & np.isin(heads, self.mirrors.gids)
                 if seen.any():  # they would be late; the others are connected as usual
                     see: Callable[[int, Any], Any] = self.mirrors.connect
@@ -263,6 +279,12 @@ class Network:
             self._remember(number, rows)
             self._connect(spec, members, rows, heads, connect, elsewhere)
             self.program.release()
+
+    def _homes_of(self, heads: NDArray[np.int64], cells: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The ranks that events come from."""
+        if not self.placement.cuts:
+            return self.placement.of(cells)
+        return self.placement.at(*self.places.source(heads))
 
     def _remember(self, number: int, rows: NDArray[np.int64]) -> None:
         """Where the NetCons of rows will be, for who wants to change them."""
@@ -379,7 +401,9 @@ class Network:
     def section(self, gid: int, index: int, who: str) -> Any:
         """Section ``index`` of a cell of this rank."""
         try:
-            return self.cells[gid].sections[index]
+            if (found := self.cells[gid].sections[index]) is not None:
+                return found
+            raise KeyError(index)
         except (KeyError, IndexError):
             raise SimulatorError(f"'{who}' refers to section {index} of cell {gid}, which is not there") from None
 
@@ -414,7 +438,8 @@ class Network:
         if point == 0:
             return group.members
         first = int(group.gids[0]) if len(group.gids) else 0
-        return {gid - first: self.cells[gid].points[point] for gid in self.local(first, len(group.gids))}
+        points = {gid - first: self.cells[gid].points[point] for gid in self.local(first, len(group.gids))}
+        return {row: made for row, made in points.items() if made is not None}
 
     def _fill(self, group: Group, spec: Mapping[str, Any], rows: NDArray[np.int64]) -> None:
         """Set the parameters and random streams of the members in ``rows``, column by column."""

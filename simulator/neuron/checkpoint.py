@@ -81,6 +81,7 @@ class Checkpoints:
         facts = {"name": name, "step": step, "time": step * network.dt, "ranks": network.ranks}
         facts["every"] = self.every
         facts["hash"] = network.program.hash
+        facts["split"] = network.shares.digest()
         before = latest(self.folder)
         shutil.rmtree(self.folder / name, ignore_errors=True)  # of a run that ended before it could name them
         os.replace(new, self.folder / name)
@@ -154,7 +155,8 @@ def _streams(network: Network) -> Iterator[Any]:
                 points = [(population["artificial"], group.members[gid - first])]
             else:
                 made = spec["templates"][population["template"]].get("points", ())
-                points = [(p["mechanism"], m) for p, m in zip(made, network.cells[gid].points, strict=True)]
+                here = zip(made, network.cells[gid].points, strict=True)
+                points = [(p["mechanism"], m) for p, m in here if m is not None]
             for mechanism, member in points:
                 yield from (getattr(member, name) for name in names.get(mechanism, ()))
     for groups in (network.groups, network.generators):

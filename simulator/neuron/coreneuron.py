@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 from ...errors import SimulatorError, UnsupportedError
 from ..program import Program
-from .shares import Shares, hasty
+from .ranks import Placement
+from .shares import hasty
 from .vectorise import EXP
 
 if TYPE_CHECKING:
@@ -48,12 +49,12 @@ def check(program: Program) -> None:
         raise UnsupportedError(f"CoreNEURON cannot run this: {'; '.join(lacking)}; leave out --backend coreneuron")
 
 
-def check_ranks(program: Program, shares: Shares) -> None:
+def check_ranks(program: Program, placement: Placement) -> None:
     """Raise UnsupportedError if ranks would have to hear of each other sooner than CoreNEURON tells them."""
     dt = float(program.spec["run"]["dt"])
-    if found := hasty(program, shares, 2 * dt * (1 - 1e-9)):
+    if found := hasty(program, placement, 2 * dt * (1 - 1e-9)):
         raise UnsupportedError(
-            f"CoreNEURON cannot run this on {shares.placement.ranks} ranks: {found} connections between them have a "
+            f"CoreNEURON cannot run this on {placement.ranks} ranks: {found} connections between them have a "
             f"delay below two steps ({2 * dt:g} ms); use one rank, smaller steps, or leave out --backend coreneuron"
         )
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fcntl
 import json
-import math
 import os
 import re
 import resource
@@ -32,6 +31,7 @@ from .job import Job, current
 from .lifeline import die_with_parent
 from .mpi import launch_command
 from .shares import Shares, divide
+from .splitting import place, remarks
 
 MARK = "@nmlbridge "
 _GRACE = 3.0  # seconds that the worker gets to end before it is killed
@@ -46,8 +46,9 @@ def run_program(
     keep: str | Path | None = None,
     follow: Follow | None = None,
     checkpointing: Checkpointing | None = None,
+    split: str = "auto",
 ) -> RawResults:
-    """Compile and run ``program`` on ``ranks`` processes.
+    """Compile and run ``program`` on ``ranks`` processes; ``split`` is one of ``splitting.SPLITS``.
 
     The arrays of the results are read from their files when they are used; the files have no names any more, and go
     with the arrays. ``progress(phase, done, total)`` is called as the run goes on, ``follow`` with block after block of
@@ -77,9 +78,10 @@ def run_program(
         built = True
         report("compile", done, total)
 
-    core, shares = bool(program.spec["run"].get("coreneuron")), divide(program, ranks)
+    core, placement = bool(program.spec["run"].get("coreneuron")), place(program, ranks, split)
     if core:
-        check_ranks(program, shares)
+        check_ranks(program, placement)
+    shares = divide(program, ranks, placement)
     library = compile_mods(program.mods, coreneuron=core, progress=compiling)
     # the largest process that this one has started; 0 if the cache had everything
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e6
@@ -90,7 +92,7 @@ def run_program(
         steps = 0 if checkpointing is None else checkpointing.steps
         facts = latest(out) if checkpointing is not None and checkpointing.resume else None
         if facts is not None:
-            _same_run(facts, program, ranks, folder)
+            _same_run(facts, program, ranks, folder, shares)
             steps = steps or int(facts["every"])
             options.append("--resume")
         else:
@@ -113,7 +115,7 @@ def run_program(
                 follower.catch_up()
             raise
         report("save", 0.0, 1.0)
-        results = _results(out, compiled, follower, *_limits(shares))
+        results = _results(out, compiled, follower, *remarks(program, placement))
         report("save", 1.0, 1.0)
         return results
 
@@ -146,8 +148,8 @@ def _folder(keep: str | Path | None, checkpointing: Checkpointing | None, job: J
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _same_run(facts: dict[str, Any], program: Program, ranks: int, folder: Path) -> None:
-    """UsageError unless a checkpoint is of this program on as many ranks."""
+def _same_run(facts: dict[str, Any], program: Program, ranks: int, folder: Path, shares: Shares) -> None:
+    """UsageError unless a checkpoint is of this program on as many ranks, with the same cells in the same pieces."""
     if facts["hash"] != program.hash:
         raise UsageError(
             f"the checkpoint in {folder} is of another model or other options; resume with those of its run, "
@@ -156,6 +158,8 @@ def _same_run(facts: dict[str, Any], program: Program, ranks: int, folder: Path)
     if facts["ranks"] != ranks:
         made = facts["ranks"]
         raise UsageError(f"the checkpoint in {folder} was made by {made} ranks; resume with -n {made}")
+    if facts.get("split", "") != shares.digest():
+        raise UsageError(f"the checkpoint in {folder} has other cells split over ranks; resume with the same --split")
 
 
 def _room(out: Path, shape: Shape) -> None:
@@ -277,17 +281,6 @@ def _signal(number: int | str) -> str:
     except ValueError:
         return f"signal {number}"
     return name + (" (perhaps it ran out of memory)" if name == "SIGKILL" else "")
-
-
-def _limits(shares: Shares) -> Iterator[str]:
-    """A remark if some ranks cannot be of use."""
-    share, ranks = shares.placement.share, shares.placement.ranks
-    useful = math.ceil(1 / share - 1e-9) if share > 0 else ranks
-    if ranks > useful:
-        yield (
-            f"one cell is {share:.0%} of the work, and a cell is not split over ranks: more than {useful} ranks do not "
-            f"make this faster, and there were {ranks}"
-        )
 
 
 def _results(out: Path, compiled: dict[str, float], follower: Follower, *more: str) -> RawResults:

@@ -33,12 +33,16 @@ class _Watched:
     threshold: float
     place: Mapping[str, Any]
 
+    def of(self, cell: Cell) -> Any:
+        """The point process or section of a cell that is watched; None if it is in a piece on another rank."""
+        return cell.points[self.place["point"]] if "variable" in self.place else cell.sections[self.place["section"]]
+
     def pointer(self, cell: Cell) -> tuple[Any, Any]:
         """What is watched on a cell, and its section."""
         if "variable" in self.place:
-            point = cell.points[self.place["point"]]
+            point = self.of(cell)
             return getattr(point, f"_ref_{self.place['variable']}"), point.get_segment().sec
-        section = cell.sections[self.place["section"]]
+        section = self.of(cell)
         return section(self.place["x"])._ref_v, section
 
 
@@ -58,7 +62,7 @@ class Mirrors:
         for number, gid in enumerate(self.gids.tolist()):
             watched = self._of(gid)
             cell = cells.get(watched.cells + gid - watched.first)
-            if cell is not None:
+            if cell is not None and watched.of(cell) is not None:
                 pointer, section = watched.pointer(cell)
                 self.pc.source_var(pointer, number, sec=section)
 

@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 
 from ...errors import SimulatorError
 from .build import Network
+from .places import home_section
+from .ranks import template_of
 from .words import meant, variables
 
 
@@ -58,14 +60,38 @@ class Recorder:
         """The rank that has the variable."""
         if "at" in place:
             return 0  # every rank has the whole space outside
+        network = self.network
         if "gid" in place:
-            return self.network.placement.of(int(place["gid"]))
+            return int(network.placement.at(*(np.array([number]) for number in self._place(place)))[0])
         key = "points" if "points" in place else "generators"
-        groups = self.network.groups if key == "points" else self.network.generators
+        groups = network.groups if key == "points" else network.generators
         try:
-            return self.network.placement.of(int(groups[place[key]].gids[place["index"]]))
+            gid, row = int(groups[place[key]].gids[place["index"]]), np.array([place["index"]])
         except (KeyError, IndexError):
             raise SimulatorError(f"a recording refers to {_said(place)}, which is not there") from None
+        if gid not in network.placement.cuts:
+            return network.placement.of(gid)
+        if key == "points":
+            found = network.places.target({"points": place[key]}, row)
+        else:
+            entries = network.program.spec["generators"]
+            found = network.places.of(next(each for each in entries if each["id"] == place[key]), row)
+        return int(network.placement.at(*found)[0])
+
+    def _place(self, place: Mapping[str, Any]) -> tuple[int, int]:
+        """Cell and section of a place on a cell."""
+        gid = int(place["gid"])
+        if gid not in self.network.placement.cuts:
+            return gid, 0
+        template = template_of(self.network.program, gid)
+        if "template_point" in place:
+            return gid, int(template["points"][place["template_point"]]["section"])
+        if "plastic" in place:
+            return gid, home_section(template)
+        section = int(place["section"])
+        if not 0 <= section < len(template["sections"]):
+            raise SimulatorError(f"a recording refers to {_said(place)}, which is not there")
+        return gid, section
 
     def _vector(self, place: Mapping[str, Any]) -> int:
         """Index of the Vector that records this variable; each variable is recorded once."""

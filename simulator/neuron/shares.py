@@ -7,6 +7,7 @@ for a network of any size is its share, and two bytes a cell.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..program import Program, map_tables, write_tables
+from .cut import Tree
 from .mirrors import possible
-from .ranks import Placement
+from .places import Places
+from .ranks import Cut, Placement, template_of
 from .tables import distinct
 
 Ints = NDArray[np.int64]
@@ -45,7 +48,24 @@ class Shares:
     def save(self, folder: Path) -> None:
         """For ``load``; nothing if there is one rank."""
         if self.placement.homes is not None:
-            write_tables(folder / _FILE, {**self.tables, "homes": self.placement.homes})
+            write_tables(folder / _FILE, {**self.tables, "homes": self.placement.homes, **self._cuts()})
+
+    def _cuts(self) -> dict[str, NDArray[Any]]:
+        """The cells in pieces as tables: for each of their sections the cell, the piece and the rank."""
+        cuts = self.placement.cuts
+        if not cuts:
+            return {}
+        sizes = [len(cut.pieces) for cut in cuts.values()]
+        columns = (np.repeat(list(cuts), sizes), *(
+            np.concatenate([getattr(cut, name) for cut in cuts.values()]) for name in ("pieces", "homes")))  # fmt: skip
+        return dict(zip(("cut.gids", "cut.pieces", "cut.homes"), columns, strict=True))
+
+    def digest(self) -> str:
+        """Stands for how cells are cut, which a checkpoint depends on; "" if none is."""
+        columns = self._cuts().values()
+        if not columns:
+            return ""
+        return hashlib.sha256(b"".join(column.astype("<i8").tobytes() for column in columns)).hexdigest()
 
     @classmethod
     def load(cls, folder: Path, program: Program, ranks: int) -> Shares:
@@ -53,12 +73,18 @@ class Shares:
         if ranks == 1 or not (folder / _FILE).exists():
             return divide(program, ranks)
         tables, _ = map_tables(folder / _FILE)
-        return cls(Placement(program, ranks, tables.pop("homes")), tables)
+        cuts = {}
+        if "cut.gids" in tables:
+            gids, pieces, homes = (np.asarray(tables.pop(f"cut.{name}")) for name in ("gids", "pieces", "homes"))
+            for gid in np.unique(gids).tolist():
+                tree, mine = Tree.of(template_of(program, gid)["sections"]), gids == gid
+                cuts[gid] = Cut(tree, pieces[mine], homes[mine])
+        return cls(Placement(program, ranks, tables.pop("homes"), cuts), tables)
 
 
-def divide(program: Program, ranks: int, where: NDArray[np.uint16] | None = None) -> Shares:
-    """Place the cells of a Program (or take where they are) and sort its rows by rank."""
-    placement = Placement(program, ranks, where)
+def divide(program: Program, ranks: int, placement: Placement | None = None) -> Shares:
+    """Place the cells of a Program, each as a whole (or take where they are), and sort its rows by rank."""
+    placement = placement or Placement(program, ranks)
     homes = placement.homes
     if homes is None:
         return Shares(placement, {})
@@ -72,37 +98,39 @@ def divide(program: Program, ranks: int, where: NDArray[np.uint16] | None = None
 
     for kind in ("points", "generators"):
         for number, group in enumerate(spec.get(kind, ())):
-            put(f"{kind}{number}", homes[column(group["gid"])])
+            put(f"{kind}{number}", row_homes(program, group, placement))
     mirrored: list[Ints] = []
     run = spec["run"]
     for number, group in enumerate(spec.get("netcons", ())):
-        home = target_homes(program, group, homes)
+        home = target_homes(program, group, placement)
         put(f"netcons{number}", home)
         if not (run.get("coreneuron") or run.get("cvode")):
             soon = np.flatnonzero(column(group["delay"]) < float(run["dt"]) - 1e-9)
-            soon = soon[homes[column(group.get("source_cell", group["source_gid"]))[soon]] != home[soon]]
+            soon = soon[source_homes(program, group, placement, soon) != home[soon]]
             mirrored.append(np.unique(column(group["source_gid"])[soon]).astype(np.int64))
     if mirrored:
         gids = np.unique(np.concatenate(mirrored))
         tables["mirrored"] = gids[possible(spec, gids)]
     for number, group in enumerate(spec.get("transfers", ())):
-        put(f"targets{number}", target_homes(program, group, homes))
+        put(f"targets{number}", target_homes(program, group, placement))
         variable = group["source_variable"]
-        told = isinstance(variable, str)
-        put(f"sources{number}", homes[column(group["source_gid"])] if told else target_homes(program, variable, homes))
+        if isinstance(variable, str):
+            at = {"gid": group["source_gid"], "section": group["source_section"]}
+            put(f"sources{number}", row_homes(program, at, placement))
+        else:
+            put(f"sources{number}", target_homes(program, variable, placement))
         tables[f"transfers{number}.number"], count = numbers(program, group)
         tables[f"transfers{number}.count"] = np.array([count])
     return Shares(placement, tables)
 
 
-def hasty(program: Program, shares: Shares, least: float) -> int:
+def hasty(program: Program, placement: Placement, least: float) -> int:
     """How many connections between ranks have a delay below ``least`` (ms)."""
-    homes, found = shares.placement.homes, 0
-    for group in program.spec.get("netcons", ()) if homes is not None else ():
-        assert homes is not None
+    found = 0
+    for group in program.spec.get("netcons", ()) if placement.homes is not None else ():
         soon = np.flatnonzero(program.column(group["delay"]) < least)
-        sources = program.column(group.get("source_cell", group["source_gid"]))[soon]
-        found += int(np.sum(homes[sources] != target_homes(program, group, homes)[soon]))
+        apart = source_homes(program, group, placement, soon) != target_homes(program, group, placement)[soon]
+        found += int(np.sum(apart))
     return found
 
 
@@ -116,14 +144,32 @@ def numbers(program: Program, group: Mapping[str, Any]) -> tuple[Ints, int]:
     return number, len(first)
 
 
-def target_homes(program: Program, group: Mapping[str, Any], homes: NDArray[np.uint16]) -> NDArray[np.uint16]:
+def target_homes(program: Program, group: Mapping[str, Any], placement: Placement) -> NDArray[np.uint16]:
     """The rank of what each row of ``index`` stands for: a row of a group of points, or a cell of a population."""
-    index = program.column(group["index"])
-    for points in program.spec.get("points", ()):
-        if points["id"] == group["points"]:
-            return homes[program.column(points["gid"])][index]
-    for population in program.spec.get("populations", ()):
-        if population["id"] == group["points"]:
-            first = population["first_gid"]
-            return homes[first : first + population["size"]][index]
-    return np.zeros(len(index), np.uint16)  # the builder says that there is no such group
+    places, index = Places(program), program.column(group["index"])
+    if group["points"] not in places.points and group["points"] not in places.populations:
+        return np.zeros(len(index), np.uint16)  # the builder says that there is no such group
+    return _ranks(placement, *places.target(group, index, bool(placement.cuts)))
+
+
+def source_homes(
+    program: Program, group: Mapping[str, Any], placement: Placement, rows: Ints
+) -> NDArray[np.uint16]:  # fmt: skip
+    """The rank that the events of some rows of a group of connections come from."""
+    if not placement.cuts:
+        cells = program.column(group.get("source_cell", group["source_gid"]))[rows].astype(np.int64)
+        return _ranks(placement, cells, cells[:0])
+    return _ranks(placement, *Places(program).source(program.column(group["source_gid"])[rows].astype(np.int64)))
+
+
+def row_homes(program: Program, group: Mapping[str, Any], placement: Placement) -> NDArray[np.uint16]:
+    """The rank of each row of a group of points or generators."""
+    gids = program.column(group["gid"]).astype(np.int64)
+    if not placement.cuts:
+        return _ranks(placement, gids, gids[:0])
+    return _ranks(placement, *Places(program).of(group, np.arange(len(gids))))
+
+
+def _ranks(placement: Placement, gids: Ints, sections: Ints) -> NDArray[np.uint16]:
+    found = placement.at(gids, sections) if placement.cuts else placement.of(gids)
+    return found.astype(np.uint16)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,13 +17,19 @@ from ...errors import SimulatorError
 from ..program import Program, is_table
 from .words import meant, variables
 
+if TYPE_CHECKING:
+    from .pieces import Pieces
+
 # What NEURON packs into the value of ion_style.
 _CONCENTRATION, _REVERSAL, _REVERSAL_INITIAL, _REVERSAL_ADVANCE = 3, 24, 32, 64
 
 
 @dataclass
 class Cell:
-    """One cell: its sections in the template's order and its own point processes. NEURON shows it by its name."""
+    """One cell: its sections in the template's order and its own point processes. NEURON shows it by its name.
+
+    Of a cell in pieces, None stands for what is on other ranks.
+    """
 
     name: str
     sections: list[Any] = field(default_factory=list)
@@ -34,7 +40,7 @@ class Cell:
 
     def shift(self, h: Any, x: float, y: float, z: float) -> None:
         """Move all 3-D points (um). NEURON keeps them in single precision, so lengths change in their last digits."""
-        for section in self.sections:
+        for section in filter(None, self.sections):
             for i in range(int(h.n3d(sec=section))):
                 place = (h.x3d(i, sec=section) + x, h.y3d(i, sec=section) + y, h.z3d(i, sec=section) + z)
                 h.pt3dchange(i, *place, h.diam3d(i, sec=section), sec=section)
@@ -130,10 +136,16 @@ class Template:
         table = program.column(section["points"])
         return tuple(self.h.Vector(table[:, axis]) for axis in range(4))
 
-    def make(self, name: str, origin: Sequence[float] | None = None) -> Cell:
-        """A new cell, its points moved by ``origin`` (um); SimulatorError if a mechanism or parameter is not there."""
+    def make(self, name: str, origin: Sequence[float] | None = None, pieces: Pieces | None = None) -> Cell:
+        """A new cell, its points moved by ``origin`` (um); SimulatorError if a mechanism or parameter is not there.
+
+        Of a cell in ``pieces``, those that are here; pieces are not joined yet.
+        """
         h, cell = self.h, Cell(name)
-        for spec in self.sections:
+        for number, spec in enumerate(self.sections):
+            if pieces is not None and not pieces.has(number):
+                cell.sections.append(None)
+                continue
             section = h.Section(name=spec.name, cell=cell)
             cell.sections.append(section)
             if len(spec.geometry) == 4:
@@ -147,8 +159,9 @@ class Template:
                 section.nseg = spec.nseg
                 _along(section, "diam", spec.geometry[1])
             section.Ra = spec.Ra
-            if spec.parent >= 0:
-                section.connect(cell.sections[spec.parent](spec.parent_x), spec.child_x)
+            parent, x = (spec.parent, spec.parent_x) if pieces is None else pieces.parent(number)
+            if parent >= 0:
+                section.connect(cell.sections[parent](x), spec.child_x)
             _along(section, "cm", spec.cm)
             for mechanism, parameters in spec.inserts:
                 section.insert(mechanism)
@@ -165,6 +178,9 @@ class Template:
                     segment.v = v
                 section(1).v = spec.v_init[-1]
         for mechanism, index, x, parameters in self.points:
+            if cell.sections[index] is None:
+                cell.points.append(None)
+                continue
             point = getattr(h, mechanism)(cell.sections[index](x))
             for parameter, value in parameters:
                 try:
@@ -179,19 +195,25 @@ class Template:
         return SimulatorError(f"'{self.id}': section '{section}': the mechanism '{mechanism}' has no parameter "
                               f"'{parameter}'{hint}")  # fmt: skip
 
-    def start(self, cell: Cell) -> None:
+    def start(self, cell: Cell, pieces: Pieces | None = None) -> None:
         """Set the voltage at the open ends of the roots; to be called when all cells are there.
 
         Access to end 0 makes NEURON sort its sections, which must not happen for every cell.
         """
-        for section, spec in zip(cell.sections, self.sections, strict=True):
-            if spec.parent < 0 and spec.v_init is not None:
+        for number, (section, spec) in enumerate(zip(cell.sections, self.sections, strict=True)):
+            if section is None or spec.v_init is None:
+                continue
+            if spec.parent < 0:
                 section(0).v = spec.v_init[0]
+            elif pieces is not None and pieces.parent(number)[0] < 0:  # the same as at the node that it is joined to
+                owner, x = pieces.cut.tree.places[pieces.cut.tree.joint[number]]
+                if (along := self.sections[owner].v_init) is not None:
+                    section(spec.child_x).v = along[min(int(x * len(along)), len(along) - 1)]
 
     def again(self, cell: Cell) -> None:
         """Set what the template says of ions, as a new cell has it."""
         for section, spec in zip(cell.sections, self.sections, strict=True):
-            for _, values in spec.ions:
+            for _, values in spec.ions if section is not None else ():
                 for parameter, value in values:
                     _along(section, parameter, value)
 

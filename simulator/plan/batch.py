@@ -55,7 +55,8 @@ def batch_script(found: Plan, scheduler: str, arguments: Sequence[str] = (), out
     }[scheduler]  # fmt: skip
     every = max(found.duration / 10, found.duration * 60 / max(found.seconds, 1e-9) if found.seconds > 600 else 0)
     command = ["nmlbridge", "run", found.model, "-o", output, "-n", str(found.ranks), *arguments]
-    command += ["--checkpoint", f"{every:.6g}ms", "--resume"]
+    if "coreneuron" not in arguments:  # which keeps none
+        command += ["--checkpoint", f"{every:.6g}ms", "--resume"]
     folder = {"slurm": "$SLURM_SUBMIT_DIR", "pbs": "$PBS_O_WORKDIR"}.get(scheduler)
     lines = [
         "#!/bin/bash",

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..neuron.ranks import Placement, deal, step_costs
+from ..neuron.ranks import Cut, Placement, named, step_costs, sums, template_of
+from ..neuron.shares import row_homes, target_homes
+from ..neuron.splitting import place, remarks
 from ..program import Program
 from ..work import contents
 
@@ -26,9 +30,13 @@ class Load:
     instances: dict[str, Counts] = field(default_factory=dict)  # by mechanism
     columns: int = 0
     dearest: str = ""
-    """the cell whose step costs most, as population[row]"""
+    """the cell whose step costs most, as population[row], of those that stay whole"""
     share: float = 0.0
-    """of that cell in the work of all; a cell is on one rank, so more than 1/share ranks do not help"""
+    """of that cell in the work of all; more than 1/share ranks do not help"""
+    split: tuple[str, ...] = ()
+    """the cells that are split over ranks"""
+    remarks: tuple[str, ...] = ()
+    """on the placement"""
 
     def zero(self) -> Counts:
         """No thing on any rank."""
@@ -39,48 +47,58 @@ class Load:
         self.instances[mechanism] = self.instances.get(mechanism, self.zero()) + counts
 
 
-def load(program: Program, ranks: int) -> Load:
-    """Count a Program on so many ranks."""
+def load(program: Program, ranks: int, placement: Placement | None = None) -> Load:
+    """Count a Program on so many ranks, placed as a run would place it if nothing else is said."""
     spec = program.spec
     empty = np.zeros(ranks)
     found = Load(ranks, empty.copy(), empty.copy(), empty.copy(), empty.copy())
     found.columns = sum("constant" not in recording for recording in spec.get("recordings", ()))
-    templates = [contents(each) for each in spec.get("templates", ())]
+    placement = placement or place(program, ranks)
+    # on one rank: which cells would limit two
+    limits = placement if ranks > 1 else place(program, 2)
     step = step_costs(program)
+    step[list(limits.cuts)] = 0
     if len(step) and step.sum() > 0:
-        gid = int(step.argmax())
-        found.share = float(step[gid] / step.sum())
-        home = next(p for p in spec["populations"] if p["first_gid"] <= gid < p["first_gid"] + p["size"])
-        found.dearest = f"{home['id']}[{gid - home['first_gid']}]"
-    placement = Placement(program, ranks, deal(step, ranks) if ranks > 1 else None)
-    homes: dict[str, NDArray[np.int64]] = {}
+        found.dearest, found.share = named(program, int(step.argmax())), limits.share
+    found.split = tuple(named(program, gid) for gid in placement.cuts)
+    found.remarks = tuple(remarks(program, placement))
+    templates = [contents(each) for each in spec.get("templates", ())]
     for population in spec.get("populations", ()):
         gids = np.arange(population["first_gid"], population["first_gid"] + population["size"])
-        homes[population["id"]] = placement.of(gids)
-        counts = _per_rank(homes[population["id"]], ranks)
         if "artificial" in population:
-            found.add(population["artificial"], counts)
+            found.add(population["artificial"], _per_rank(placement.of(gids), ranks))
             continue
         segments, mechanisms = templates[population["template"]]
+        counts = _per_rank(placement.of(gids[~np.isin(gids, list(placement.cuts))]), ranks)
         found.cells += counts
         found.segments += segments * counts
         for mechanism, number in mechanisms.items():
             found.add(mechanism, number * counts)
+    for gid, cut in placement.cuts.items():
+        _count_pieces(found, template_of(program, gid), cut)
     for kind in ("points", "generators"):
         for group in spec.get(kind, ()):
-            home = placement.of(program.column(group["gid"]).astype(np.int64))
-            if kind == "points":
-                homes[group["id"]] = home
-            found.add(group["mechanism"], _per_rank(home, ranks))
+            counts = _per_rank(row_homes(program, group, placement), ranks)
+            found.add(group["mechanism"], counts)
             if kind == "generators" and group.get("targets"):
-                found.netcons += _per_rank(home, ranks)
+                found.netcons += counts
     for group in spec.get("netcons", ()):
-        rows = program.column(group["index"]).astype(np.int64)
-        found.netcons += _per_rank(homes[group["points"]][rows], ranks)
+        found.netcons += _per_rank(target_homes(program, group, placement), ranks)
     for group in spec.get("transfers", ()):
-        rows = program.column(group["index"]).astype(np.int64)
-        found.transfers += _per_rank(homes[group["points"]][rows], ranks)
+        found.transfers += _per_rank(target_homes(program, group, placement), ranks)
     return found
+
+
+def _count_pieces(found: Load, template: Mapping[str, Any], cut: Cut) -> None:
+    """Add what a cell in pieces has on each rank; as a cell it is where its first section is."""
+    found.cells[cut.homes[0]] += 1
+    sizes = np.array([section.get("nseg", 1) for section in template["sections"]], float)
+    found.segments += sums(cut.homes, sizes, found.ranks)
+    for insert in template.get("inserts", ()):
+        members = np.asarray(insert["sections"], int)
+        found.add(insert["mechanism"], sums(cut.homes[members], sizes[members], found.ranks))
+    for point in template.get("points", ()):
+        found.add(point["mechanism"], _per_rank(cut.homes[[point["section"]]], found.ranks))
 
 
 def shortest_delay(program: Program) -> float:
@@ -90,5 +108,5 @@ def shortest_delay(program: Program) -> float:
     return min(max(least, float(program.spec["run"]["dt"])), 10.0)
 
 
-def _per_rank(home: NDArray[np.int64], ranks: int) -> Counts:
+def _per_rank(home: NDArray[Any], ranks: int) -> Counts:
     return np.bincount(home, minlength=ranks).astype(float)

@@ -13,6 +13,9 @@ import numpy as np
 
 from ...errors import UsageError
 from ..neuron.compile import compiled, processors
+from ..neuron.coreneuron import check_ranks
+from ..neuron.ranks import Placement
+from ..neuron.splitting import place
 from ..program import BLOCKS, LONGEST, Program, Shape
 from ..work import work, work_of
 from .calibrate import Costs, costs
@@ -61,7 +64,7 @@ class Plan:
 
     @property
     def useful(self) -> int:
-        """The greatest number of ranks that can help: a cell is not split, so the dearest alone sets a limit."""
+        """The greatest number of ranks that can help: the dearest of the cells that stay whole sets a limit."""
         return max(1, math.ceil(1 / self.load.share - 1e-9)) if self.load.share > 0 else 1
 
     def to_json(self) -> dict[str, Any]:
@@ -73,7 +76,8 @@ class Plan:
             "compile": round(self.compile, 3),
             **per_rank, "parent_memory": round(self.parent_memory, 1), "disk": round(self.disk, 3), "rate": self.rate,
             "balance": round(self.balance, 3), "dearest": self.load.dearest, "share": round(self.load.share, 6),
-            "useful_ranks": self.useful, "steps": self.steps, "duration": self.duration,
+            "useful_ranks": self.useful, "split": list(self.load.split), "remarks": list(self.load.remarks),
+            "steps": self.steps, "duration": self.duration,
             "cells": float(self.load.cells.sum()), "segments": float(self.load.segments.sum()),
             "connections": float(self.load.netcons.sum()),
             "mechanisms": {name: float(counts.sum()) for name, counts in sorted(self.load.instances.items())},
@@ -86,18 +90,23 @@ def plan(
     ranks: int = 1,
     rate: float = RATE,
     progress: Callable[[str, float, float], None] | None = None,
+    split: str = "auto",
     **options: Any,
 ) -> Plan:
     """Foresee the run of a model on so many ranks, each on a processor like this machine's.
 
     The model is read and lowered, and counted; nothing of it is compiled or run. ``rate`` (Hz) is that of every source
-    of events. ``options`` are those of ``simulate`` (dt, duration, method ...). Raises as ``simulate`` does, and
-    UsageError for a model that NEURON would not run.
+    of events. ``split`` and ``options`` are those of ``simulate`` (dt, duration, method, backend ...). Raises as
+    ``simulate`` does, also for what the backend or so many ranks cannot run, and UsageError for a model that NEURON
+    would not run.
     """
     program = prepared(model, progress=progress, **options)
+    placement = place(program, ranks, split)
+    if program.spec["run"].get("coreneuron"):
+        check_ranks(program, placement)
     report = progress or (lambda phase, done, total: None)
     measured = costs(lambda done, total: report("measure this machine", done, total))
-    return foresee(program, measured, ranks, rate, str(model))
+    return foresee(program, measured, ranks, rate, str(model), placement)
 
 
 def prepared(model: str | Path, **options: Any) -> Program:
@@ -120,9 +129,11 @@ def prepared(model: str | Path, **options: Any) -> Program:
     raise UsageError(f"{model} does not run in NEURON; there is nothing to plan")
 
 
-def foresee(program: Program, one: Costs, ranks: int, rate: float = RATE, model: str = "") -> Plan:
+def foresee(
+    program: Program, one: Costs, ranks: int, rate: float = RATE, model: str = "", placement: Placement | None = None
+) -> Plan:
     """The same for a Program, with costs at hand."""
-    counts, texts, shape = load(program, ranks), work(program.mods), Shape.of(program)
+    counts, texts, shape = load(program, ranks, placement), work(program.mods), Shape.of(program)
     kinds = {insert["mechanism"] for t in program.spec.get("templates", ()) for insert in t.get("inserts", ())}
     step = one.step + one.step_cell * counts.cells + one.step_segment * counts.segments
     build = one.start + one.build_cell * counts.cells + one.build_segment * counts.segments
@@ -152,6 +163,7 @@ def foresee(program: Program, one: Costs, ranks: int, rate: float = RATE, model:
         build, memory = build + one.start_mpi, memory + one.mb_mpi
         often = shape.steps if counts.transfers.sum() else 0
         often += math.ceil(shape.duration / shortest_delay(program))
+        often += 2 * shape.steps * bool(counts.split)  # to the rank that solves the joints, and back
         simulate = simulate + often * one.exchange * max(1.0, math.log2(ranks))
     letters = sum(map(len, program.mods.values()))
     made = bool(program.mods) and not compiled(program.mods)

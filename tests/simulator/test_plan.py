@@ -24,7 +24,7 @@ from nmlbridge.simulator.plan.predict import foresee, prepared
 from nmlbridge.simulator.program import Program
 from nmlbridge.simulator.work import work
 
-from . import programs
+from . import giants, programs
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "01_two_populations" / "LEMS_TwoPopulations.xml"
 UNIT = Costs(**{field.name: 1.0 for field in fields(Costs)})
@@ -140,6 +140,32 @@ def test_ranks_wait_for_one_that_has_a_giant_cell() -> None:
     assert found.to_json()["waiting"] == [round(float(x), 4) for x in found.waiting]
     many = foresee(programs.ring(cells=64), UNIT, 4)
     assert many.useful >= 32 and many.waiting.max() < 0.1 * many.simulate.max()
+
+
+def test_a_giant_cell_is_counted_where_its_pieces_are() -> None:
+    one, two = foresee(giants.giant(), UNIT, 1), foresee(giants.giant(), UNIT, 2)
+    assert two.load.split == ("giant[0]",) and not one.load.split and two.balance > 0.9
+    for name in ("cells", "segments", "netcons", "transfers"):
+        assert getattr(two.load, name).sum() == getattr(one.load, name).sum() > 0
+    assert {name: counts.sum() for name, counts in two.load.instances.items()} == {
+        name: counts.sum() for name, counts in one.load.instances.items()}  # fmt: skip
+    assert min(two.load.segments) > 0.4 * one.load.segments.sum()
+    assert "giant[0] is split over 2 ranks" in two.load.remarks[0] and two.to_json()["split"] == ["giant[0]"]
+
+
+def test_what_coreneuron_lacks_is_said_before_the_run(capsys: pytest.CaptureFixture[str],
+                                                      monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip
+    """Delays between ranks below two steps, and cells that are split; on one rank nothing stands in the way."""
+    monkeypatch.setattr("nmlbridge.simulator.plan.predict.costs", lambda progress: UNIT)
+    words = ["plan", str(EXAMPLE), "--backend", "coreneuron", "--dt", "1", "-n"]
+    assert main([*words, "2"]) != 0
+    assert "have a delay below two steps (2 ms)" in capsys.readouterr().err
+    assert main([*words, "1"]) == 0
+    assert main(["plan", str(EXAMPLE), "--backend", "coreneuron", "-n", "2", "--split", "force"]) != 0
+    assert "CoreNEURON has no split cells" in capsys.readouterr().err
+    assert main(["plan", str(EXAMPLE), "--backend", "coreneuron", "-n", "2", "--script", "slurm"]) == 0
+    script = capsys.readouterr().out
+    assert "--backend coreneuron" in script and "--checkpoint" not in script and "--resume" not in script
 
 
 def test_batch_scripts_refuse_what_cannot_be_written() -> None:

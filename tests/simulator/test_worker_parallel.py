@@ -77,5 +77,5 @@ def test_without_mpi_the_cure_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.mpi
 def test_a_rank_that_cannot_help_is_remarked_on(launcher: None) -> None:
     results = run_program(programs.one_cell(), ranks=3)
-    assert any("a cell is not split over ranks" in note and "there were 3" in note for note in results.notes)
+    assert any("it is not split over ranks" in note and "there are 3" in note for note in results.notes)
     np.testing.assert_array_equal(results.columns, run_program(programs.one_cell()).columns)
