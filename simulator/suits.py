@@ -9,7 +9,7 @@ from typing import Any
 from ..errors import UnsupportedError
 from ..report import Report
 from .neuron.coreneuron import check_ranks
-from .neuron.shares import divide
+from .neuron.splitting import place, remarks
 from .plan.predict import prepared
 
 NEURONS = ("neuron", "coreneuron")
@@ -17,17 +17,22 @@ NEURONS = ("neuron", "coreneuron")
 
 def lacks(
     model: str | Path, backend: str, *, ranks: int = 1, report: Report | None = None,
-    progress: Callable[[str, float, float], None] | None = None, **options: Any,
+    progress: Callable[[str, float, float], None] | None = None, split: str = "auto", **options: Any,
 ) -> str | None:  # fmt: skip
     """What ``backend`` ("neuron" or "coreneuron") lacks to run a model on so many ranks; None if it runs it.
 
-    ``options`` are those of ``simulate`` (dt, method, electrodes, allow ...). Raises ModelError if the model is wrong,
-    whatever is to run it, and UsageError for a target that is no network.
+    ``split`` and ``options`` are those of ``simulate`` (dt, method, electrodes, allow ...). Notes of the report with
+    the code "placement" say which cells are split over ranks, or why one that limits them is not. Raises
+    ModelError if the model is wrong, whatever is to run it, and UsageError for a target that is no network.
     """
     try:
         program = prepared(model, backend=backend, ranks=ranks, report=report, progress=progress, **options)
+        placement = place(program, ranks, split)
         if backend == "coreneuron":
-            check_ranks(program, divide(program, ranks))
+            check_ranks(program, placement)
+        if report is not None:
+            for remark in remarks(program, placement):
+                report.add("placement", "info", remark)
     except UnsupportedError as error:
         return str(error)
     return None

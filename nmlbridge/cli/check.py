@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 from ..report import Report
-from .options import add_allow, allowed, milliseconds, say_notes, whole
+from .options import add_allow, add_split, allowed, milliseconds, say_notes, whole
 from .progress import ProgressBar
 
 _EPILOG = """\
@@ -22,6 +22,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", type=Path, help="a LEMS file with a Target, or another format's simulation")
     parser.add_argument("--backend", choices=("neuron", "coreneuron"), help="ask about this one (default: both)")
     parser.add_argument("-n", "--ranks", type=whole(1, 65536), default=1, metavar="N", help="MPI processes (default 1)")
+    add_split(parser)
     parser.add_argument("--dt", type=milliseconds, metavar="TIME", help="time step instead of the document's")
     parser.add_argument("--method", metavar="NAME", help="integration method instead of the document's")
     add_allow(parser)
@@ -39,7 +40,8 @@ def run(arguments: argparse.Namespace) -> int:
         with ProgressBar() as progress:
             found[backend] = lacks(
                 arguments.file, backend, ranks=arguments.ranks, dt=arguments.dt, method=arguments.method,
-                allow=allowed(arguments), progress=progress, report=report if backend == asked[0] else None,
+                split=arguments.split, allow=allowed(arguments), progress=progress,
+                report=report if backend == asked[0] else None,
             )  # fmt: skip
     if arguments.json:
         print(json.dumps({"runs": {name: what is None for name, what in found.items()}, "lacks": found,
@@ -48,4 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
         say_notes(report)
         for name, what in found.items():
             print(f"{name}: {'runs it' if what is None else what}")
+            for note in report if name == asked[0] else ():
+                if note.code == "placement":
+                    print(f"  {note.message}")
     return 0 if found[asked[0]] is None else UnsupportedError.exit_code

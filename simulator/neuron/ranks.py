@@ -1,10 +1,11 @@
 """Which rank owns which cell: the one place that decides it.
 
 A cell with its synapses and inputs is on one rank, but for those that would limit the ranks, which are cut into pieces
-(``splitting``). Cells are dealt out by what one step of them costs: the arithmetic of their compartments, mechanisms and
-point processes, as it is read off the mechanisms' texts, and a little for each event that may arrive. The dearest go first, each to the rank that has least (longest processing time first:
-Graham, SIAM J. Appl. Math. 17:416, 1969; no rank then has more than 4/3 of the best possible). Costs are rounded to
-steps of 2 %, so that the many equal cells of a network are dealt out together, without a loop over them.
+(``splitting``). Cells are dealt out by what one step of them costs: the arithmetic of their compartments, mechanisms
+and point processes, as it is read off the mechanisms' texts, and a little for each event that may arrive. The dearest
+cells go first, each to the rank that has least (longest processing time first: Graham, SIAM J. Appl. Math. 17:416,
+1969; no rank then has more than 4/3 of the best possible). Costs are rounded to steps of 2 %, so that the many equal
+cells of a network are dealt out together, without a loop over them.
 
 The process that starts the ranks computes the placement, from the Program alone (see ``shares``): a number of two bytes
 for each cell.

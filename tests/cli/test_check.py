@@ -42,3 +42,16 @@ def test_what_coreneuron_lacks(tmp_path: Path, capsys: pytest.CaptureFixture[str
     file.write_text(ABSTRACT.replace('component="c"', 'component="d"'))
     assert main(["check", str(file)]) == 1
     assert sorted(p.name for p in tmp_path.iterdir()) == [file.name]
+
+
+def test_what_ranks_lack(capsys: pytest.CaptureFixture[str]) -> None:
+    """CoreNEURON takes no delays below two steps between ranks, and splits no cells."""
+    file = str(next((EXAMPLES / "01_two_populations").glob("LEMS*.xml")))
+    assert asked(capsys, file, "--dt", "1")[1] == {"neuron": None, "coreneuron": None}
+    code, lacks = asked(capsys, file, "--dt", "1", "-n", "2")
+    assert code == 0 and lacks["neuron"] is None and "delay below two steps (2 ms)" in str(lacks["coreneuron"])
+    code, lacks = asked(capsys, file, "--split", "force", "-n", "2")
+    assert code == 0 and lacks["neuron"] is None and "no split cells" in str(lacks["coreneuron"])
+    assert main(["check", file, "--split", "force", "-n", "2"]) == 0
+    assert "is split over 2 ranks" in capsys.readouterr().out.splitlines()[1]
+    assert main(["check", file, "--split", "force"]) == 2
