@@ -18,8 +18,9 @@ from ...results import EventOutputFile, OutputFile, Outputs, Simulation
 from ...results.paths import place_of
 from .currents import Channels
 from .elements import element
+from .firing import Firing, firing_cell
 from .membrane import Membrane, sections_to_cut
-from .processes import TAKE_EVENTS, arrival, component, known, own_types, spike_array
+from .processes import TAKE_EVENTS, arrival, component, int_fire4_arrival, known, own_types, spike_array
 from .shape import Shape
 
 Ints = npt.NDArray[np.int64]
@@ -60,6 +61,8 @@ class _Components:
         self.shapes: dict[str, Shape] = {}
         self.cells: list[Element] = []
         self.names: dict[str, str] = {}
+        self.firing: dict[str, Firing] = {}  # by the id of the population
+        self.fires: dict[tuple[Any, ...], Firing | None] = {}
         self.made: dict[tuple[Any, ...], Element] = {}
         self.populations: dict[str, Population] = {}
         self.parts: dict[str, list[Part]] = {}
@@ -69,7 +72,7 @@ class _Components:
     def network(self) -> Network:
         old = self.old
         for part in old.native.values():
-            if isinstance(part, NativeCell):
+            if isinstance(part, NativeCell) and not (part.points and self.fired(part, {})):
                 self.cell(part)
         for population in old.populations.values():
             self.population(population)
@@ -82,9 +85,11 @@ class _Components:
         components = [
             *old.components,
             *own_types(processes),
+            *{id(made): made.type for made in self.firing.values()}.values(),
             *self.channels.types,
             *self.channels.made.values(),
             *processes,
+            *{id(made): made.component for made in self.firing.values()}.values(),
             *self.cells,
         ]
         settings = old.settings
@@ -117,12 +122,28 @@ class _Components:
 
     # cells and populations -----------------------------------------------------------------------------------------
 
+    @property
+    def rest(self) -> float:
+        """Where cells begin that do not say, in mV."""
+        rest = getattr(self.old.settings, "v_init", None)
+        return -65.0 if rest is None else float(rest)
+
+    def fired(self, cell: NativeCell, values: Mapping[str, float]) -> Firing | None:
+        """The component of a cell whose process fires, made once; None, with a note, if there is none."""
+        key = (cell.id, tuple(sorted(values.items())))
+        if key not in self.fires:
+            try:
+                self.fires[key] = firing_cell(cell, values, self.old.mods, self.rest, self.ids)
+            except UnsupportedError as fault:
+                self.report.add("native-firing", "loss", f"its process makes no cell of NeuroML: {fault}",
+                                file=cell.file, line=cell.line, component=cell.id)  # fmt: skip
+                self.fires[key] = None
+        return self.fires[key]
+
     def cell(self, cell: NativeCell) -> None:
-        settings = self.old.settings
-        rest = getattr(settings, "v_init", None)
         cut = {*sections_to_cut(cell, self.channels), *self.watched.get(cell.id, ())}
         shape = Shape(cell, cut, self.report)
-        membrane = Membrane(cell, shape, self.channels, -65.0 if rest is None else rest, self.report).element()
+        membrane = Membrane(cell, shape, self.channels, self.rest, self.report).element()
         if cell.spike_point is not None:
             self.loss("its spikes are events of a point process; as a NeuroML cell it spikes where its voltage crosses "
                       f"{cell.threshold:g} mV", cell)  # fmt: skip
@@ -134,6 +155,9 @@ class _Components:
     def population(self, population: Population) -> None:
         part = self.old.native.get(population.component)
         every = np.arange(population.size)
+        if isinstance(part, NativeCell) and part.id not in self.names:
+            self.firing_population(population, part)
+            return
         if not isinstance(part, NativeProcess):
             name = self.names.get(population.component, population.component)
             self.populations[population.id] = replace(population, component=name)
@@ -148,19 +172,32 @@ class _Components:
             found = self.trains(population, part)
         else:
             found = [(self.process(part, values), rows) for values, rows in
-                     combinations(part, population.values, population.size)]  # fmt: skip
+                     combinations(part.parameters, population.values, population.size)]  # fmt: skip
             self.random(part, [element for element, _ in found if element is not None])
         for source, rows in found:
-            if source is None:
-                continue
-            id = population.id if not self.parts[population.id] else self.ids.fresh(population.id)
-            self.parts[population.id].append(Part(id, rows))
-            self.populations[id] = Population(
-                id, source.attributes["id"], population.instance_ids[rows] if len(found) == 1 else np.arange(len(rows)),
-                None if population.positions is None else population.positions[rows], dict(population.properties),
-                population.type if len(found) == 1 else None, extra=list(population.extra),
-                file=population.file, line=population.line,
-            )  # fmt: skip
+            if source is not None:
+                self.part(population, source, rows, len(found) == 1)
+
+    def part(self, population: Population, component: Element, rows: Ints, whole: bool) -> str:
+        """Rows of a population as one of their own; its id."""
+        id = population.id if not self.parts[population.id] else self.ids.fresh(population.id)
+        self.parts[population.id].append(Part(id, rows))
+        self.populations[id] = Population(
+            id, component.attributes["id"], population.instance_ids[rows] if whole else np.arange(len(rows)),
+            None if population.positions is None else population.positions[rows], dict(population.properties),
+            population.type if whole else None, extra=list(population.extra), file=population.file,
+            line=population.line,
+        )  # fmt: skip
+        return id
+
+    def firing_population(self, population: Population, cell: NativeCell) -> None:
+        """Cells whose process fires, a population for each set of its parameters."""
+        self.parts[population.id] = []
+        found = combinations({}, population.values, population.size)
+        for values, rows in found:
+            made = self.fired(cell, values)
+            if made is not None:
+                self.firing[self.part(population, made.component, rows, len(found) == 1)] = made
 
     def trains(self, population: Population, process: NativeProcess) -> list[tuple[Element | None, Ints]]:
         """The sources that play the given trains; cells with one train share one."""
@@ -208,6 +245,8 @@ class _Components:
         """Places on cells in segments, and which of them are there."""
         shape = self.shapes.get(self.old.populations[population].component)
         there = np.ones(len(segments), bool)
+        if any(part.id in self.firing for part in self.parts[population]):
+            return np.zeros_like(segments), np.full(len(segments), 0.5), there
         if shape is None:
             return segments, fractions, there
         pairs, inverse = np.unique(np.column_stack([segments, fractions]), axis=0, return_inverse=True)
@@ -227,7 +266,7 @@ class _Components:
         if old.kind != "chemical":
             pre_segment, pre_fraction, also = self.places(old.presynaptic, pre_segment, pre_fraction)
             there &= also
-        elif old.presynaptic in self.parts and self.old.populations[old.presynaptic].component in self.shapes:
+        elif isinstance(self.old.native.get(self.old.populations[old.presynaptic].component), NativeCell):
             # events leave the cell where its spikes are looked for, which is segment 0
             pre_segment, pre_fraction = np.zeros_like(pre_segment), np.full(len(old), 0.5)
         moved = replace(old, pre_segment=pre_segment, post_segment=post_segment, pre_fraction=pre_fraction,
@@ -255,7 +294,7 @@ class _Components:
                 self.straight(moved, chosen, process)
                 continue
             values = {name: column[chosen] for name, column in old.values.items()}
-            for parameters, rows in combinations(process, values, len(chosen)):
+            for parameters, rows in combinations(process.parameters, values, len(chosen)):
                 found = self.process(process, parameters)
                 if found is not None:
                     self.rows(moved, chosen[rows], found.attributes["id"])
@@ -263,16 +302,36 @@ class _Components:
     def straight(self, old: Projection, chosen: Ints, port: NativeProcess) -> None:
         """Events that go to an artificial cell itself."""
         cell = self.old.native.get(self.old.populations[old.postsynaptic].component)
+        fires = [self.firing[part.id] for part in self.parts[old.postsynaptic] if part.id in self.firing]
         takes = isinstance(cell, NativeProcess) and cell.mechanism in TAKE_EVENTS
-        if not takes or port.parameters.get("slot"):
+        if not (takes or (fires and all(each.takes_events for each in fires))) or port.parameters.get("slot"):
             self.loss(
                 "its events go straight to an artificial cell or to a process of the cell; they are left out", old
             )
+            return
+        if isinstance(cell, NativeProcess) and cell.mechanism == "IntFire4":
+            self.two_signs(old, chosen, cell)
             return
         key = ("arrival",)
         if key not in self.made:
             self.made[key] = arrival(self.ids.fresh("arrival"))
         self.rows(old, chosen, self.made[key].attributes["id"])
+
+    def two_signs(self, old: Projection, chosen: Ints, cell: NativeProcess) -> None:
+        """Events to IntFire4, whose currents depend on the sign of the weight and on its time constants."""
+        population = self.old.populations[old.postsynaptic]
+        weight = np.ones(len(chosen)) if old.weight is None else old.weight[chosen]
+        for parameters, rows in combinations(cell.parameters, population.values, population.size):
+            inside = np.isin(old.post[chosen], rows)
+            for excites in (True, False):
+                some = chosen[inside & ((weight > 0) == excites)]
+                if not len(some):
+                    continue
+                key = ("IntFire4", excites, tuple(sorted(parameters.items())))
+                if key not in self.made:
+                    id = self.ids.fresh(f"{cell.id}_{'excitation' if excites else 'inhibition'}")
+                    self.made[key] = int_fire4_arrival(id, parameters, excites)
+                self.rows(old, some, self.made[key].attributes["id"])
 
     def rows(self, old: Projection, chosen: Ints, synapse: str | None) -> None:
         """Rows of a projection through one synapse, one projection for each pair of parts of its populations."""
@@ -311,7 +370,7 @@ class _Components:
             self.targets(old, chosen, segment, fraction, old.component, old.weight)
             return
         values = {name: column[chosen] for name, column in old.values.items()}
-        for parameters, rows in combinations(process, values, len(chosen)):
+        for parameters, rows in combinations(process.parameters, values, len(chosen)):
             if process.kind == "source":
                 self.driven(old, process, parameters, chosen[rows], segment, fraction)
                 continue
@@ -392,6 +451,8 @@ class _Components:
 
     def variable(self, at: str, shape: Shape | None, segment: int, variable: str) -> str | None:
         *inside, name = variable.split("/")
+        if shape is None and name == "v" and self.firing[at.partition("[")[0]].in_circuit:
+            return f"{at}/v"
         if shape is None or name != "v" or len(inside) > 1:
             return None
         where = _place(shape.cell, segment, inside)
@@ -414,12 +475,11 @@ def _place(cell: NativeCell, segment: int, inside: list[str]) -> tuple[int, floa
 
 
 def combinations(
-    process: NativeProcess, values: Mapping[str, Floats], count: int
+    usual: Mapping[str, float], values: Mapping[str, Floats], count: int
 ) -> list[tuple[dict[str, float], Ints]]:
     """(parameters, rows) for all rows that agree in what differs, in the order of their first rows."""
-    usual = dict(process.parameters)
     if not values or not count:
-        return [(usual, np.arange(count))]
+        return [(dict(usual), np.arange(count))]
     table = np.column_stack(list(values.values()))
     _, first, inverse = np.unique(table, axis=0, return_index=True, return_inverse=True)
     inverse = inverse.reshape(-1)

@@ -7,6 +7,7 @@ NeuroML has no type for gets one of our own (``types.py``). Source: the mod file
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from math import exp, log, prod
 
 from ...element import Element
 from ...errors import UnsupportedError
@@ -84,6 +85,53 @@ def _int_fire2(id: str, p: Parameters) -> Element:
                    ib=number(p["ib"]))  # fmt: skip
 
 
+def _int_fire4(id: str, p: Parameters) -> Element:
+    times = dict(zip(("taue", "taui1", "taui2", "taum"), int_fire4_times(p), strict=True))
+    return element("intFire4", id=id, **{name: quantity(value, "ms") for name, value in times.items()})
+
+
+def int_fire4_times(p: Parameters) -> tuple[float, float, float, float]:
+    """taue, taui1, taui2, taum (ms) in the order and at the distances that IntFire4 brings them to."""
+    least = 0.01  # taueps there
+    e, i1, i2, m = (max(p[name], n * least) for name, n in (("taue", 2), ("taui1", 3), ("taui2", 4), ("taum", 1)))
+    i1, i2 = min(i1, i2), max(i1, i2)
+    e, i1 = min(e, i2 - least), min(i1, i2 - least)
+    if abs(m - i2) < least:
+        m = i2 + least if m > i2 else i2 - least
+    for other in sorted((e, i1), reverse=True):
+        m = other - least if abs(m - other) < least else m
+    return e, i1, i2, m
+
+
+def int_fire4_arrival(id: str, given: Parameters, excites: bool) -> Element:
+    """What an event of either sign to an IntFire4 goes through: the current that it makes, so scaled that a weight of 1
+    moves m by 1 at most, and a weight of -1 the inhibitory current and m by -1."""
+    e, i1, i2, m = int_fire4_times({**SOURCES["IntFire4"][1], **given})
+    ke, k1, k2, km = 1 / e, 1 / i1, 1 / i2, 1 / m
+
+    def summit(a: float, b: float) -> float:
+        """The maximum of exp(-b t) - exp(-a t), of either sign."""
+        at = log(b / a) / (b - a)
+        return exp(-b * at) - exp(-a * at)
+
+    if excites:
+        scale = (ke - km) / summit(ke, km)
+        return element("intFire4Excitation", id=id, taue=quantity(e, "ms"), scale=number(scale))
+    gain = (k1 - k2) / summit(k1, k2)
+
+    def response(t: float) -> float:
+        """m after an event of -1, of the opposite sign, before it is scaled."""
+        parts = (k1, k2, km)
+        return gain * sum(exp(-k * t) / prod(j - k for j in parts if j != k) for k in parts)
+
+    low, high = 0.0, 20 * max(i1, i2, m)
+    for _ in range(200):  # it has one summit: thirds of the interval that has it are left out in turn
+        first, second = low + (high - low) / 3, high - (high - low) / 3
+        low, high = (first, high) if response(first) < response(second) else (low, second)
+    return element("intFire4Inhibition", id=id, taui1=quantity(i1, "ms"), taui2=quantity(i2, "ms"),
+                   gain=number(gain), scale=number(1 / response((low + high) / 2)))  # fmt: skip
+
+
 def arrival(id: str) -> Element:
     """What an event to an IntFire1 or IntFire2 goes through: a jump by its weight, of which the cell makes its own."""
     return element("instantaneousSynapse", id=id, ibase="1 nA")
@@ -104,13 +152,14 @@ SOURCES: Mapping[str, tuple[Maker, Parameters]] = {
     "NetStim": (net_stim, {"interval": 10.0, "number": 10.0, "start": 50.0, "noise": 0.0}),
     "IntFire1": (_int_fire1, {"tau": 10.0, "refrac": 5.0}),
     "IntFire2": (_int_fire2, {"taum": 10.0, "taus": 20.0, "ib": 0.0}),
+    "IntFire4": (_int_fire4, {"taue": 5.0, "taui1": 10.0, "taui2": 20.0, "taum": 50.0}),
 }
 """maker and NEURON's defaults of what is known, by its name in NEURON"""
 TABLES = {"synapse": SYNAPSES, "input": INPUTS, "source": SOURCES}
 _ALIASES = {"del": "delay"}
 
 
-TAKE_EVENTS = ("IntFire1", "IntFire2")
+TAKE_EVENTS = ("IntFire1", "IntFire2", "IntFire4")
 """artificial cells that events may go to"""
 
 

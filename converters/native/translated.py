@@ -120,7 +120,7 @@ def _type(name: str, expr: Expr, exposure: str) -> Element:
     """A ComponentType with one formula: of a steady state ("x") or of a time course in ms ("t")."""
     base, dimension = ("baseVoltageDepVariable", "none") if exposure == "x" else ("baseVoltageDepTime", "time")
     pieces: list[Element] = []
-    formula = _lifted(expr, pieces)
+    formula = lifted(expr, pieces)
     value = to_text(formula)
     constants = [element("Constant", name="MVOLT", dimension="voltage", value="1 mV")]
     requires: list[Element] = []
@@ -138,21 +138,21 @@ def _type(name: str, expr: Expr, exposure: str) -> Element:
     return element("ComponentType", [*constants, *requires, element("Dynamics", derived)], name=name, extends=base)
 
 
-def _lifted(expr: Expr, pieces: list[Element]) -> Expr:
+def lifted(expr: Expr, pieces: list[Element]) -> Expr:
     """The formula with names for its distinctions of cases, which LEMS has in variables of their own."""
     if isinstance(expr, Name):
         return Name("V") if expr.id == "v" else expr
     if isinstance(expr, Piecewise):
         cases = []
         for condition, value in expr.cases:
-            test = None if condition is None else to_text(_lifted(condition, pieces))
-            text = to_text(_lifted(value, pieces))
+            test = None if condition is None else to_text(lifted(condition, pieces))
+            text = to_text(lifted(value, pieces))
             cases.append(element("Case", value=text) if test is None else element("Case", condition=test, value=text))
         name = f"part{len(pieces)}"
         pieces.append(element("ConditionalDerivedVariable", cases, name=name, dimension="none"))
         return Name(name)
     parts = operands(expr)
-    return rebuild(expr, tuple(_lifted(part, pieces) for part in parts)) if parts else expr
+    return rebuild(expr, tuple(lifted(part, pieces) for part in parts)) if parts else expr
 
 
 def nernst(inside: float, outside: float, charge: int, kelvin: float) -> float:

@@ -90,9 +90,62 @@ def _int_fire2() -> Element:
         "arrived as jumps of a current by 1 nA times the weight.")  # fmt: skip
 
 
+def _int_fire4() -> Element:
+    dynamics = element("Dynamics", [
+        element("StateVariable", name="v", dimension="voltage", exposure="v"),
+        element("DerivedVariable", name="iSyn", exposure="iSyn", dimension="current", select="synapses[*]/i",
+                reduce="add"),
+        element("DerivedVariable", name="m", exposure="m", dimension="none", value="v/UNIT"),
+        element("TimeDerivative", variable="v", value="iSyn/C - v/taum"),
+        element("OnStart", [_set("v", "0")]),
+        element("OnCondition", [_set("v", "0"), element("EventOut", port="spike")], test="v .gt. UNIT"),
+    ])  # fmt: skip
+    return element("ComponentType", [
+        *_parameters(taue="time", taui1="time", taui2="time", taum="time"),
+        element("Constant", name="UNIT", dimension="voltage", value="1mV"),
+        element("Constant", name="C", dimension="capacitance", value="1nF"),
+        element("Attachments", name="synapses", type_="basePointCurrent"),
+        element("Exposure", name="m", dimension="none"), element("Exposure", name="iSyn", dimension="current"),
+        dynamics,
+    ], name="intFire4", extends="baseCellMembPot", description="IntFire4 of NEURON: m, a potential v in mV, "
+        "follows with taum the currents of intFire4Excitation and intFire4Inhibition; above 1 it fires.")  # fmt: skip
+
+
+def _arriving(name: str, parameters: list[Element], dynamics: list[Element], description: str) -> Element:
+    weight = element("Property", name="weight", dimension="none", defaultValue="1")
+    unit = element("Constant", name="UNIT", dimension="current", value="1nA")
+    return element("ComponentType", [weight, *parameters, unit, element("Dynamics", dynamics)], name=name,
+                   extends="baseCurrentBasedSynapse", description=description)  # fmt: skip
+
+
+def _excitation() -> Element:
+    return _arriving("intFire4Excitation", _parameters(taue="time", scale="none"), [
+        element("StateVariable", name="e", dimension="none"),
+        element("DerivedVariable", name="i", exposure="i", dimension="current", value="scale*e*UNIT"),
+        element("TimeDerivative", variable="e", value="-e/taue"),
+        element("OnStart", [_set("e", "0")]),
+        element("OnEvent", [_set("e", "e + weight")], port="in"),
+    ], "Events of positive weight to intFire4: a current that decays with taue.")  # fmt: skip
+
+
+def _inhibition() -> Element:
+    constant = [element("Constant", name="MSEC", dimension="time", value="1ms")]
+    return _arriving("intFire4Inhibition", [*_parameters(taui1="time", taui2="time", gain="none", scale="none"),
+                                            *constant], [
+        element("StateVariable", name="first", dimension="none"),
+        element("StateVariable", name="second", dimension="none"),
+        element("DerivedVariable", name="i", exposure="i", dimension="current", value="scale*second*UNIT"),
+        element("TimeDerivative", variable="first", value="-first/taui1"),
+        element("TimeDerivative", variable="second", value="gain*first/MSEC - second/taui2"),
+        element("OnStart", [_set("first", "0"), _set("second", "0")]),
+        element("OnEvent", [_set("first", "first + weight")], port="in"),
+    ], "Events of negative weight to intFire4: a current that rises with taui1 and decays with taui2.")  # fmt: skip
+
+
 TYPES: Mapping[str, Callable[[], Element]] = {
     "netStim": _net_stim, "seClamp": _se_clamp, "alphaConductance": _alpha,
     "intFire1": lambda: component_type("intFire1"), "intFire2": _int_fire2,
+    "intFire4": _int_fire4, "intFire4Excitation": _excitation, "intFire4Inhibition": _inhibition,
     "instantaneousSynapse": lambda: component_type("instantaneousSynapse"),
 }  # fmt: skip
 """what makes the ComponentType, by the name of its components' elements"""

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from ..errors import UnsupportedError
 from ..lems.evaluate import evaluate
 from ..lems.expression import Apply, Bin, Call, Cmp, Expr, Name, Neg, Num, Piecewise, names, operands, rebuild
 from .algebra import divide, linear, multiply, negate, simplify
-from .read import Action, Assignment, Choice, Solve, Source, Statement
+from .read import Action, Assignment, Choice, Solve, Source, Statement, Watch
 
 _FUNCTIONS = {"exp": "exp", "log": "ln", "log10": "log10", "fabs": "abs", "abs": "abs", "sqrt": "sqrt", "sin": "sin",
               "cos": "cos", "tan": "tan", "sinh": "sinh", "cosh": "cosh", "tanh": "tanh", "floor": "floor",
@@ -66,37 +67,23 @@ def channels_of(source: Source) -> tuple[Channel, ...]:
     currents |= dict.fromkeys(source.nonspecific)
     if not currents:
         raise UnsupportedError("it has no current")
-    run = _Run(source)
+    if source.block("NET_RECEIVE") is not None:
+        raise UnsupportedError("it takes events (NET_RECEIVE)")
+    run = _Channels(source)
     return tuple(run.channel(name, ion) for name, ion in currents.items())
 
 
-class _Run:
+class Run:
+    """Blocks of a mod file run on expressions: ``env`` has what its variables are by then, a name what is not known."""
+
     def __init__(self, source: Source) -> None:
         self.source = source
         self.depth = 0
         self.solved = False
         self.rates: dict[str, Expr] = {}
-        env: dict[str, Expr] = {name: Num(value) for name, value in source.constants.items()}
-        start = dict(env)
-        initial = source.block("INITIAL")
-        if initial is not None:
-            self.statements(initial.body, start, {name: Num(0.0) for name in initial.locals_})
-        self.start = {name: start[name] for name in source.states if name in start}
-        moving = {"v", *source.states}
-        # what is read of an ion is read anew at each step, whatever INITIAL makes of it
-        gone = {*source.states, *(name for reads, _ in source.uses.values() for name in reads)}
-        env |= {n: e for n, e in start.items() if n not in gone and not names(e) & moving}
-        breakpoint_ = source.block("BREAKPOINT")
-        if breakpoint_ is None:
-            raise UnsupportedError("it has no BREAKPOINT")
-        self.env = env
-        self.statements(breakpoint_.body, env, {name: Num(0.0) for name in breakpoint_.locals_})
-        if source.states and not self.solved:
-            raise UnsupportedError("nothing is solved")
-
-    # running -------------------------------------------------------------------------------------------------------
 
     def statements(self, body: tuple[Statement, ...], env: dict[str, Expr], scope: dict[str, Expr]) -> None:
+        """Run statements; ``scope`` has the variables of the block alone."""
         for statement in body:
             if isinstance(statement, Assignment):
                 value = self.value(statement.expr, env, scope)
@@ -110,38 +97,49 @@ class _Run:
                 self.call(statement.name, tuple(self.value(a, env, scope) for a in statement.args), env)
             elif isinstance(statement, Solve):
                 self.solve(statement, env)
+            elif isinstance(statement, Watch):
+                self.watch(self.value(statement.condition, env, scope), statement.flag)
             else:
                 self.choose(statement.cases, env, scope)
 
     def choose(
         self, cases: tuple[tuple[Expr | None, tuple[Statement, ...]], ...], env: dict[str, Expr], scope: dict[str, Expr]
     ) -> None:  # fmt: skip
+        """Run the branch that applies, or all, with a distinction of cases in what they set."""
         if not cases:
             return
         condition, body = cases[0]
         test = None if condition is None else self.value(condition, env, scope)
-        if test is None or (not names(test) and bool(evaluate(_condition(test), {}))):
+        if test is None or (not names(test) and bool(evaluate(condition_of(test), {}))):
             return self.statements(body, env, scope)
         if not names(test):
             return self.choose(cases[1:], env, scope)
-        test = _condition(test)
-        before_env, before_scope, rates = dict(env), dict(scope), dict(self.rates)
-        self.statements(body, env, scope)
-        other_env, other_scope = dict(before_env), dict(before_scope)
-        if self.rates != rates:
-            raise UnsupportedError("an equation stands inside an if")
+        test = condition_of(test)
+        other_env, other_scope, done = dict(env), dict(scope), self.done()
         rest = cases[1:]
         if len(rest) == 1 and rest[0][0] is not None:
-            other = self.value(rest[0][0], before_env, before_scope)
+            other = self.value(rest[0][0], env, scope)
             if isinstance(other, Cmp) and other == _opposite(test):
                 rest = ((None, rest[0][1]),)
+        self.statements(body, env, scope)
         self.choose(rest, other_env, other_scope)
+        if self.done() != done:
+            raise UnsupportedError("an equation stands inside an if")
         for mine, theirs in ((env, other_env), (scope, other_scope)):
             for name in {*mine, *theirs}:
                 one, two = mine.get(name, Name(name)), theirs.get(name, Name(name))
                 mine[name] = one if one == two else Piecewise(((test, one), (None, two)))
 
+    def done(self) -> Any:
+        """All that was done besides setting variables, which cannot hang on a condition."""
+        return dict(self.rates)
+
+    def watch(self, condition: Expr, flag: int) -> None:
+        """A WATCH statement."""
+        raise UnsupportedError("it has the statement 'WATCH'")
+
     def solve(self, statement: Solve, env: dict[str, Expr]) -> None:
+        """Note the rates of a DERIVATIVE block."""
         block = self.source.block(statement.block)
         if block is None or block.kind != "DERIVATIVE":
             raise UnsupportedError(f"SOLVE {statement.block} is no system of differential equations")
@@ -151,6 +149,7 @@ class _Run:
         self.solved = True
 
     def value(self, expr: Expr, env: Mapping[str, Expr], scope: Mapping[str, Expr]) -> Expr:
+        """What an expression is, with all that is known put in."""
         if isinstance(expr, Name):
             found = scope.get(expr.id, env.get(expr.id, expr))
             return found
@@ -166,6 +165,7 @@ class _Run:
         return simplify(made)
 
     def call(self, name: str, args: tuple[Expr, ...], env: dict[str, Expr]) -> Expr:
+        """What a function or procedure gives; it may set variables."""
         block = self.source.block(name)
         if block is None:
             return _built_in(name, args)
@@ -183,6 +183,28 @@ class _Run:
         self.statements(block.body, env, scope)
         self.depth -= 1
         return scope.get(name, Num(0.0))
+
+
+class _Channels(Run):
+    def __init__(self, source: Source) -> None:
+        super().__init__(source)
+        env: dict[str, Expr] = {name: Num(value) for name, value in source.constants.items()}
+        start = dict(env)
+        initial = source.block("INITIAL")
+        if initial is not None:
+            self.statements(initial.body, start, {name: Num(0.0) for name in initial.locals_})
+        self.start = {name: start[name] for name in source.states if name in start}
+        moving = {"v", *source.states}
+        # what is read of an ion is read anew at each step, whatever INITIAL makes of it
+        gone = {*source.states, *(name for reads, _ in source.uses.values() for name in reads)}
+        env |= {n: e for n, e in start.items() if n not in gone and not names(e) & moving}
+        breakpoint_ = source.block("BREAKPOINT")
+        if breakpoint_ is None:
+            raise UnsupportedError("it has no BREAKPOINT")
+        self.env = env
+        self.statements(breakpoint_.body, env, {name: Num(0.0) for name in breakpoint_.locals_})
+        if source.states and not self.solved:
+            raise UnsupportedError("nothing is solved")
 
     # channels ------------------------------------------------------------------------------------------------------
 
@@ -291,8 +313,8 @@ def _built_in(name: str, args: tuple[Expr, ...]) -> Expr:
     return Call(_FUNCTIONS[name], args[0])
 
 
-def _condition(expr: Expr) -> Expr:
-    """A truth value; a number counts as one if it is not 0."""
+def condition_of(expr: Expr) -> Expr:
+    """A truth value of NMODL; a number counts as one if it is not 0."""
     kind = type(expr).__name__
     return expr if kind in ("Cmp", "Logic", "Piecewise") else Cmp("!=", expr, Num(0.0))
 

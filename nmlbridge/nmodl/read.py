@@ -1,7 +1,8 @@
 """NMODL of others, read: declarations, and the statements of each block, as values.
 
-The part of the language that describes channels: assignments, if and else, calls of functions and procedures, SOLVE.
-TABLE is skipped (its functions are exact here). Source: https://nmodl.readthedocs.io, and the translator's grammar.
+The part of the language that describes channels and cells that fire: assignments, if and else, calls of functions and
+procedures, SOLVE, WATCH. TABLE is skipped (its functions are exact here); C code counts only where it would be run.
+Source: https://nmodl.readthedocs.io, and the translator's grammar.
 """
 
 from __future__ import annotations
@@ -13,6 +14,9 @@ from ..errors import UnsupportedError
 from ..lems.expression import Apply, Bin, Cmp, Expr, Logic, Name, Neg, Num
 
 _COMMENT = re.compile(r"(?is)\bCOMMENT\b.*?\bENDCOMMENT\b|:[^\n]*|\?[^\n]*")
+_VERBATIM = re.compile(r"\bVERBATIM\b(?s:.*?)\bENDVERBATIM\b")
+C_CODE = "VERBATIM"
+"""what is called where a mod file has C code"""
 _TITLE = re.compile(r"(?m)^\s*TITLE[^\n]*$")
 _TOKEN = re.compile(
     r"\s*(?:(?P<num>(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)|(?P<name>[A-Za-z_]\w*)"
@@ -57,12 +61,20 @@ class Solve:
     method: str
 
 
-Statement = Assignment | Action | Choice | Solve
+@dataclass(frozen=True)
+class Watch:
+    """``WATCH (condition) flag``."""
+
+    condition: Expr
+    flag: int
+
+
+Statement = Assignment | Action | Choice | Solve | Watch
 
 
 @dataclass
 class Block:
-    """A FUNCTION, PROCEDURE, DERIVATIVE, INITIAL or BREAKPOINT; ``locals_`` are its own variables."""
+    """A FUNCTION, PROCEDURE, DERIVATIVE, INITIAL, BREAKPOINT or NET_RECEIVE; ``locals_`` are its own variables."""
 
     kind: str
     name: str
@@ -93,9 +105,8 @@ class Source:
 
 def read_nmodl(text: str) -> Source:
     """Read a mod file. Raises UnsupportedError that names the word that is not understood."""
-    if re.search(r"\bVERBATIM\b", text):
-        raise UnsupportedError("it has C code (VERBATIM)")
-    return _Reader(_TITLE.sub("", _COMMENT.sub(" ", text))).source()
+    plain = _TITLE.sub("", _COMMENT.sub(" ", text))
+    return _Reader(_VERBATIM.sub(f" {C_CODE}() ", plain)).source()
 
 
 class _Reader:
@@ -151,7 +162,9 @@ class _Reader:
                 elif word == "DEFINE":
                     raise UnsupportedError("DEFINE is not supported")
                 continue
-            if word == "LOCAL":
+            if word == C_CODE:
+                self.arguments()
+            elif word == "LOCAL":
                 self.found.assigned |= set(self.declared())
             elif word == "NEURON":
                 self.neuron(self.inside())
@@ -169,7 +182,7 @@ class _Reader:
                     self.found.states += names
                 else:
                     self.found.assigned |= set(names)
-            elif word in ("INITIAL", "BREAKPOINT"):
+            elif word in ("INITIAL", "BREAKPOINT", "NET_RECEIVE"):
                 self.statements_of(Block(word, word))
             elif word in ("FUNCTION", "PROCEDURE", "DERIVATIVE"):
                 self.statements_of(Block(word, self.name()))
@@ -283,8 +296,21 @@ class _Reader:
             return Solve(name, method)
         if word == "if":
             return self.choice(block)
-        if word in ("while", "FROM", "FORALL", "WATCH", "net_send", "net_event", "state_discontinuity"):
+        if word in ("while", "FROM", "FORALL"):
             raise UnsupportedError(f"it has the statement '{word}'")
+        if word == "INITIAL":  # of NET_RECEIVE: what each connection begins with
+            self.inside()
+            return None
+        if word == "WATCH":
+            self.take("(")
+            condition = self.expression()
+            self.take(")")
+            return Watch(condition, int(self.take()))
+        if word == "state_discontinuity":
+            target, value = self.arguments()
+            if not isinstance(target, Name):
+                raise UnsupportedError("state_discontinuity sets what is no variable")
+            return Assignment(target.id, value)
         if self.peek() == "(":
             return Action(word, self.arguments())
         rate = self.peek() == "'"

@@ -312,6 +312,8 @@ def test_a_channel_whose_calcium_moves_is_left_out_by_name(tmp_path: Path) -> No
         # a threshold is looked at once a step, and m starts anew from there: half a step late for each of 30 spikes,
         # and what is late grows where m comes near the threshold slowly
         ("IntFire2", {"taum": 6.0, "taus": 15.0, "ib": 0.4}, 0.15, 0.0025, 0.15),
+        # m is integrated here, and comes near the threshold slowly: errors of first order, a third as large at dt / 3
+        ("IntFire4", {"taue": 2.0, "taui1": 4.0, "taui2": 9.0, "taum": 15.0}, 0.4, 0.0025, 0.04),
     ],
 )
 def test_artificial_cells_fire_alike(
