@@ -46,7 +46,8 @@ The keys of the specification::
                    variable}, points: id, index: "T:", variable}]: values copied each step (gap junctions)
     fields       [{population, first_gid, rows: "T:" of the population, positions: "T:" (n,3) um of these, that NEURON
                    does not know of, kind: "uniform" | "point", vector, origin (3 numbers), conductivity S/m,
-                   times: "T:" ms, values: "T:" V/m or uA}]: potentials imposed from outside
+                   times: "T:" ms, values: "T:" V/m or uA, upright: [sections without points that stand along y at
+                   the cell's place]}]: potentials imposed from outside
     rxd          {constants: {name: number}, regions: [{name, gid, section: "T:" rows alike, side, geometry, numbers} or
                    {name, box, dx, volume_fraction, tortuosity}], species, reactions: as in graph.reactions}
     recordings   [{column, scale, offset} and the place]: SI value = raw * scale + offset (1 and 0 if not given);

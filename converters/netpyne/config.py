@@ -8,11 +8,14 @@ from typing import Any
 import numpy as np
 
 from ...errors import UnsupportedError
-from ...graph import NativeCell, Network
+from ...graph import NativeCell, NativeProcess, Network
 from ...report import Report
 from ...results import Electrodes, Simulation, saved
 from .sections import number
 from .vocabulary import note_undone
+
+_ADDING = frozenset({"ExpSyn", "Exp2Syn"})
+"""synapses of which several at one place are as good as one"""
 
 
 class Recorded:
@@ -60,6 +63,12 @@ def simulation_of(config: Mapping[str, Any], network: Network, members: Recorded
 
     values = config.get("hParams") or {}
     note_undone(config, file, report)
+    if not config.get("oneSynPerNetcon", True):
+        shared = {part.mechanism for part in network.native.values()
+                  if isinstance(part, NativeProcess) and part.kind == "synapse"} - _ADDING  # fmt: skip
+        if shared:
+            report.add("netpyne-config", "approximation", "simConfig.oneSynPerNetcon is false: synapses of "
+                       f"{', '.join(sorted(shared))} at one place are not made one", file=file)  # fmt: skip
     dt = stated("dt", 0.025)
     step = config.get("recordStep", 0.1)
     every = max(1, round(number(step, "simConfig", "recordStep", file) / dt)) if step != "adaptive" else 1

@@ -6,18 +6,21 @@ A saved file holds just this; building netParams gives the same, so there is one
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from ...errors import NetworkError, UnsupportedError
-from ...graph import Adjuster, InputList, NativeCell, NativeProcess, Network, Population, Projection
+from ...graph import Adjuster, ImposedField, InputList, NativeCell, NativeProcess, Network, Population, Projection
 from ...report import Report
 from . import streams
 from .names import Names
 from .sections import cell_of, number
+
+if TYPE_CHECKING:
+    from .fields import Field
 
 CLAMPS = ("IClamp", "VClamp", "SEClamp", "AlphaSynapse")
 _STIM_WORDS = {"source", "type", "label", "loc", "sec", "hObj"}
@@ -86,6 +89,7 @@ class Instance:
     moved_points: bool = True
     label: str = "network"
     file: str | None = None
+    fields: Sequence[Field] = ()
     plastic: Mapping[str, Adjuster] = field(default_factory=dict)
     """what adjusts the weights of the connections of a label"""
 
@@ -119,7 +123,7 @@ class _Assembly:
             )  # fmt: skip
         return Network(
             self.names.fresh("network"), self.populations, projections, inputs,
-            temperature=self.instance.celsius + 273.15, native=self.native, file=self.file,
+            temperature=self.instance.celsius + 273.15, native=self.native, fields=self.fields(), file=self.file,
         )  # fmt: skip
 
     def gid(self, gid: int) -> int:
@@ -462,6 +466,22 @@ class _Assembly:
             "start": number(stim.get("start", 0.0), where, "start", self.file),
             "number": number(stim.get("number", 1e9), where, "number", self.file),
         }  # fmt: skip
+
+    def fields(self) -> list[ImposedField]:
+        """What is imposed from outside, on each population that it reaches."""
+        found = []
+        for one in self.instance.fields:
+            rows: dict[str, list[int]] = {}
+            for gid in one.gids:
+                population, row = self.place[gid]
+                rows.setdefault(population, []).append(row)
+            found += [
+                ImposedField(self.names.fresh(Names().id(one.label)), population, np.array(chosen), one.kind,
+                             one.origin, one.times, one.values, one.vector, one.conductivity, upright=True,
+                             file=self.file)
+                for population, chosen in rows.items()
+            ]  # fmt: skip
+        return found
 
     def clamps(self) -> list[InputList]:
         """Point processes that act by themselves: current and voltage clamps, any other."""

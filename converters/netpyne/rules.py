@@ -99,7 +99,7 @@ def build(params: Mapping[str, Any], config: Mapping[str, Any], report: Report, 
     connections: list[Connection] = []
     connect(model, cells, connections, report)
     redistribute(model, cells, connections, report)
-    stimulate(model, cells, connections, report)
+    fields = stimulate(model, cells, connections, report)
     vary(model, cells, connections, rules.streams)
     values = config.get("hParams") or {}
     return Instance(
@@ -107,7 +107,7 @@ def build(params: Mapping[str, Any], config: Mapping[str, Any], report: Report, 
         threshold=model.number("defaultThreshold", 10.0), celsius=float(values.get("celsius", 6.3)),
         v_init=float(values.get("v_init", -65.0)),
         seed=int(model.seeds["stim"]), own_streams=own, inverted_y=bool(config.get("invertedYCoord", True)),
-        plastic=adjusters_of(dict(model.entries("connParams")), file, report),
+        fields=fields, plastic=adjusters_of(dict(model.entries("connParams")), file, report),
         moved_points=bool(config.get("pt3dRelativeToCellLocation", True)), file=file,
     )  # fmt: skip
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ...errors import UnsupportedError
 from ...report import Report
 from .connect import chosen
+from .fields import Field, field_of
 from .functions import Function
 from .instance import Cell, Connection
 from .streams import of_gids, of_text
@@ -24,8 +25,11 @@ _PLACE = ("x", "y", "z", "xnorm", "ynorm", "znorm")
 _REFUSED = {"shape": "weights that change in time"}
 
 
-def stimulate(model: Model, cells: Mapping[int, Cell], connections: list[Connection], report: Report) -> None:
-    """Add the stimuli of all targets to the cells, in NetPyNE's order."""
+def stimulate(
+    model: Model, cells: Mapping[int, Cell], connections: list[Connection], report: Report
+) -> list[Field]:  # fmt: skip
+    """Add the stimuli of all targets to the cells, in NetPyNE's order; the fields among them."""
+    fields: list[Field] = []
     sources = dict(model.entries("stimSourceParams"))
     contacts = Contacts(model, cells, report)
     for label, target in model.entries("stimTargetParams"):
@@ -35,7 +39,7 @@ def stimulate(model: Model, cells: Mapping[int, Cell], connections: list[Connect
             raise model.error(
                 f"stimTargetParams.{label}: there is no source '{target.get('source')}'; there are {known}"
             )
-        if source.get("type") in (None, "XStim") or source.get("originalFormat"):
+        if source.get("type") is None or source.get("originalFormat"):
             raise UnsupportedError(f"stimSourceParams.{target['source']}: type '{source.get('type')}' is not supported")
         for word, what in _REFUSED.items():
             if source.get(word) or target.get(word):
@@ -46,6 +50,10 @@ def stimulate(model: Model, cells: Mapping[int, Cell], connections: list[Connect
         gids = _targets(model, label, target, cells)
         if not gids:
             report.add("netpyne-empty", "info", f"stimTargetParams.{label}: no cell meets its conds", file=model.file)
+        if source["type"] == "XStim":
+            if gids:
+                fields.append(field_of(model, label, target["source"], source, gids, cells))
+            continue
         drawn = _drawn(model, label, source, target, gids, cells)
         if bare := [gid for gid in gids if cells[gid].secs is None]:
             report.add("netpyne-stimulus", "approximation", f"stimTargetParams.{label}: as in NetPyNE the stimulus "
@@ -61,6 +69,7 @@ def stimulate(model: Model, cells: Mapping[int, Cell], connections: list[Connect
                 _drive(model, contacts, label, target, values, here, cells[gid], connections)
             else:
                 _clamp(model, contacts, label, target, values, here, cells[gid])
+    return fields
 
 
 def _targets(model: Model, label: str, target: Mapping[str, Any], cells: Mapping[int, Cell]) -> list[int]:

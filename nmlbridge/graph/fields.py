@@ -20,7 +20,8 @@ class ImposedField:
     ``target`` (n,) int64 are rows of the population. A "uniform" field has the direction ``vector`` (of length 1), and
     no potential at ``origin`` (um); ``values`` are V/m. A "point" electrode is at ``origin`` in a medium of
     ``conductivity`` (S/m); ``values`` are uA that leave it. ``times`` (ms) do not decrease; between them the course is
-    linear, before and after them constant; two values at one time are a jump.
+    linear, before and after them constant; two values at one time are a jump. ``upright``: sections without 3-D points
+    stand along y at the place of their cell, as NetPyNE draws them, and do not lie along x, as NEURON does.
     """
 
     id: str
@@ -32,6 +33,7 @@ class ImposedField:
     values: Floats
     vector: tuple[float, float, float] = (0.0, 0.0, 0.0)
     conductivity: float = 0.3
+    upright: bool = False
     file: str | None = None
     line: int | None = None
 

@@ -67,6 +67,7 @@ class Network:
         self.streams: list[Any] = []  # of random numbers, where ``made`` is kept
         self.templates: list[Template] = []
         self.handlers: list[Any] = []  # called at initialisation
+        self.standing: set[tuple[int, int]] = set()  # sections that were turned upright
         self.adjusters: dict[str, dict[int, Any]] = {}  # of plastic projections, by row
         self.lengthened = 0  # connections whose delay had to become dt
         self.processes, self.artificial, self.densities = _registered(h)
@@ -208,6 +209,17 @@ class Network:
         self.pc.set_gid2node(gid, self.rank)
         self.pc.cell(gid, netcon)
         self.sources.add(gid)
+
+    def stand(self, gid: int, number: int, place: NDArray[np.float64]) -> None:
+        """Turn a section that NEURON laid along x, so that it stands along y at a cell's place; once."""
+        if (gid, number) in self.standing:
+            return
+        self.standing.add((gid, number))
+        h, section = self.h, self.cells[gid].sections[number]
+        x, y, z = place.tolist()
+        for i in range(int(h.n3d(sec=section))):
+            across, up = h.y3d(i, sec=section), h.x3d(i, sec=section)
+            h.pt3dchange(i, x + across, y + up, z, h.diam3d(i, sec=section), sec=section)
 
     def _source(self, spec: Mapping[str, Any]) -> None:
         """Another place on the cells of a population that sends events when v passes a threshold there."""

@@ -71,9 +71,12 @@ class Imposed:
                 self.axial[name] = Axial.of(cell)
             if gid not in self.rows:
                 self.rows[gid] = self._clamp(cell)
+            place = np.zeros(3) if places is None else places[number]
+            for bare in field.get("upright", ()):
+                network.stand(gid, bare, place)
             ends, diameters = outline(network.h, cell)
             middle = ends.mean(axis=2)
-            if places is not None:
+            if places is not None and "upright" not in field:
                 middle = middle + places[number]
             found.append((self.rows[gid], self.axial[name].currents(potential(field, middle, diameters / 2))))
         return found

@@ -117,7 +117,7 @@ class Field:
         for gid in mine:
             place = np.zeros(3) if places is None else places[gid - first]
             for number in population["bare"]:
-                _stand(h, network.cells[gid].sections[number], place)
+                network.stand(gid, number, place)
         model = None
         if first in mine:
             center = _soma(h, network.cells[first], population["somata"])
@@ -226,14 +226,6 @@ def _soma(h: Any, cell: Cell, somata: Sequence[int]) -> Floats:
     """The mean of the points of the soma's sections."""
     middle: Floats = np.concatenate([points_of(h, cell.sections[number]) for number in somata]).mean(axis=0)
     return middle
-
-
-def _stand(h: Any, section: Any, place: Floats) -> None:
-    """Turn a section that NEURON laid along x, so that it stands along y, at a cell's place."""
-    x, y, z = place.tolist()
-    for i in range(int(h.n3d(sec=section))):
-        across, up = h.y3d(i, sec=section), h.x3d(i, sec=section)
-        h.pt3dchange(i, x + across, y + up, z, h.diam3d(i, sec=section), sec=section)
 
 
 def _matrices(quaternions: Floats) -> Floats:

@@ -57,6 +57,10 @@ def _fields(network: Network, kinds: Mapping[str, CellKind], tables: Tables) -> 
             "times": tables.add(f"{key}.times", field.times), "values": tables.add(f"{key}.values", field.values),
         }  # fmt: skip
         moved = (kind.native is not None and getattr(kind.native, "moved", False)) or network.outside
+        if field.upright and isinstance(kind.native, NativeCell):
+            bare = [number for number, section in enumerate(kind.native.sections) if section.points is None]
+            entry["upright"] = bare
+            moved = bool(moved) and not bare  # sections that stand are moved by the worker
         if population.positions is not None and not moved:
             entry["positions"] = tables.add(f"{key}.positions", population.positions[field.target])
         entries.append(entry)

@@ -145,13 +145,44 @@ def _plastic() -> dict[str, Any]:
     }  # fmt: skip
 
 
-MODELS: dict[str, dict[str, Any]] = {"drives": _drives(), "border": _border(), "plastic": _plastic()}
+def _imposed() -> dict[str, Any]:
+    points = {"soma": [[0, 0, 0, 18], [0, 18, 0, 18]], "dend": [[0, 18, 0, 4], [30, 90, 10, 3], [40, 200, 0, 2]]}
+    drawn = {name: sec | {"geom": {**sec["geom"], "pt3d": points[name]}} for name, sec in CELL["secs"].items()}
+    wave = {"type": "sinusoidal", "amp": 0.02, "del": 20, "dur": 80, "freq": 60}
+    return {
+        "sizeX": 200, "sizeY": 300, "sizeZ": 200,
+        "popParams": {"A": {"cellType": "P", "numCells": 3}, "B": {"cellType": "D", "numCells": 3},
+                      "N": {"cellModel": "NetStim", "numCells": 2, "rate": 50}},
+        "cellParams": {"P": CELL, "D": {"secs": drawn}}, "synMechParams": {"exc": EXC}, **noise([]),
+        "connParams": {"N->A": rule("N", ["A", "B"], weight=0.01, delay="1+2*post_xnorm")},
+        "stimSourceParams": {
+            "electrode": {"type": "XStim", "waveform": wave,
+                          "field": {"class": "pointSource", "location": [60, -150, 90], "sigma": 0.276}},
+            "plates": {"type": "XStim", "field": {"class": "uniform", "referencePoint": [100, -100, 0],
+                                                  "fieldDirection": [30, 160]},
+                       "waveform": {"type": "pulse", "amp": 40.0, "del": 60, "dur": 30}},
+            "given": {"type": "XStim", "field": {"class": "uniform"},
+                      "waveform": {"type": "external", "time": [0.025 * step for step in range(4000)],
+                                   "signal": [step / 200 for step in range(4000)]}},
+        },
+        "stimTargetParams": {
+            "ramp": {"source": "given", "conds": {"pop": "B"}},
+            "near": {"source": "electrode", "conds": {"pop": ["A", "B"]}},
+            "all": {"source": "plates", "conds": {"pop": ["A", "B", "N"]}},
+        },
+    }  # fmt: skip
+
+
+MODELS: dict[str, dict[str, Any]] = {
+    "imposed": _imposed(), "drives": _drives(), "border": _border(), "plastic": _plastic(),
+}  # fmt: skip
 CONFIG: dict[str, Any] = {"duration": 150, "dt": 0.025, "recordStep": 0.5, "recordCells": ["all"],
                           "recordTraces": {"V": {"sec": "soma", "loc": 0.5, "var": "v"}}}  # fmt: skip
 CONFIGS: dict[str, dict[str, Any]] = dict.fromkeys(MODELS, CONFIG)
 
 REFERENCE = """
 import json, sys
+import numpy
 from netpyne import sim, specs
 asked = json.load(open(sys.argv[1]))
 assert sim.h.nrn_load_dll(asked["library"])
@@ -159,6 +190,10 @@ found = {}
 for name, params in asked["models"].items():
     config = specs.SimConfig(asked["configs"][name])
     config.saveJson = config.savePickle = False
+    for source in params.get("stimSourceParams", {}).values():  # arrays, as a script would have them
+        for word in ("time", "signal"):
+            if word in source.get("waveform", {}):
+                source["waveform"][word] = numpy.array(source["waveform"][word])
     sim.create(simConfig=config, netParams=specs.NetParams(params))
     sim.runSim()
     connections = [[c.gid, k["preGid"], k.get("sec"), k.get("loc"), float(k["weight"]), float(k["delay"]),

@@ -44,7 +44,7 @@ def test_the_network_of_netpyne(name: str, folder: Path, theirs: dict[str, Any])
     for c in instance.connections:
         by_cell[c.post].append([c.post, "NetStim" if c.driven else c.pre, c.section, c.loc, c.weight, c.delay])
     ours, expected = [row for rows in by_cell.values() for row in rows], theirs[name]["connections"]
-    assert len(ours) == len(expected) > 15
+    assert len(ours) == len(expected) > 10
     for a, b in zip(ours, expected, strict=True):
         assert a[:3] == b[:3]
         assert a[3:] == pytest.approx(b[3:6], rel=1e-12)
@@ -68,7 +68,8 @@ def test_the_spikes_and_traces_of_netpyne(name: str, folder: Path, theirs: dict[
             gid = int(cell.removeprefix("cell_"))
             pop = next(p for p in network.populations.values() if p.offset <= gid < p.offset + p.size)
             found = results[traces[f"{pop.id}[{gid - pop.offset}]"]][: len(trace)] * 1e3
-            np.testing.assert_allclose(found, trace, rtol=0, atol=1e-7)
+            # where NEURON has `extracellular` it solves another matrix, and it keeps shapes in single precision
+            np.testing.assert_allclose(found, trace, rtol=0, atol=1e-5 if name == "imposed" else 1e-7)
 
 
 @pytest.mark.neuron
@@ -134,6 +135,34 @@ def test_what_is_not_done_is_said_by_name(tmp_path: Path) -> None:
             report = Report()
             nmlbridge.read(path, report=report)
             assert sum(f"simConfig.{name}:" in str(note) for note in report.losses) == notes
+
+
+@pytest.mark.parametrize(("change", "said"), [
+    ({"field": {"class": "plane"}}, "stimSourceParams.x.field: expected a class"),
+    ({"field": {"class": "pointSource", "location": [1, 2]}}, "location: expected 3 numbers"),
+    ({"field": {"class": "pointSource", "sigma": 0}}, "conductivity is 0 S/m"),
+    ({"waveform": {"type": "saw"}}, "waveform: expected a type"),
+    ({"waveform": {"type": "external", "time": "t.pkl", "signal": [1]}}, "'t.pkl' is a file of Python objects"),
+    ({"waveform": {"type": "external", "time": [1, 2], "signal": [1]}}, "2 times go with 1 values"),
+])  # fmt: skip
+def test_bad_fields(change: dict[str, Any], said: str, tmp_path: Path) -> None:
+    source = {"type": "XStim", "field": {"class": "uniform"}, "waveform": {"type": "pulse", "amp": 1}} | change
+    params = {**MODELS["plastic"], "stimSourceParams": {"x": source},
+              "stimTargetParams": {"x": {"source": "x", "conds": {"pop": "A"}}}}  # fmt: skip
+    path = tmp_path / "model.json"
+    path.write_text(json.dumps({"net": {"params": params}, "simConfig": {"duration": 50}}))
+    with pytest.raises(NmlBridgeError, match=said):
+        nmlbridge.read(path)
+
+
+def test_synapses_that_would_be_shared_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "model.json"
+    params = {**MODELS["plastic"], "synMechParams": {"exc": {"mod": "AlphaSynapse", "tau": 1}, "slow": {"mod": "Own"}}}
+    for config, count in (({}, 0), ({"oneSynPerNetcon": False}, 1)):
+        path.write_text(json.dumps({"net": {"params": params}, "simConfig": {"duration": 5} | config}))
+        report = Report()
+        nmlbridge.read(path, report=report)
+        assert sum("oneSynPerNetcon is false: synapses of AlphaSynapse, Own" in str(n) for n in report) == count
 
 
 @pytest.mark.parametrize(("pattern", "said"), [
