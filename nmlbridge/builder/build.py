@@ -137,7 +137,10 @@ def build(
         native=components.native, mods=components.mods.taken(components.mechanisms(), allow, report), fields=fields,
         chemistry=chemistry(context, cells, select, parts), file=source.file, line=1 if source.file else None,
     )  # fmt: skip
-    return Built(network, settings(context, network, cells, select, parts), specification, frozenset(allow))
+    run = settings(context, network, cells, select, parts)
+    if run is not None:  # what the network is written to says how to run it, too
+        network.settings, network.simulation = run, elements_of(run, str(network.id))
+    return Built(network, run, specification, frozenset(allow))
 
 
 def _population(context: Context, name: str, component: str, where: Floats, given: Given | None) -> Population:
@@ -179,11 +182,7 @@ def _names_differ(context: Context) -> None:
 
 def read(path: str | Path, report: Report | None = None, allow: Collection[str] = ()) -> Network:
     """The network of a specification file; with how it is run, if the file says so. ``allow`` as in ``build``."""
-    built = build(path, report=report, allow=allow)
-    if built.simulation is not None:
-        built.network.settings = built.simulation
-        built.network.simulation = elements_of(built.simulation, str(built.network.id))
-    return built.network
+    return build(path, report=report, allow=allow).network
 
 
 def read_simulation(

@@ -158,7 +158,7 @@ def _default(network: Network, model: Model, library: Library, report: Report) -
         part: Component | None = None if native is not None else model.component(population.component)
         if population.size and (part is None or "v" in part.type.exposures):
             where = "soma" if native is None else getattr(native, "sections", (None,))[0]
-            inside = "" if native is None or where is None else f"{getattr(where, 'name', 'soma')}/0.5/"
+            inside = "" if native is None or where is None else f"{getattr(where, 'name', 'soma')}(0.5)/"
             paths.append(f"{population.id}[{int(population.instance_ids[0])}]/{inside}v")
     return Simulation(100.0, outputs=saved({"v.dat": paths} if paths else {}, []))
 
