@@ -515,7 +515,7 @@ def _rule(projection: Projection, network: Network, report: Report) -> dict[str,
     several = max(map(len, (projection.synapses, projection.pre_components, projection.post_components))) > 1
     if rule is None or several:
         lost = {"connections": True, "weights": projection.weight is not None, "delays": projection.delay is not None,
-                "places-on-cells": not middle, "gap-junctions": projection.kind == "electrical",
+                "places-on-cells": True, "gap-junctions": projection.kind == "electrical",
                 "continuous-projections": projection.kind == "continuous"}  # fmt: skip
         for code in (code for code, there in lost.items() if there):
             report.add(f"no-{code}", "loss", f"its {len(a)} connections follow no rule of NeuroMLlite",

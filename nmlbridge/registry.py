@@ -87,20 +87,31 @@ class Format:
             raise UsageError(f"the folder '{path}' is not empty; name a new one, or remove it first")
         if not self.writes_folder and path.is_dir():
             raise UsageError(f"'{path}' is a folder; name the file to write in it")
+        gone: Any = resolve_name("nmlbridge.graph.features:REMOVABLE")
+        lost = [feature for feature in gone if feature not in self.features | self.compiled]
+        self._note(network, report, lost)
+        network = resolve_name("nmlbridge.graph.features:without")(network, lost, report or Report())
         if "native mechanisms" not in self.features and network.native:
             # a format of shapes alone has no use for notes on mechanisms
             said = report if "components" in self.features else None
             network = resolve_name("nmlbridge.converters.native:in_components")(network, said)
-        if report is not None:
-            present: dict[str, str] = resolve_name("nmlbridge.graph.features:present")(network)
-            for feature, where in present.items():
-                code = f"no-{feature.replace(' ', '-')}"
-                if feature in self.compiled:
-                    report.add(code, "approximation", f"{self.title} holds {feature} as mechanisms of NEURON only; "
-                               f"{where} has some, which runs but is not read back as it was")  # fmt: skip
-                elif feature not in self.features:
-                    report.add(code, "loss", f"{self.title} cannot hold {feature}; {where} has some, which is left out")
+        self._note(network, report)
         resolve_name(self.writer)(network, path, report)
+
+    def _note(self, network: Network, report: Report | None, only: Collection[str] | None = None) -> None:
+        """Note what of a network's features (or of some of them) the format does not hold."""
+        if report is None or (only is not None and not only):
+            return
+        present: dict[str, str] = resolve_name("nmlbridge.graph.features:present")(network)
+        for feature, where in present.items():
+            code = f"no-{feature.replace(' ', '-')}"
+            if only is not None and feature not in only:
+                continue
+            if feature in self.compiled:
+                report.add(code, "approximation", f"{self.title} holds {feature} as mechanisms of NEURON only; {where} "
+                           "has some, which runs but is not read back as it was")  # fmt: skip
+            elif feature not in self.features:
+                report.add(code, "loss", f"{self.title} cannot hold {feature}; {where} has some, which is left out")
 
 
 @dataclass(frozen=True)

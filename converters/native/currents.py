@@ -123,6 +123,7 @@ class Channels:
     report: Report
     made: dict[Any, Element] = field(default_factory=dict)
     types: list[Element] = field(default_factory=list)
+    tabled: bool = False
 
     def __post_init__(self) -> None:
         self.own = translated(self.mods)
@@ -146,6 +147,11 @@ class Channels:
         lost: dict[str, str] = {}
         for name, parameters in section.mechanisms.items():
             if name in CURRENTS:
+                if name == "hh" and not self.tabled:
+                    self.tabled = True
+                    self.report.add("native-table", "approximation", "NEURON interpolates the rates of hh in a table "
+                                    "with steps of 1 mV; as NeuroML they are computed: spikes move by some hundredths "
+                                    "of a millisecond", component="hh")  # fmt: skip
                 found += [_flow(current, section, parameters) for current in CURRENTS[name]]
                 self._say_unused(cell, name, set(parameters) - _PARAMETERS[name])
                 continue

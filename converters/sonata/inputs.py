@@ -232,7 +232,14 @@ def simulation(reader: Reader, network: str) -> list[Element]:
         raise DocumentError(f"tstop {stop} and dt {step} must be more than 0", file=str(reader.config.main))
     reader.meta["simulation"] = {k: v for k, v in reader.config.simulation.items() if k not in ("manifest", "network")}
     id = reader.name("simulation", f"{network}_simulation")
-    element = Element("Simulation", {"id": id, "length": f"{stop!r} ms", "step": f"{step!r} ms", "target": network})
+    said = {"id": id, "length": f"{stop!r} ms", "step": f"{step!r} ms", "target": network}
+    seed = number(run, "random_seed")
+    if seed is not None:
+        if seed != int(seed) or seed < 0:
+            raise DocumentError(f"random_seed is {seed:g}; expected a whole number, 0 or more",
+                                file=str(reader.config.main))  # fmt: skip
+        said["seed"] = str(int(seed))
+    element = Element("Simulation", said)
     events = Element("EventOutputFile", {"id": "spikes", "fileName": "spikes.dat", "format": "TIME_ID"})
     gid = 0
     for nodes in reader.nodes.values():

@@ -359,7 +359,8 @@ class _Writer:
         }  # fmt: skip
         if run is not None:
             times = {name: _milliseconds(run.get(key) or "0 ms") for name, key in (("tstop", "length"), ("dt", "step"))}
-            found["run"] = {**(before.get("run") or {"random_seed": 0}), **times}
+            seed = {"random_seed": int(run.get("seed") or 0)}
+            found["run"] = {**seed, **(before.get("run") or {}), **times} | (seed if run.get("seed") else {})
         elif isinstance(before.get("run"), dict):
             found["run"] = {"random_seed": 0} | before["run"]
         if "run" in found:

@@ -6,11 +6,14 @@ is written. The detail inside a feature (one mechanism, one column) is the write
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from ..element import Element
+from ..report import Report
 from .network import Network
 
 CELLS_WITH_SHAPE = ("cell", "cell2CaPools")
@@ -23,6 +26,55 @@ def present(network: Network) -> dict[str, str]:
     for other in everywhere[1:]:
         found |= {name: place for name, find in FEATURES.items() if name not in found and (place := find(other))}
     return found
+
+
+def without(network: Network, lost: Collection[str], report: Report) -> Network:
+    """The network without those of REMOVABLE that are in ``lost``, and without recordings of what they have."""
+    there = [name for name in REMOVABLE if name in lost and FEATURES[name](network)]
+    if not there:
+        return network
+    changes: dict[str, Any] = {}
+    if "plasticity" in there:
+        changes["projections"] = [p if p.plasticity is None else replace(p, plasticity=None)
+                                  for p in network.projections]  # fmt: skip
+    if "reactions and diffusion" in there:
+        changes["chemistry"] = None
+    if "imposed fields" in there:
+        changes["fields"] = []
+    gone: dict[str, None] = {}
+
+    def kept(quantity: str) -> bool:
+        steps = quantity.split("/")
+        lost = ("plasticity" in there and steps[0] == "weights") or (
+            "reactions and diffusion" in there and "rxd" in steps[:-2]
+        )
+        if lost:
+            gone[quantity] = None
+        return not lost
+
+    changes["simulation"] = [_recording(element, kept) for element in network.simulation]
+    if network.settings is not None:
+        outputs = network.settings.outputs
+        files = [replace(f, columns=tuple(c for c in f.columns if kept(c[1]))) for f in outputs.files]
+        shown = [replace(d, lines=tuple(line for line in d.lines if kept(line.quantity))) for d in outputs.displays]
+        outputs = replace(outputs, files=tuple(f for f in files if f.columns), displays=tuple(shown))
+        changes["settings"] = replace(network.settings, outputs=outputs)
+    if gone:
+        report.add("recording", "loss", f"{', '.join(list(gone)[:3])}{' ...' if len(gone) > 3 else ''} cannot be "
+                   "recorded without what is left out", file=network.file)  # fmt: skip
+    return replace(network, **changes)
+
+
+def _recording(element: Element, kept: Callable[[str], bool]) -> Element:
+    """A Simulation element without the quantities that are not kept, and without files that have none left."""
+    children = []
+    for old in element.children:
+        if kept(old.attributes.get("quantity", "")):
+            new = _recording(old, kept)
+            if new.children or not old.children:
+                children.append(new)
+    return Element(element.tag, dict(element.attributes), children, element.text, element.file, element.line,
+                   element.raw)  # fmt: skip
 
 
 def _first(ids: list[str], what: str) -> str:
@@ -113,3 +165,6 @@ FEATURES: dict[str, Callable[[Network], str]] = {
     "simulation": lambda n: _first([e.get("id") or e.tag for e in n.simulation if e.tag != "Target"], "simulation"),
 }
 """Each feature by its name, and a function that says where a network has it ("" if it has not)."""
+
+REMOVABLE = ("plasticity", "reactions and diffusion", "imposed fields")
+"""features that a network can do without, for a format that has no place for them"""
