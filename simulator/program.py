@@ -229,7 +229,7 @@ def map_tables(path: Path) -> tuple[dict[str, NDArray[Any]], mmap.mmap]:
     return found, memory
 
 
-BLOCKS, LONGEST = 100, 1000  # a run is written in so many blocks, none of more steps than this
+BLOCKS, LONGEST = 50, 1000  # a run is written in so many blocks, none of more steps than this
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ from threading import Lock
 
 from ...errors import SimulatorError
 from ..program import check_mod_names
+from . import tree
 from .coreneuron import core_library
 from .toolchain import Toolchain, find_toolchain
 from .unity import join
@@ -86,7 +87,8 @@ def compiled(mods: Mapping[str, str], *, coreneuron: bool = False) -> bool:
 
 
 def _key(tools: Toolchain, mods: Mapping[str, str], coreneuron: bool) -> str:
-    return _hash(tools.identity, "coreneuron 2" if coreneuron else "neuron", *(f"{n}\n{mods[n]}" for n in sorted(mods)))
+    made = ("coreneuron 2", tree.NEURON, tree.CORE) if coreneuron else ("neuron", tree.NEURON)
+    return _hash(tools.identity, *made, *(f"{n}\n{mods[n]}" for n in sorted(mods)))
 
 
 class Build:
@@ -105,13 +107,29 @@ class Build:
     def library(self) -> Path:
         """Translate, compile in parallel what the cache lacks, link; the path of the library in this folder."""
         found, missing = self._cached()
-        try:
-            return self._linked(found + self._compiled_all(missing))
-        except SimulatorError:
-            if not found or self.running.stopped:
-                raise
+        with ThreadPoolExecutor(1) as pool:
+            solver = pool.submit(self.kept, "solver", tree.NEURON, self._object)
+            try:
+                return self._linked([*found, *self._compiled_all(missing), *solver.result()])
+            except SimulatorError:
+                if not found or self.running.stopped:
+                    raise
         # An object of the cache may hold another mechanism of the same SUFFIX, which is not wanted here.
-        return self._linked(self._compiled_all(list(self.mods)))
+        return self._linked([*self._compiled_all(list(self.mods)), *solver.result()])
+
+    def kept(self, stem: str, text: str, make: Callable[[str, Path, str], None]) -> list[Path]:
+        """The object of a source of ours that NEURON can do without, from the cache or put there; none if it fails."""
+        kept = self.objects / f"{stem}-{_hash(self.tools.identity, text)}.o"
+        if not kept.is_file():
+            made = self.folder / f"{stem}.o"
+            try:
+                make(text, made, stem)
+            except SimulatorError:
+                if self.running.stopped:
+                    raise
+                return []
+            os.replace(made, kept)
+        return [kept]
 
     def _compiled_all(self, names: Sequence[str]) -> list[Path]:
         """The objects of these mechanisms, all compiled now."""

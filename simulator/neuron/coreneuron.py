@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...errors import SimulatorError, UnsupportedError
 from ..program import Program
+from . import tree
 from .ranks import Placement
 from .shares import hasty
 from .vectorise import EXP
@@ -120,7 +121,8 @@ def core_library(build: Build, folder: Path) -> Path:
         with ThreadPoolExecutor(build.jobs) as pool:
             own = pool.submit(_built_in, build, place)
             sources = list(pool.map(lambda name: _translated(build, build.folder / name, place), sorted(build.mods)))
-            objects = [*_compiled(build, place, "mechanisms", sources), own.result()]
+            solver = pool.submit(_solver, build, place)
+            objects = [*solver.result(), *_compiled(build, place, "mechanisms", sources), own.result()]
     except BaseException:
         build.running.stop()
         raise
@@ -135,6 +137,7 @@ def core_library(build: Build, folder: Path) -> Path:
     if sys.platform == "darwin":
         command += [f"-Wl,-force_load,{archive}", f"-Wl,-install_name,@rpath/{LIBRARY}"]
     else:
+        command += ["-Wl,-z,muldefs"]  # of the solver's functions, which the archive has as well, the first ones count
         command += ["-Wl,--whole-archive", str(archive), "-Wl,--no-whole-archive", f"-Wl,-soname,{LIBRARY}"]
     command += [f"-Wl,-rpath,{root / 'lib'}", f"-L{root / 'lib'}", "-ldl"]
     build.running.run(command, "CoreNEURON's mechanisms cannot be linked")
@@ -165,6 +168,19 @@ def _built_in(build: Build, place: Path) -> Path:
     unit = folder / "unit.cpp"
     unit.write_text(f"{_joined(sources)}\n#define ADDITIONAL_MECHS\n{engine}")
     return _object(build, unit).replace(kept)
+
+
+def _solver(build: Build, place: Path) -> list[Path]:
+    """The object of the functions that take the place of CoreNEURON's own (``tree``), for the version they fit."""
+    if sys.platform == "darwin" or not build.tools.version.startswith("9.0."):
+        return []
+
+    def compiled(text: str, made: Path, stem: str) -> None:
+        source = place / f"{stem}.cpp"
+        source.write_text(text)
+        _object(build, source).replace(made)
+
+    return build.kept("solver-core", tree.CORE, compiled)
 
 
 def _compiled(build: Build, place: Path, stem: str, sources: Sequence[str]) -> list[Path]:

@@ -8,6 +8,8 @@ of the simulation.
 from __future__ import annotations
 
 import io
+import math
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -171,7 +173,7 @@ class Recorder:
                     value += raw[index] * scale
                 value += offset
                 output.write(row, start, value)
-                if not np.isfinite(value[-1:]).all():
+                if len(value) and not math.isfinite(value[-1]):
                     self.not_finite.add(row)
             del raw
             if self.times is None:
@@ -207,10 +209,11 @@ class ColumnFile:
     def write(self, row: int, first: int, values: NDArray[np.float64]) -> None:
         """Put ``values`` into a row from sample ``first`` on."""
         assert self.stream is not None
-        self.stream.seek(self.start + 8 * (row * self.samples + first))
+        place = self.start + 8 * (row * self.samples + first)
         data = memoryview(values.tobytes())
         while data:
-            data = data[self.stream.write(data) :]
+            written = os.pwrite(self.stream.fileno(), data, place)
+            data, place = data[written:], place + written
 
     def close(self) -> None:
         """Nothing more will be written by this process."""

@@ -100,7 +100,8 @@ def _density(name: str, g: float = 0.001) -> str:
 
 
 def _objects(cache: Path) -> set[str]:
-    return {path.name for path in (cache / "objects").glob("*.o")}
+    """Objects of mechanisms; there is that of the solver besides."""
+    return {path.name for path in (cache / "objects").glob("*.o") if not path.name.startswith("solver-")}
 
 
 def _registered(library: Path) -> str:
