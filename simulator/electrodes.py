@@ -18,7 +18,7 @@ from ..errors import UnsupportedError, UsageError
 from ..extras import require
 from ..results import Electrodes, OutputFile, Outputs
 from ..results.electrodes import SOURCES
-from .program import Program
+from .program import Program, Shape
 
 if TYPE_CHECKING:
     from ..graph import Network
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Electrodes", "with_electrodes"]
 _AXES = "xyz"
+_MOST = 4.0  # GB of currents that wait for the end of a run
 
 
 def with_electrodes(
@@ -34,20 +35,19 @@ def with_electrodes(
     """The Program with columns for the electrodes, and the outputs with files for them.
 
     Quantities: "lfp[3]" (V) of contact 3, "dipole/x" (A m) and so on; of one population "lfp[3]/pop", "dipole/x/pop";
-    of one cell "lfp[3]/pop[0]", "dipole/x/pop[0]". The files are lfp.dat and dipole.dat. Raises UnsupportedError for
-    cvode, or where no cell has a field.
+    of one cell "lfp[3]/pop[0]", "dipole/x/pop[0]". The files are lfp.dat and dipole.dat. Raises UnsupportedError where
+    no cell has a field, or where variable steps would have to keep too much.
     """
     from .neuron.recordings import Recording
 
     require("lfpykit", "signals", "extracellular potentials and dipole moments")
     spec, tables = dict(lowered.program.spec), dict(lowered.program.tables)
-    if spec["run"].get("cvode"):
-        raise UnsupportedError("variable steps (cvode) record no transmembrane currents; electrodes need fixed steps")
-    groups = []
+    groups, segments = [], 0
     for entry in spec["populations"]:
         if "template" not in entry or _is_point(spec["templates"][entry["template"]]):
             continue
         sections = spec["templates"][entry["template"]]["sections"]
+        segments += entry["size"] * sum(section["nseg"] for section in sections)
         group = {
             "id": entry["id"], "first_gid": entry["first_gid"], "size": entry["size"],
             "moved": "positions" in entry or "origins" in entry,
@@ -65,6 +65,12 @@ def with_electrodes(
         groups.append(group)
     if not groups:
         raise UnsupportedError("no population of the network has cells with sections: there is no field to record")
+    kept = segments * Shape.of(lowered.program).samples * 8e-9
+    if spec["run"].get("cvode") and kept > _MOST:
+        raise UnsupportedError(
+            f"with variable steps (cvode) NEURON keeps the currents of {segments} compartments to the end, {kept:.3g} "
+            "GB; take fixed steps (--method best), or fewer samples (a longer --dt)"
+        )
     tables["electrodes"] = wanted.positions
     views = _views(groups, wanted)
     marks = ["", *(f"/{name}" for name in views)]

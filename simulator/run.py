@@ -105,8 +105,12 @@ def simulate(
         with _phase({}, "read", progress):
             network, settings_of = resolve_name(other.simulation)(Path(model), report, frozenset(allow), **more)
         given = {"dt": dt, "duration": duration, "seed": seed, "method": method}
+        simulation_of = replace(settings_of, **{k: v for k, v in given.items() if v is not None})
+        asked = _stated_tolerances(settings_of)
+        found = _tolerances(asked, method, "neuron", abs_tolerance, rel_tolerance)
+        simulation_of = replace(simulation_of, cvode=None if found is None else (found["atol"], found["rtol"]))
         return simulate_network(
-            network, replace(settings_of, **{k: v for k, v in given.items() if v is not None}), output=output,
+            network, simulation_of, output=output,
             ranks=ranks, report=report, progress=progress, model=model, backend=backend or "neuron",
             record_format=record_format, checkpoint=checkpoint, resume=resume, runner=runner,
             electrodes=electrodes, split=split,
@@ -139,10 +143,10 @@ def simulate(
         method = "euler"  # what jLEMS does, where it runs the same model
     if method is not None and method not in known:
         raise UsageError(f"there is no method '{method}' of {backend}; there are {', '.join(known)}")
-    tolerances = _tolerances(simulation, method, backend, abs_tolerance, rel_tolerance)
+    tolerances = _tolerances(_cvode(simulation), method, backend, abs_tolerance, rel_tolerance)
     if tolerances is not None and (checkpoint is not None or resume):
         raise UsageError("cvode keeps no checkpoints; leave out --checkpoint and --resume, or take another --method")
-    _whole_fields(electrodes, backend, checkpoint, resume)
+    _whole_fields(electrodes, backend)
     if backend == "reference":
         from .reference.run import integrate
 
@@ -219,9 +223,9 @@ def simulate_network(
     report = report if report is not None else Report()
     if simulation.method is not None and simulation.method not in METHODS:
         raise UsageError(f"there is no method '{simulation.method}'; there are {', '.join(METHODS)}")
-    _whole_fields(electrodes, backend, checkpoint, resume)
+    _whole_fields(electrodes, backend)
     if electrodes is None and simulation.electrodes is not None:
-        electrodes = _stated_fields(simulation, backend, checkpoint is not None or resume, report)
+        electrodes = _stated_fields(simulation, backend, report)
     phases: dict[str, dict[str, float]] = {}
     if output is not None:
         output_paths(simulation.outputs, output)
@@ -265,13 +269,12 @@ def settings_of(simulation: Simulation, backend: str = "neuron") -> Settings:
     """What lowering needs to know of a Simulation."""
     from .neuron.settings import Settings
 
-    cvode = simulation.cvode
     return Settings(
         dt=simulation.dt,
         duration=simulation.duration,
         seed=simulation.seed,
         second_order=METHODS[simulation.method or "best"],
-        cvode=None if cvode is None else {"atol": cvode[0], "rtol": cvode[1]},
+        cvode=_stated_tolerances(simulation),
         compat=simulation.method == "compat",
         coreneuron=backend == "coreneuron",
         v_init=simulation.v_init,
@@ -281,7 +284,7 @@ def settings_of(simulation: Simulation, backend: str = "neuron") -> Settings:
 
 def stated(simulation: Component) -> Simulation:
     """What a Simulation component of LEMS says, as ``simulate`` takes it for NEURON."""
-    tolerances = _tolerances(simulation, None, "neuron", None, None)
+    tolerances = _tolerances(_cvode(simulation), None, "neuron", None, None)
     return Simulation(
         _time(None, simulation.parameters["length"], "duration"),
         _time(None, simulation.parameters["step"], "dt"),
@@ -307,9 +310,11 @@ def _run(
         check(program)
         if saving.checkpoint or saving.resume:
             raise UsageError("CoreNEURON keeps no checkpoints; leave out --checkpoint and --resume")
-    for key, what in (("fields", "imposed fields"), ("rxd", "reactions and diffusion")):
-        if program.spec.get(key) and (saving.checkpoint or saving.resume):
-            raise UsageError(f"a run with {what} keeps no checkpoints; leave out --checkpoint and --resume")
+    if ranks > 1 and program.spec["run"].get("cvode") and program.spec.get("rxd"):
+        raise UnsupportedError(
+            "reactions and diffusion with variable steps (cvode) run on one rank in NEURON; leave out --ranks, or take "
+            "fixed steps (--method best)"
+        )
     checkpointing = saving.checkpointing(program)
     shape = Shape.of(program)
     clock = (shape.samples, shape.dt * shape.every * 1e-3)
@@ -404,20 +409,16 @@ def _methods(backend: str) -> tuple[str, ...]:
     return integrators
 
 
-def _whole_fields(electrodes: Electrodes | None, backend: str, checkpoint: float | None, resume: bool) -> None:
-    """Electrodes go with NEURON, and without checkpoints."""
+def _whole_fields(electrodes: Electrodes | None, backend: str) -> None:
+    """Electrodes go with NEURON."""
     if electrodes is not None and backend not in ("neuron", "coreneuron"):
         raise UsageError(f"the backend {backend} records no transmembrane currents; electrodes need NEURON")
-    if electrodes is not None and (checkpoint is not None or resume):
-        raise UsageError("a run with electrodes keeps no checkpoints; leave out --checkpoint and --resume")
 
 
-def _stated_fields(simulation: Simulation, backend: str, checkpoints: bool, report: Report) -> Electrodes | None:
+def _stated_fields(simulation: Simulation, backend: str, report: Report) -> Electrodes | None:
     """The electrodes that a model states; None, with a note of the loss, in a run that cannot have them."""
     for stops, why in (
         (backend not in ("neuron", "coreneuron"), f"the backend {backend} records no transmembrane currents"),
-        (simulation.cvode is not None or simulation.method == "cvode", "variable steps record no fields"),
-        (checkpoints, "a run with checkpoints records no fields"),
         (find_spec("lfpykit") is None, "LFPykit is not installed: pip install 'nmlbridge[signals]'"),
     ):
         if stops:
@@ -448,15 +449,14 @@ def _seed(simulation: Component) -> int:
 
 
 def _tolerances(
-    simulation: Component, method: str | None, backend: str, absolute: float | None, relative: float | None
+    asked: Mapping[str, float] | None, method: str | None, backend: str, absolute: float | None, relative: float | None
 ) -> dict[str, float] | None:
-    """The tolerances of cvode, {"atol", "rtol"}, or None if a fixed step is wanted."""
-    asked = _cvode(simulation)
-    if backend != "neuron" or method not in (None, "cvode") or (method is None and asked is None):
+    """The tolerances of cvode, {"atol", "rtol"}, or None if a fixed step is wanted; ``asked`` are the model's."""
+    if method not in (None, "cvode") or (method is None and (asked is None or backend != "neuron")):
         if absolute is not None or relative is not None:
             raise UsageError("tolerances are those of the method cvode of the backend neuron: add --method cvode")
         return None
-    found = TOLERANCES | (asked or {})
+    found = TOLERANCES | dict(asked or {})
     given = {"atol": absolute, "rtol": relative}
     found |= {name: value for name, value in given.items() if value is not None}
     if not (0 <= found["atol"] < float("inf") and 0 <= found["rtol"] < float("inf") and max(found.values()) > 0):
@@ -465,6 +465,13 @@ def _tolerances(
             "be negative, and one must be more than zero"
         )
     return found
+
+
+def _stated_tolerances(simulation: Simulation) -> dict[str, float] | None:
+    """Those of a Simulation; None for fixed steps."""
+    if simulation.cvode is None:
+        return dict(TOLERANCES) if simulation.method == "cvode" else None
+    return {"atol": simulation.cvode[0], "rtol": simulation.cvode[1]}
 
 
 def _cvode(simulation: Component) -> dict[str, float] | None:

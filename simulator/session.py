@@ -24,6 +24,7 @@ from ..graph import Network
 from ..report import Report
 from ..results import Results, Simulation, SpikeTrains, Traces
 from ..units import nearest
+from .electrodes import with_electrodes
 from .neuron.changes import differences
 from .neuron.lower import Lowered
 from .neuron.record import SPIKE
@@ -49,17 +50,23 @@ class Session:
         self, network: Network, simulation: Simulation, *, ranks: int = 1, rebuild: Rebuild | None = None,
         variants: Sequence[Network] = (), report: Report | None = None,
     ) -> None:  # fmt: skip
-        if simulation.electrodes is not None:
-            raise UnsupportedError("a session records no electrodes; leave them out, or run the model as a whole")
         self.network, self.simulation, self.ranks, self.rebuild = network, simulation, ranks, rebuild
         self.report = report if report is not None else Report()
         self.changes: dict[str, Any] = {}
         self.variants = [network, *variants] if variants else []
-        self._begin(lowered_of(network, simulation, self.report, variants=self.variants))
+        self._begin(self._lowered(network))
+
+    def _lowered(self, network: Network) -> Lowered:
+        """The Program of a network, what electrodes see included."""
+        lowered = lowered_of(network, self.simulation, self.report, variants=self.variants)
+        electrodes, self.outputs = self.simulation.electrodes, self.simulation.outputs
+        if electrodes is not None:
+            lowered, self.outputs = with_electrodes(lowered, network, electrodes, self.outputs)
+        return lowered
 
     def _begin(self, lowered: Lowered) -> None:
         if lowered.program.spec["run"].get("cvode"):
-            raise UnsupportedError("a session needs NEURON's fixed steps, not cvode")
+            raise UnsupportedError("a session needs NEURON's fixed steps, not cvode; take another method")
         self.lowered = lowered
         self.shape = Shape.of(lowered.program)
         self.talk = Talk(lowered.program, self.ranks)
@@ -122,7 +129,7 @@ class Session:
         facts = provenance_of(self.network.file or self.network.id or "", "neuron", self.shape.dt, self.t,
                               self.simulation.seed, self.ranks)  # fmt: skip
         return Results(
-            outputs=self.simulation.outputs, traces=Traces(time, columns, quantities, units), spikes=self.spikes,
+            outputs=self.outputs, traces=Traces(time, columns, quantities, units), spikes=self.spikes,
             provenance=facts | {"program": self.lowered.program.hash}, report=self.report,
         )  # fmt: skip
 
@@ -255,7 +262,7 @@ class Session:
         What differs may be weights, delays, parameters of inputs, synapses, mechanisms. Raises UsageError, before
         anything is changed, if more differs.
         """
-        lowered = lowered_of(network, self.simulation, self.report, variants=self.variants)
+        lowered = self._lowered(network)
         spec = self.lowered.program.spec
         if "alone" in spec:
             raise UsageError("a cell alone is changed with set_membrane and set_weights")
@@ -279,6 +286,7 @@ class Session:
         session = Session.__new__(Session)
         session.network, session.simulation, session.ranks, session.rebuild = self.network, self.simulation, 1, None
         session.report, session.changes, session.variants = self.report, {}, self.variants
+        session.outputs = self.simulation.outputs  # one cell's part of what electrodes see is not recorded
         session._begin(_alone(self.lowered, gid, raw, cell))
         return session
 
@@ -312,7 +320,9 @@ def _alone(lowered: Lowered, gid: int, raw: npt.NDArray[np.void], cell: str) -> 
     tables["alone.gids"], tables["alone.times"] = raw["gid"].copy(), raw["time"].copy()
     spec["alone"] = {"gid": gid, "gids": "T:alone.gids", "times": "T:alone.times"}
     spec["transfers"] = []
-    kept = [n for n, place in enumerate(spec["recordings"]) if _home(program, place) in (gid, None)]
+    spec.pop("electrodes", None)
+    kept = [n for n, place in enumerate(spec["recordings"]) if "field" not in place
+            and _home(program, place) in (gid, None)]  # fmt: skip
     spec["recordings"] = [{**spec["recordings"][old], "column": new} for new, old in enumerate(kept)]
     spec.pop("mods", None)
     recordings = tuple(lowered.recordings[n] for n in kept)

@@ -45,7 +45,7 @@ def chemistry_of(params: Any, members: Recorded, network: Network, file: str | N
                 initial = 0.0
             species[name] = Species(
                 name, where, kind, _number(spec.get("d") or 0.0), int(spec.get("charge") or 0), initial,
-                spec.get("ecs_boundary_conditions"), float(spec.get("atolscale") or 1),
+                spec.get("ecs_boundary_conditions"), float(spec["atolscale"]) if spec.get("atolscale") else None,
             )  # fmt: skip
     reactions = {}
     for part, kind in (("reactions", "reaction"), ("multicompartmentReactions", "multicompartment")):

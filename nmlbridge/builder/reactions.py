@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from ..errors import NetworkError
-from ..graph.chemistry import OF_NODE, VOLTAGE
+from ..graph.chemistry import OF_NODE, VOLTAGE, parse
 from ..graph.reactions import Part, Reaction, Reactions, Region, Species
 from .context import Context, Path_, used_names
+from .language import names
 from .segments import CellParts
 from .select import Selections
 from .space import AXES, Cells
@@ -34,9 +36,21 @@ def chemistry(context: Context, cells: Cells, select: Selections, parts: CellPar
     reactions = {one.name: one for one in _reactions(context, said)}
     source = context.spec.source
     try:
-        return Reactions(regions, species, reactions, constants, source.file, source.line(("rxd",)))
+        made = Reactions(regions, species, reactions, constants, source.file, source.line(("rxd",)))
     except NetworkError as fault:
         raise context.error(fault.message, *_place(said, str(fault.component))) from None
+    used = set().union(*(names(parse(text)) for text in _formulas(made)))
+    return replace(made, constants={name: value for name, value in constants.items() if name in used})
+
+
+def _formulas(made: Reactions) -> Iterator[str]:
+    for one in made.species.values():
+        initial = one.initial.values() if isinstance(one.initial, Mapping) else (one.initial,)
+        yield from (value for value in initial if isinstance(value, str))
+    for each in made.reactions.values():
+        for value in (each.left, each.right, each.forward, each.backward):
+            if isinstance(value, str) and value:  # a rate has no right side
+                yield value
 
 
 def _place(said: Chemistry, component: str) -> Path_:

@@ -57,7 +57,8 @@ class Species:
     """A substance ("species"), a "state", or a "parameter", in some regions.
 
     ``initial`` is a number, a formula of the place, or one of these by region; None leaves it to NEURON. ``boundary``
-    is the concentration at the borders of the space outside (None: nothing crosses them).
+    is the concentration at the borders of the space outside (None: nothing crosses them). ``scale`` is what the
+    absolute tolerance of variable steps is multiplied with (None: as for concentrations of LEMS).
     """
 
     name: str
@@ -67,7 +68,7 @@ class Species:
     charge: int = 0
     initial: float | str | Mapping[str, float | str] | None = None
     boundary: float | None = None
-    scale: float = 1.0
+    scale: float | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -69,6 +69,8 @@ class Network:
         self.handlers: list[Any] = []  # called at initialisation
         self.standing: set[tuple[int, int]] = set()  # sections that were turned upright
         self.adjusters: dict[str, dict[int, Any]] = {}  # of plastic projections, by row
+        self.chemistry: Chemistry | None = None
+        self.imposed: Imposed | None = None
         self.lengthened = 0  # connections whose delay had to become dt
         self.processes, self.artificial, self.densities = _registered(h)
 

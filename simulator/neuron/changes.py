@@ -13,7 +13,7 @@ from ..program import Program, is_table
 from .plastic import MECHANISM
 
 Command = tuple[dict[str, Any], dict[str, NDArray[Any]]]
-_HANDLED = ("points", "generators", "netcons", "templates", "populations")
+_HANDLED = ("fields", "points", "generators", "netcons", "templates", "populations")
 
 
 def differences(old: Program, new: Program) -> list[Command]:
@@ -81,6 +81,12 @@ class _Compared:
             arrays = self.changed(a[name], b[name], count)
             if arrays is not None:
                 yield {"do": "points", "of": of, "id": id, "variable": name}, arrays
+
+    def fields(self, number: int, a: Mapping[str, Any], b: Mapping[str, Any]) -> Iterator[Command]:
+        self.rest(a, b, ("times", "values"), f"the field on '{a['population']}'")
+        arrays = {name: self.new.column(b[name]) for name in ("times", "values")}
+        if any(not np.array_equal(self.old.column(a[name]), array) for name, array in arrays.items()):
+            yield {"do": "field", "number": number}, arrays
 
     def points(self, number: int, a: Mapping[str, Any], b: Mapping[str, Any]) -> Iterator[Command]:
         self.rest(a, b, ("parameters",), f"'{a['id']}'")

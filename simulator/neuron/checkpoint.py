@@ -1,10 +1,12 @@
 """Checkpoints: the state of a network in files, one set a rank, from which a later process goes on.
 
 NEURON's SaveState keeps voltages, states, the variables of mechanisms that receive events, the weights and flags of
-connections, and the queue of events (savstate.cpp of NEURON 9). Of what the mechanisms here have, it lacks
+connections, the queue of events (savstate.cpp of NEURON 9), and the concentrations of rxd. Of what the mechanisms here
+have, it lacks
 
 - the position of each RANDOM stream: read and set by ``get_seq`` and ``set_seq``;
 - what gap junctions, continuous synapses and mirrors were last told of the other side, which the next step uses;
+- the course of imposed fields, which follows from the number of steps;
 - whether a WATCH is above or below its threshold. That is the outcome of the last test, which looked at the state one
   step before the checkpoint. So the checkpoint holds that state too: a resumed process takes it, makes one step, which
   tests every WATCH as the first process did, throws the step away and takes the state of the checkpoint itself.
@@ -20,7 +22,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -28,6 +30,9 @@ from ...errors import SimulatorError
 from ..saving import POINTER, random_variables
 from .build import Network
 from .record import Recorder, Spikes
+
+if TYPE_CHECKING:
+    from .lfp import Field
 
 
 def latest(folder: Path) -> dict[str, Any] | None:
@@ -44,9 +49,12 @@ def latest(folder: Path) -> dict[str, Any] | None:
 class Checkpoints:
     """Writes and takes checkpoints of this rank's part of a network."""
 
-    def __init__(self, network: Network, folder: Path, recorder: Recorder, spikes: Spikes, every: int) -> None:
-        """``every``: steps between checkpoints."""
+    def __init__(
+        self, network: Network, folder: Path, recorder: Recorder, spikes: Spikes, every: int, field: Field | None = None
+    ) -> None:  # fmt: skip
+        """``every``: steps between checkpoints; ``field`` is what electrodes see."""
         self.network, self.folder, self.recorder, self.spikes = network, folder, recorder, spikes
+        self.field = field
         self.every = every
 
     def begin(self, step: int) -> None:
@@ -69,6 +77,7 @@ class Checkpoints:
             peers=np.array([getattr(member, name) for member, name in _peers(network)], float),
             spikes=self.spikes.count,
             seen=self.recorder.seen,
+            field=self.field.seen if self.field is not None else 0,
             not_finite=np.array(sorted(self.recorder.not_finite), np.int64),
         )
         network.pc.barrier()
@@ -103,9 +112,9 @@ class Checkpoints:
         if facts["hash"] != network.program.hash or facts["ranks"] != network.ranks:
             raise SimulatorError("the checkpoint is of another program or number of ranks")
         files = self.folder / facts["name"]
-        self._read_state(files / f"{network.rank}.before")
+        self._read_state(files / f"{network.rank}.before", step - 1)
         advance(1)
-        self._read_state(files / f"{network.rank}.state")
+        self._read_state(files / f"{network.rank}.state", step)
         with np.load(files / f"{network.rank}.npz", allow_pickle=False) as saved:
             streams = list(_streams(network))
             for stream, position in zip(streams, saved["streams"].tolist(), strict=True):
@@ -115,6 +124,8 @@ class Checkpoints:
             self.recorder.drop()
             self.recorder.seen = int(saved["seen"])
             self.recorder.not_finite = set(saved["not_finite"].tolist())
+            if self.field is not None:
+                self.field.go_on(step, int(saved["field"]))
             self.spikes.drop()
             self.spikes.open(int(saved["spikes"]))
         return step
@@ -136,12 +147,14 @@ class Checkpoints:
         finally:
             os.close(memory)
 
-    def _read_state(self, path: Path) -> None:
+    def _read_state(self, path: Path, step: int) -> None:
         if not path.is_file():
             raise SimulatorError(f"the checkpoint lacks the file {path}")
         state = self.network.h.SaveState()
         state.fread(self.network.h.File(str(path)))
         state.restore()
+        if self.network.imposed is not None:
+            self.network.imposed.at(step)
 
 
 def _streams(network: Network) -> Iterator[Any]:

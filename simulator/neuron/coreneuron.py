@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from ...errors import SimulatorError, UnsupportedError
 from ..program import Program
 from . import tree
+from .plastic import MECHANISM
 from .ranks import Placement
 from .shares import hasty
 from .vectorise import EXP
@@ -72,7 +73,9 @@ def _lacking(program: Program) -> Iterator[str]:
         text = re.sub(r":.*|(?s:\bCOMMENT\b.*?\bENDCOMMENT\b)", "", text)
         if re.search(r"\bVERBATIM\b", text):
             yield f"{name} holds C code (VERBATIM)"
-        if re.search(r"\bPOINTER\b", text):
+        if name == f"{MECHANISM}.mod":
+            yield "plastic connections change weights in NEURON's memory, which it does not share"
+        elif re.search(r"\bPOINTER\b", text):
             yield f"{name} holds a POINTER"
         if re.search(r"\bPOINT_PROCESS\b", text) and re.search(r"\b(?:WATCH|net_event)\b", text):
             yield f"'{name.removesuffix('.mod')}' is an abstract cell, whose threshold and reset it handles a step late"

@@ -22,6 +22,8 @@ _OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
     "<": operator.lt, ">": operator.gt, "<=": operator.le, ">=": operator.ge, "==": operator.eq, "!=": operator.ne,
 }  # fmt: skip
 
+_SCALES = {"species": 1e-4, "state": 1e-2, "parameter": 1.0}  # mM, 1: of cvode's tolerance, as in nmodl
+
 
 class Chemistry:
     """What "rxd" of a Program says, made when the cells of this rank are there."""
@@ -68,10 +70,13 @@ class Chemistry:
     def _species(self, spec: Mapping[str, Any]) -> Any:
         rxd = self.rxd
         kind = {"species": rxd.Species, "state": rxd.State, "parameter": rxd.Parameter}[spec["kind"]]
+        scale = _SCALES[spec["kind"]] if spec["scale"] is None else spec["scale"]
         more: dict[str, Any] = {"charge": spec["charge"], "initial": self._initial(spec["initial"])}
+        if spec["kind"] != "parameter":
+            more["atolscale"] = scale
         if spec["kind"] == "species":
             d = spec["d"]
-            more |= {"d": tuple(d) if isinstance(d, list) else d, "atolscale": spec["scale"],
+            more |= {"d": tuple(d) if isinstance(d, list) else d,
                      "ecs_boundary_conditions": spec["boundary"]}  # fmt: skip
         try:
             return kind([self.regions[name] for name in spec["regions"]], name=spec["name"], **more)

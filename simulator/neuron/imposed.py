@@ -7,7 +7,8 @@ with its outer layers at zero resistance; as currents it keeps the quick solver 
 same last bits on any number of ranks, which a matrix over all cells of a rank does not.
 
 A step of NEURON looks at currents in its middle. So after each step, and at initialisation, the currents of all
-compartments in the middle of the next step are made, as columns, and scattered over clamps.
+compartments in the middle of the next step are made, as columns, and scattered over clamps. Where steps vary, or
+CoreNEURON makes them, NEURON plays the courses (``played``).
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .outline import outline
+from .played import play_shares, play_sums
 
 if TYPE_CHECKING:
     from .build import Network
@@ -37,14 +39,27 @@ class Imposed:
         self.network, h = network, network.h
         self.axial: dict[str, Axial] = {}  # of each population
         self.rows: dict[int, slice] = {}  # of each cell
+        self.segments: list[Any] = []
         self.clamps: list[Any] = []
         parts = [self._part(field) for field in fields]
-        self.shares = np.zeros((len(fields), len(self.clamps)))
+        self.shares = np.zeros((len(fields), len(self.segments)))
         for share, part in zip(self.shares, parts, strict=True):
             for rows, currents in part:
                 share[rows] += currents
         self.courses = [(network.program.column(f["times"]), network.program.column(f["values"])) for f in fields]
-        if not self.clamps:
+        run = network.program.spec["run"]
+        self.stepped = bool(self.segments) and not run.get("cvode") and not run.get("coreneuron")
+        if not self.segments:
+            return
+        if run.get("cvode"):
+            self.kept = play_shares(h, self.segments, self.shares, self.courses)
+            return
+        for segment in self.segments:
+            clamp = h.IClamp(segment)
+            clamp.delay, clamp.dur, clamp.amp = 0, 1e12, 0
+            self.clamps.append(clamp)
+        if run.get("coreneuron"):
+            self.kept = play_sums(h, self.clamps, self.shares, self.courses)
             return
         self.pointers, self.values = h.PtrVector(len(self.clamps)), h.Vector(len(self.clamps))
         for index, clamp in enumerate(self.clamps):
@@ -70,7 +85,8 @@ class Imposed:
             if name not in self.axial:
                 self.axial[name] = Axial.of(cell)
             if gid not in self.rows:
-                self.rows[gid] = self._clamp(cell)
+                self.rows[gid] = slice(len(self.segments), len(self.segments) + self.axial[name].count)
+                self.segments += [segment for section in cell.sections for segment in section]
             place = np.zeros(3) if places is None else places[number]
             for bare in field.get("upright", ()):
                 network.stand(gid, bare, place)
@@ -81,19 +97,14 @@ class Imposed:
             found.append((self.rows[gid], self.axial[name].currents(potential(field, middle, diameters / 2))))
         return found
 
-    def _clamp(self, cell: Cell) -> slice:
-        """A clamp for each compartment of a cell."""
-        before = len(self.clamps)
-        for section in cell.sections:
-            for segment in section:
-                clamp = self.network.h.IClamp(segment)
-                clamp.delay, clamp.dur, clamp.amp = 0, 1e12, 0
-                self.clamps.append(clamp)
-        return slice(before, len(self.clamps))
-
     def _start(self) -> None:
-        self.steps = -1
-        self._set()
+        self.at(0)
+
+    def at(self, steps: int) -> None:
+        """So many steps are done."""
+        if self.stepped:
+            self.steps = steps - 1
+            self._set()
 
     def _set(self) -> None:
         """Another step is done (NEURON's t does not tell inside of psolve): impose what the next one needs."""

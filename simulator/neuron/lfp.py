@@ -1,9 +1,9 @@
 """Extracellular potentials and dipole moments, as the run goes on: one matrix times the transmembrane currents.
 
 NEURON sums each segment's currents, capacitive ones included, in ``i_membrane_`` (nA). A PtrVector gathers those of
-this rank's segments after each recorded step (CoreNEURON, which calls nobody back, fills a Vector for each segment);
-blocks of steps are multiplied with the matrix (rows, segments) of the forward models, and the ranks' products are
-added up.
+this rank's segments after each recorded step; CoreNEURON, which calls nobody back, fills a Vector for each segment, and
+so does cvode at the times of the samples. Blocks of steps are multiplied with the matrix (rows, segments) of the
+forward models, and the ranks' products are added up.
 """
 
 from __future__ import annotations
@@ -28,8 +28,10 @@ _CELLS = 20_000  # segments that LFPykit is given at once
 class Field:
     """What the electrodes see; to be made after the network is built, before initialisation."""
 
-    def __init__(self, network: Network, spec: Mapping[str, Any], every: int) -> None:
-        """``spec`` is "electrodes" of a Program; every ``every``-th step is kept."""
+    def __init__(
+        self, network: Network, spec: Mapping[str, Any], every: int, times: Floats | None = None
+    ) -> None:  # fmt: skip
+        """``spec`` is "electrodes" of a Program; every ``every``-th step is kept, or what is at ``times`` (ms)."""
         self.network, self.spec, self.every = network, spec, every
         h = network.h
         self.cvode = h.CVode()
@@ -41,9 +43,11 @@ class Field:
         self.done: list[Floats] = []
         self.recorded: list[Any] = []
         self.clock: Any = None
-        if network.program.spec["run"].get("coreneuron"):  # it knows no callbacks: each current is recorded
-            self.recorded = [h.Vector().record(segment._ref_i_membrane_) for segment in segments]
-            self.clock = h.Vector().record(h._ref_t)
+        self.varying = times is not None
+        if self.varying or network.program.spec["run"].get("coreneuron"):  # each current is recorded
+            self.when = [] if times is None else [h.Vector(times)]
+            self.recorded = [h.Vector().record(segment._ref_i_membrane_, *self.when) for segment in segments]
+            self.clock = h.Vector().record(h._ref_t, *self.when)
             self.taken = 0  # steps taken from the Vectors so far
             return
         self.pointers = h.PtrVector(max(self.count, 1))
@@ -167,6 +171,10 @@ class Field:
         if self.steps % self.every == 0:
             self.keep()
 
+    def go_on(self, steps: int, seen: int) -> None:
+        """So many steps are done, and the samples of so many are written."""
+        self.steps, self.seen, self.filled, self.done = steps, seen, 0, []
+
     def keep(self) -> None:
         """Take the currents as they are now; to be called once after initialisation, too."""
         if self.clock is not None:
@@ -179,14 +187,17 @@ class Field:
             self._multiply()
 
     def _recorded(self) -> None:
-        """Take what the Vectors hold, where CoreNEURON has filled them."""
+        """Take what the Vectors hold; those that record at given times cannot be emptied."""
         count = len(self.clock)
-        kept = range(-self.taken % self.every, count, self.every)
+        kept = range(self.taken, count) if self.varying else range(-self.taken % self.every, count, self.every)
         for at in range(0, len(kept), _STEPS):
             steps = kept[at : at + _STEPS]
-            part = slice(steps.start, steps.stop, self.every)
+            part = slice(steps.start, steps.stop, steps.step)
             currents = [vector.as_numpy()[part] for vector in self.recorded]
             self._product(np.array(currents).reshape(self.count, len(steps)).T)
+        if self.varying:
+            self.taken = count
+            return
         for vector in (*self.recorded, self.clock):
             vector.resize(0)
         self.taken += count

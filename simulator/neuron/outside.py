@@ -33,11 +33,11 @@ def outside(network: Network, kinds: Mapping[str, CellKind], tables: Tables, set
 
     Raises UnsupportedError for cells that have no shape, or a scheme that has neither.
     """
-    for there, lacking in ((network.fields, "fields"), (network.chemistry, "reactions and diffusion")):
-        for given, what in ((settings.cvode, "cvode"), (settings.compat, "the compatibility scheme"),
-                            (settings.coreneuron, "CoreNEURON")):  # fmt: skip
-            if there and given:
-                raise UnsupportedError(f"the network needs NEURON's fixed steps; {what} has no {lacking} here")
+    for there, lacking in ((network.fields, "imposed fields"), (network.chemistry, "reactions and diffusion")):
+        if there and settings.compat:
+            raise UnsupportedError(f"the compatibility scheme has no {lacking}; take another --method")
+    if network.chemistry and settings.coreneuron:
+        raise UnsupportedError("CoreNEURON has no reactions and diffusion; leave out --backend coreneuron")
     fields = _fields(network, kinds, tables)
     return ({"fields": fields} if fields else {}) | _chemistry(network, kinds, tables)
 

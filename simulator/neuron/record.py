@@ -113,6 +113,7 @@ class Recorder:
         network, name = self.network, f"_ref_{place.get('variable')}"
         try:
             if "species" in place:
+                assert network.chemistry is not None
                 return network.chemistry.pointer(place)
             if "plastic" in place:
                 return getattr(network.adjusters[place["plastic"]][place["row"]], name)

@@ -75,6 +75,8 @@ class _Server:
         run.recorder.drop()
         run.recorder.seen = 0
         run.spikes.drop()
+        if run.field is not None:
+            run.field.go_on(0, 0)
         self.pc.barrier()
         run.output = ColumnFile(out / "columns.npy", run.columns, run.shape.samples, create=run.rank == 0)
         self.pc.barrier()
@@ -84,6 +86,8 @@ class _Server:
         run.recorder.fill_constants(run.output)
         self._as_new()
         run.scheme.initialise()
+        if run.field is not None:
+            run.field.keep()
         self.done = 0
         self._take()
 
@@ -118,6 +122,8 @@ class _Server:
 
     def _take(self) -> None:
         self.run.recorder.take(self.run.output)
+        if self.run.field is not None:
+            self.run.field.take(self.run.output)
         self.run.spikes.take()
 
     def do_stop(self, command: Mapping[str, Any], arrays: Arrays) -> None:
@@ -158,6 +164,11 @@ class _Server:
                 setattr(adjusters[row], name, value)
                 if name == "w0":
                     adjusters[row].w = adjusters[row].target = value
+
+    def do_field(self, command: Mapping[str, Any], arrays: Arrays) -> None:
+        """Another course of an imposed field."""
+        assert self.network.imposed is not None
+        self.network.imposed.courses[command["number"]] = arrays["times"], arrays["values"]
 
     def do_points(self, command: Mapping[str, Any], arrays: Arrays) -> None:
         """A variable of rows of a group of point processes, generators or cells."""

@@ -77,7 +77,7 @@ class Run:
             plain = [place for place in self.program.spec.get("recordings", ()) if "field" not in place]
             self.recorder = Recorder(self.network, plain, *self.scheme.sampling())
             self.spikes = Spikes(self.network, self.program.spec.get("spikes"), out / f"spikes-{self.rank}.bin")
-            self.checkpoints = Checkpoints(self.network, out, self.recorder, self.spikes, every)
+            self.checkpoints = Checkpoints(self.network, out, self.recorder, self.spikes, every, self.field)
             self.resumed = latest(out) if resume else None
             lengthened = int(self.pc.allreduce(self.network.lengthened, 1))
             if lengthened:
@@ -93,7 +93,7 @@ class Run:
             return None
         from .lfp import Field
 
-        return Field(self.network, self.program.spec["electrodes"], self.every)
+        return Field(self.network, self.program.spec["electrodes"], self.every, self.scheme.sampling()[1])
 
     def _open(self) -> None:
         """Make the output files, or take those of the run that is resumed; every rank writes its own columns."""
@@ -153,6 +153,8 @@ class Run:
         self.pc.barrier()
         if self.talk and self.rank == 0:
             samples = min(self.done // self.every + 1, self.shape.samples)
+            if not self.done and self.scheme.tolerances:
+                samples = 0  # cvode samples a little late, the first too
             _say({"samples": samples, "until": self.done * self.dt * 1e-3})
 
     def save(self) -> None:
