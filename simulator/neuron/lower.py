@@ -29,9 +29,8 @@ from .clamps import rings
 from .compat import draws, first_reversal, layout_of, single, threshold_of
 from .native import Natives
 from .native_recordings import resolve_native
-from .outside import outside, species_of
-from .plasticity import may_be_plastic, plastic_mods, weight_of
-from .played import imposed_mods
+from .outside import outside, own_mods, species_of
+from .plasticity import may_be_plastic, weight_of
 from .population import CellKind, Kind, Placed
 from .recordings import Recording, asked_for, resolve, selected
 from .roles import (
@@ -121,8 +120,7 @@ class _Lowering:
         self.place_densities()
         spec = self.spec(recordings, gids)
         populations = {p.id: (p.offset, p.size) for p in self.network.populations.values()}
-        mods = self.catalogue.mods | self.network.mods | plastic_mods(self.network)
-        mods |= imposed_mods(self.network.fields, self.settings.cvode is not None)
+        mods = self.catalogue.mods | self.network.mods | own_mods(self.network, self.settings)
         program = Program(spec, self.tables.arrays, mods)
         return Lowered(program, tuple(recordings), gids, populations, self.catalogue.values)
 

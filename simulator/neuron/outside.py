@@ -18,6 +18,8 @@ from ...graph.reactions import Region
 from ...results.outputs import Place
 from ..quantities import split_path
 from .native_recordings import AT
+from .plasticity import plastic_mods
+from .played import imposed_mods
 from .population import CellKind, Kind
 from .recordings import Recording
 from .tables import Tables
@@ -40,6 +42,11 @@ def outside(network: Network, kinds: Mapping[str, CellKind], tables: Tables, set
         raise UnsupportedError("CoreNEURON has no reactions and diffusion; leave out --backend coreneuron")
     fields = _fields(network, kinds, tables)
     return ({"fields": fields} if fields else {}) | _chemistry(network, kinds, tables)
+
+
+def own_mods(network: Network, settings: Settings) -> dict[str, str]:
+    """The mechanisms that plastic connections and fields need, where they are there."""
+    return {**plastic_mods(network), **imposed_mods(network.fields, settings.cvode is not None)}
 
 
 def _fields(network: Network, kinds: Mapping[str, CellKind], tables: Tables) -> list[dict[str, Any]]:
