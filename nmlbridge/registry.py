@@ -151,7 +151,7 @@ _PICKLE = re.compile(rb"\x80[\x02-\x05]")
 REFUSED_PICKLE = "this is a pickle, which can run any code as it is read, and is never read; save the model as JSON"
 _NETPYNE_HOLDS = frozenset({
     "native mechanisms", "networks", "positions", "properties", "connections", "weights", "delays", "places on cells",
-    "inputs", "temperature", "simulation",
+    "inputs", "temperature", "simulation", "reactions and diffusion",
 })  # fmt: skip
 _COMPILED = frozenset({
     "components", "component types", "morphologies", "biophysics", "gap junctions", "continuous projections",

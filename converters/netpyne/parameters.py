@@ -17,6 +17,7 @@ from ...errors import UnsupportedError
 from ...report import Report
 from . import streams
 from .cell_params import CellParameters
+from .reacting import rxd_params
 
 if TYPE_CHECKING:
     from ...simulator.program import Program
@@ -67,8 +68,22 @@ class Parameters(CellParameters):
         return {
             "cellParams": cells, "popParams": pops | self.extra, "synMechParams": self.synapses,
             "stimSourceParams": self.stims, "stimTargetParams": self.targets, "connParams": self.connections,
-            "defaultThreshold": 0.0, **sizes,
+            "defaultThreshold": 0.0, **sizes, **self.reactions(),
         }  # fmt: skip
+
+    def reactions(self) -> dict[str, Any]:
+        """rxdParams, where there are any that NetPyNE has words for."""
+        if "rxd" not in self.spec:
+            return {}
+        try:
+            return {"rxdParams": rxd_params(self.spec["rxd"], self.value, self.spot, self.sections)}
+        except UnsupportedError as fault:
+            self.report.add("netpyne-rxd", "loss", f"reactions and diffusion are left out: {fault}")
+            return {}
+
+    def sections(self, population: str, row: int) -> list[str]:
+        """The names of the sections of a cell."""
+        return self.names[next(p for p in self.populations if p["id"] == population)["template"]]
 
     def rows(self, group: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """gid, section and x of each process of a group."""
@@ -287,5 +302,9 @@ class Parameters(CellParameters):
                     "var": record["variable"]}  # fmt: skip
         if "section" not in record or "terms" in record:
             return None
+        if "species" in record:
+            side = next(r.get("side") for r in self.spec["rxd"]["regions"] if r["name"] == record["region"])
+            place = {"sec": self.names[at][record["section"]], "loc": record["x"]}
+            return place | {"var": f"{record['species']}{side}"} if side else None
         found = {"sec": self.names[at][record["section"]], "loc": record["x"]}
         return found | ({"mech": record["mechanism"]} if "mechanism" in record else {}) | {"var": record["variable"]}

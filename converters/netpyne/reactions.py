@@ -103,7 +103,7 @@ def _reaction(name: str, kind: str, spec: Mapping[str, Any], place: str) -> Reac
         name, kind, str(_formula(spec["reactant"], place)), str(_formula(spec["product"], place)),
         _formula(spec["rate_f"], place), None if backward is None else _formula(backward, place),
         tuple(regions) or None, bool(spec.get("custom_dynamics")), spec.get("membrane"),
-        bool(spec.get("membrane_flux")),
+        bool(spec.get("membrane_flux")), bool(spec.get("scale_by_area", True)),
     )  # fmt: skip
 
 

@@ -35,7 +35,8 @@ def write(network: Network, path: Path, report: Report | None = None) -> None:
     used = [population.component for population in network.populations.values()]
     used += [inputs.component for inputs in network.inputs]
     used += [synapse for projection in network.projections for synapse in projection.synapses]
-    if path.suffix == ".npjson" or any(component not in network.native for component in used):
+    lowered = path.suffix == ".npjson" or network.chemistry is not None
+    if lowered or any(component not in network.native for component in used):
         write_model(network, path, report)
         return
     text = json.dumps(_Writer(network, report).document(), allow_nan=False)

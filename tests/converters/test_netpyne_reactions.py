@@ -15,6 +15,7 @@ import pytest
 
 import nmlbridge
 from nmlbridge.errors import NmlBridgeError
+from nmlbridge.registry import convert
 
 pytestmark = pytest.mark.neuron
 
@@ -132,6 +133,43 @@ def test_the_concentrations_of_netpyne(name: str, tmp_path: Path) -> None:
             np.testing.assert_allclose(ours, trace, rtol=1e-9, atol=1e-9 if spec["var"] == "v" else 1e-15)
             moved += np.ptp(ours) > 1e-8
     assert moved >= 6
+
+
+WRITTEN = REFERENCE.replace('model = json.load(open(sys.argv[1]))\nconfig = specs.SimConfig(model["simConfig"])',
+                            "config, params = sim.loadModel(sys.argv[1])").replace(
+    'specs.NetParams(model["net"]["params"])', "params").replace(
+    "print(", 'found["spikes"] = list(sim.allSimData["spkt"])\nprint(')  # fmt: skip
+
+
+@pytest.mark.skipif(find_spec("netpyne") is None, reason="netpyne is not installed (extra dev)")
+@pytest.mark.parametrize("name", MODELS)
+def test_what_is_written_has_the_reactions(name: str, tmp_path: Path) -> None:
+    """NetPyNE, and reading again, have the concentrations of the model that was written."""
+    path, index = tmp_path / "model.json", tmp_path / "out" / "index.npjson"
+    path.write_text(json.dumps({"net": {"params": MODELS[name]}, "simConfig": CONFIGS[name]}))
+    index.parent.mkdir()
+    report = nmlbridge.Report()
+    convert(path, index, report=report)
+    assert not [note for note in report.losses if "rxd" in note.code or "reactions" in note.code]
+    first, again = nmlbridge.simulate(path), nmlbridge.simulate(index)
+    done = subprocess.run([sys.executable, "-c", WRITTEN, str(index)], capture_output=True, text=True,
+                          cwd=index.parent, check=False, timeout=300)  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    line = next(line for line in done.stdout.splitlines() if line.startswith("found"))
+    theirs = json.loads(line.removeprefix("found"))
+    assert theirs.pop("spikes") == pytest.approx((first.spikes.time * 1e3).tolist(), abs=1e-9)
+    seen = 0
+    for quantity in first.traces.quantities:
+        every = (len(again[quantity]) - 1) // (len(first[quantity]) - 1)  # each step is recorded in what is written
+        np.testing.assert_allclose(again[quantity][::every], first[quantity], rtol=1e-8, atol=1e-12)
+        place, _, variable = quantity.rpartition("/")
+        row, section = place.partition("[")[2].partition("]")[0], place.rpartition("/")[2].partition("(")[0]
+        for label, cells in theirs.items():
+            if label.endswith(f"_{section}_05_{variable}"):
+                trace = np.array(cells[f"cell_{row}"])[::every] * (1e-3 if variable == "v" else 1.0)
+                np.testing.assert_allclose(first[quantity][: len(trace)], trace, rtol=1e-8, atol=1e-12)
+                seen += 1
+    assert seen >= 6
 
 
 @pytest.mark.parametrize(("part", "entry", "message"), [
