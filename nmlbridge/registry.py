@@ -283,6 +283,7 @@ _FORMATS = (
         features=(_SCRIPT - {"positions"}) | {
             "component types", "native mechanisms", "morphologies", "biophysics", "places on cells", "gap junctions",
             "continuous projections", "temperature", "imposed fields", "plasticity",
+            "differing cells",
             "reactions and diffusion",
         },
         writes_folder=True,

@@ -28,6 +28,7 @@ from .space import Cells, Space
 from .specification import Specification
 from .stimuli import Stimuli
 from .trains import Given, played
+from .varied import varied
 from .vocabulary import PointElectrode, UniformField
 
 Floats = npt.NDArray[np.float64]
@@ -112,6 +113,7 @@ def build(
     cells = Cells.of(placed)
     select = Selections(context, space, cells)
     of_population = {name: components.cells[str(population.cell)] for name, population in model.populations.items()}
+    vary = {name: varied(context, space, components, name, cells) for name in placed}
     parts = CellParts(context, components.by_id, of_population, components.native, components.shapes)
     mine = None
     if posts is not None:
@@ -131,7 +133,7 @@ def build(
     source = specification.source
     network = Network(
         model.name,
-        {name: _population(context, name, of_population[name], where, trains.get(name))
+        {name: _population(context, name, of_population[name], where, trains.get(name), vary[name])
          for name, where in placed.items()},
         projections, inputs, temperature=_temperature(context, components), components=components.elements,
         native=components.native, mods=components.mods.taken(components.mechanisms(), allow, report), fields=fields,
@@ -143,14 +145,16 @@ def build(
     return Built(network, run, specification, frozenset(allow))
 
 
-def _population(context: Context, name: str, component: str, where: Floats, given: Given | None) -> Population:
+def _population(
+    context: Context, name: str, component: str, where: Floats, given: Given | None, values: dict[str, Floats]
+) -> Population:  # fmt: skip
     source = context.spec.source
     tags = context.spec.model.populations[name].tags
     return Population(
         name, component, np.arange(len(where)), where, type="populationList",
         properties={tag: str(value) for tag, value in tags.items()},
         train_rows=None if given is None else given.rows, train_times=None if given is None else given.times,
-        file=source.file, line=source.line(("populations", name)),
+        values=values, file=source.file, line=source.line(("populations", name)),
     )  # fmt: skip
 
 

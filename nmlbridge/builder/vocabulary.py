@@ -254,6 +254,9 @@ class Population(Item):
     positions: list[tuple[float, float, float]] | None = Field(default=None, description="um")
     region: str | Region | None = None
     tags: dict[Id, str | float] = Field(default={}, description="marks to select by")
+    vary: dict[Id, Value] = Field(
+        default={}, description="parameters of point cells and sources that differ in each: normal(20 mV, 2 mV)"
+    )
 
     @model_validator(mode="after")
     def _count(self) -> Population:

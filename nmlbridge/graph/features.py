@@ -149,6 +149,7 @@ FEATURES: dict[str, Callable[[Network], str]] = {
     "several networks": lambda n: _first([str(o.id) for o in n.others], "network"),
     "positions": lambda n: _populations(n, lambda p: p.positions is not None),
     "instance ids": lambda n: _populations(n, lambda p: not np.array_equal(p.instance_ids, np.arange(p.size))),
+    "differing cells": lambda n: _populations(n, lambda p: bool(p.values) and p.component not in n.native),
     "properties": lambda n: _populations(n, lambda p: bool(p.properties)),
     "connections": lambda n: _projections(n, lambda p: len(p) > 0),
     "weights": lambda n: _projections(n, lambda p: p.weight is not None and bool(np.any(p.weight != 1))),

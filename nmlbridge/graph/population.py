@@ -24,9 +24,10 @@ class Population:
     of row 0, given by the Network. ``extra`` keeps what has no column (notes, annotation, layout ...), in document
     order. ``type`` is "populationList" where instances are listed.
 
-    For cells of native processes: ``values`` override parameters, one number per cell; ``random`` (n, 3) uint32 are the
-    ids of their Random123 streams (None: made from the population's id, the row and the seed of the run);
-    ``train_rows`` and ``train_times`` (m,), ms, sorted by time, are events that the cells send whatever happens.
+    ``values`` override parameters of the component, one number per cell: of abstract LEMS cells and sources in SI, of
+    native processes in NEURON's units. For cells of native processes: ``random`` (n, 3) uint32 are the ids of their
+    Random123 streams (None: made from the population's id, the row and the seed of the run); ``train_rows`` and
+    ``train_times`` (m,), ms, sorted by time, are events that the cells send whatever happens.
     """
 
     id: str

@@ -89,6 +89,8 @@ class Network:
                 template = templates[population["template"]]
                 for gid in self.local(population["first_gid"], population["size"]):
                     template.start(self.cells[gid], self.pieces.get(gid))
+                    if "v_init" in population:
+                        self._own_voltage(population, gid, 0.0)
         if spec.get("rxd"):
             self.chemistry = Chemistry(self, spec["rxd"])
         if spec.get("fields"):
@@ -138,6 +140,11 @@ class Network:
                 cell.shift(self.h, *positions[gid - first].tolist())
             if cell.points and cell.points[0] is not None:
                 group.members[gid - first] = cell.points[0]
+            if "cm" in population:
+                self._set(cell.sections[0](0.5), [("cm", population["cm"])], gid - first, name)
+            if "v_init" in population:
+                self._own_voltage(population, gid, 0.5)
+                self._own_voltage(population, gid, 1.0)
             for index, parameters, each in extra:
                 if cell.points[index] is not None:
                     self._set(cell.points[index], parameters, gid - first, name)
@@ -156,6 +163,11 @@ class Network:
                 self._spiking(gid, netcon)
             self.tick(1)
         self.groups[name] = group
+
+    def _own_voltage(self, population: Mapping[str, Any], gid: int, x: float) -> None:
+        """Where a cell of one compartment starts, in a population that gives each its own."""
+        place = self.cells[gid].sections[0](x)
+        self._set(place, [("v", population["v_init"])], gid - population["first_gid"], population["id"])
 
     def _silent(self, gid: int, cell: Cell) -> None:
         """A source that never fires: CoreNEURON wants each cell to have one."""

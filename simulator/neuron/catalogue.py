@@ -31,6 +31,9 @@ class Request:
     member: int = 0
     layout: Layout | None = None
     """asks for the compatibility scheme"""
+    varied: list[FlatComponent] = field(default_factory=list)
+    """the same component with other numbers, for each cell of a population; ``varied_at`` is the first one's member"""
+    varied_at: int = 0
 
     @property
     def made(self) -> Mechanism:
@@ -112,6 +115,9 @@ class Catalogue:
             first = group[0]
             others = self._others(group)
             members = [*others, *(request.flat for request in group)]
+            for request in group:
+                request.varied_at = len(members)
+                members += request.varied
             try:
                 mechanism = compile_group(
                     members, first.role, coherent=coherent[key], stagger=self.stagger, record=frozenset(first.record),

@@ -27,11 +27,12 @@ from .catalogue import Catalogue, Request
 from .cells import lower_cell
 from .clamps import rings
 from .compat import draws, first_reversal, layout_of, single, threshold_of
+from .diversity import check_alike, each_cell, own_numbers
 from .native import Natives
 from .native_recordings import resolve_native
 from .outside import outside, own_mods, species_of
 from .plasticity import may_be_plastic, weight_of
-from .population import CellKind, Kind, Placed
+from .population import POINT_AREA_UM2, CellKind, Kind, Placed
 from .recordings import Recording, asked_for, resolve, selected
 from .roles import (
     DEFAULT_CELSIUS,
@@ -55,7 +56,6 @@ from .tunnels import End, join, pairs
 from .variable import tolerances
 
 KELVIN = 273.15
-POINT_AREA_UM2 = 100 * np.pi  # a cylinder of 10 by 10 um
 
 
 @dataclass(frozen=True)
@@ -146,14 +146,21 @@ class _Lowering:
         return request
 
     def kind_of(self, population: Population) -> CellKind:
-        if population.component in self.by_component:
-            return self.by_component[population.component]
+        key = population.component
+        if population.values and not self.natives.has(key):  # cells that differ are a kind of their own
+            key = f"{key} of {population.id}"
+        if key in self.by_component:
+            return self.by_component[key]
         if self.natives.has(population.component):
-            kind = self.by_component[population.component] = self.natives.kind(population)
+            kind = self.by_component[key] = self.natives.kind(population)
             return kind
         component = self.component(population.component, population)
-        kind = self.cell(component) if component.is_a("cell") else self.abstract(component)
-        self.by_component[population.component] = kind
+        if component.is_a("cell"):
+            check_alike(population)
+            kind = self.cell(component)
+        else:
+            kind = self.abstract(component, population if population.values else None)
+        self.by_component[key] = kind
         return kind
 
     def component(self, id: str, owner: Population | Projection | InputList) -> Component:
@@ -165,7 +172,7 @@ class _Lowering:
                 raise NetworkError(error.message, **owner.place()) from None
         return self.model.component(id)
 
-    def abstract(self, component: Component) -> CellKind:
+    def abstract(self, component: Component, varied: Population | None) -> CellKind:
         flat = self.flat(component)
         role = cell_role(flat, self.watched(component.id))
         if self.settings.compat:
@@ -174,12 +181,17 @@ class _Lowering:
         if role.kind == "source" and (stepped or self.watched(component.id) & moving_paths(flat)):
             role = Role("cell")  # an artificial cell stands still between its events
         times = spike_times(flat) if role.kind == "source" else None
-        if times is not None and not self.watched(component.id):
+        if times is not None and varied is None and not self.watched(component.id):
             return CellKind(Kind.SOURCE, component.id, train=np.array(times) * 1e3)
         total = summed(flat) if role.kind == "cell" and not self.settings.compat else None
+        made = flat
         if total is not None:
-            flat, role = with_sum(flat, total), replace(role, gathers=False)
-        request = self.asked(("cell", component.id), component, lambda: (flat, role))
+            made, role = with_sum(flat, total), replace(role, gathers=False)
+        name = component.id if varied is None else f"{component.id} of {varied.id}"
+        request = self.asked(("cell", name), component, lambda: (made, role))
+        if varied is not None:
+            each = each_cell(varied, component, flat, self.flat)
+            request.varied = each if total is None else [with_sum(one, total) for one in each]
         return CellKind(Kind.POINT if role.kind == "cell" else Kind.SOURCE, component.id, request)
 
     def watched(self, component: str) -> set[str]:
@@ -581,6 +593,8 @@ class _Lowering:
         elif kind.kind is Kind.SOURCE:
             assert kind.request is not None
             entry |= {"artificial": kind.request.made.name, "parameters": dict(kind.request.parameters())}
+            if population.values:
+                entry |= own_numbers(population, kind, self.tables)
             if random:
                 entry |= {"random": random, "rng": "rng"}
         else:
@@ -589,8 +603,11 @@ class _Lowering:
             if moved and kind.kind is Kind.CELL and population.positions is not None:
                 places = single(population.positions.ravel(), 1.0).reshape(-1, 3)
                 entry["positions"] = self.tables.add(f"{population.id}.positions", places)
-            if random:
-                entry["point_parameters"] = [{"point": 0, "parameters": {}, "random": random, "rng": "rng"}]
+            own = own_numbers(population, kind, self.tables) if population.values else {}
+            if random or own:
+                point = {"point": 0, "parameters": own.pop("parameters", {})}
+                entry["point_parameters"] = [point | ({"random": random, "rng": "rng"} if random else {})]
+                entry |= own
         return entry
 
 

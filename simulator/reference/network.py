@@ -126,6 +126,8 @@ class _Network:
     def population(self, population: Population) -> None:
         if not population.size:
             return
+        if population.values:
+            raise UnsupportedError(f"population '{population.id}': cells that differ in parameters run in NEURON only")
         group = Group(self.flat(population.component, population), population.size, first_gid=population.offset)
         self.laid.populations[population.id] = group
         self.laid.groups.append(group)
