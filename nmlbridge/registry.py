@@ -91,7 +91,8 @@ class Format:
         lost = [feature for feature in gone if feature not in self.features | self.compiled]
         self._note(network, report, lost)
         network = resolve_name("nmlbridge.graph.features:without")(network, lost, report or Report())
-        if "native mechanisms" not in self.features and network.native:
+        native = network.native and "native mechanisms" not in self.features
+        if native or ("differing cells" not in self.features and any(p.values for p in network.populations.values())):
             # a format of shapes alone has no use for notes on mechanisms
             said = report if "components" in self.features else None
             network = resolve_name("nmlbridge.converters.native:in_components")(network, said)

@@ -13,11 +13,12 @@ import numpy.typing as npt
 from ...element import Element, Ids
 from ...errors import UnsupportedError
 from ...graph import InputList, NativeCell, NativeProcess, Network, Population, Projection
+from ...lems import load_core
 from ...report import Report
 from ...results import EventOutputFile, OutputFile, Outputs, Simulation
 from ...results.paths import place_of
 from .currents import Channels
-from .elements import element
+from .elements import element, quantity, si_unit
 from .firing import Firing, firing_cell
 from .membrane import Membrane, sections_to_cut
 from .processes import TAKE_EVENTS, arrival, component, int_fire4_arrival, known, own_types, spike_array
@@ -31,12 +32,13 @@ _AT = re.compile(r"(.+)\(([0-9.eE+-]+)\)")
 
 
 def in_components(network: Network, report: Report | None = None) -> Network:
-    """The same network with NeuroML components in place of native cells and processes; ``network`` is left as it is.
+    """The same network with NeuroML components in place of native cells and processes, and with components of their own
+    for cells that differ in parameters; ``network`` is left as it is.
 
     What has no counterpart is left out, with a note of severity "loss" that names it. Raises NetworkError for a cell
     that cannot be drawn.
     """
-    if not network.native:
+    if not network.native and not any(population.values for population in network.populations.values()):
         return network
     return _Components(network, report if report is not None else Report()).network()
 
@@ -64,6 +66,9 @@ class _Components:
         self.firing: dict[str, Firing] = {}  # by the id of the population
         self.fires: dict[tuple[Any, ...], Firing | None] = {}
         self.made: dict[tuple[Any, ...], Element] = {}
+        self.variants: list[Element] = []
+        self.spots_of: dict[str, Ints] = {}
+        self.given: set[str] = set()
         self.populations: dict[str, Population] = {}
         self.parts: dict[str, list[Part]] = {}
         self.projections: list[Projection] = []
@@ -84,6 +89,7 @@ class _Components:
         # a parameterless event port of NeuroML types has the channels stand before the cells that use them
         components = [
             *old.components,
+            *self.variants,
             *own_types(processes),
             *{id(made): made.type for made in self.firing.values()}.values(),
             *self.channels.types,
@@ -110,9 +116,9 @@ class _Components:
         elements = [e for top in self.old.simulation for e in top.iter()]
         quantities = [e.attributes["quantity"] for e in elements if "quantity" in e.attributes]
         if isinstance(self.old.settings, Simulation):
-            quantities += [quantity for file in self.old.settings.outputs.files for _, quantity in file.columns]
-        for quantity in quantities:
-            place = place_of(quantity)
+            quantities += [path for file in self.old.settings.outputs.files for _, path in file.columns]
+        for path in quantities:
+            place = place_of(path)
             population = self.old.populations.get(place.population) if place else None
             cell = self.old.native.get(population.component) if population else None
             if place and isinstance(cell, NativeCell):
@@ -158,6 +164,9 @@ class _Components:
         if isinstance(part, NativeCell) and part.id not in self.names:
             self.firing_population(population, part)
             return
+        if part is None and population.values:
+            self.differing_population(population)
+            return
         if not isinstance(part, NativeProcess):
             name = self.names.get(population.component, population.component)
             self.populations[population.id] = replace(population, component=name)
@@ -189,6 +198,20 @@ class _Components:
             line=population.line,
         )  # fmt: skip
         return id
+
+    def differing_population(self, population: Population) -> None:
+        """LEMS cells, a component and a population for each set of parameters."""
+        self.parts[population.id] = []
+        old = next(e for e in self.old.components if e.get("id") == population.component)
+        library = load_core().extended(self.old.components)
+        kind = library.type(old.get("type") or old.tag)
+        units = {name: si_unit(library, kind.parameters[name].dimension) for name in population.values}
+        found = combinations({}, population.values, population.size)
+        for values, rows in found:
+            texts = {name: quantity(value, units[name]) for name, value in values.items()}
+            attributes = {**old.attributes, **texts, "id": self.ids.fresh(population.component)}
+            self.variants.append(Element(old.tag, attributes, old.children, old.text, old.file, old.line))
+            self.part(population, self.variants[-1], rows, len(found) == 1)
 
     def firing_population(self, population: Population, cell: NativeCell) -> None:
         """Cells whose process fires, a population for each set of its parameters."""
@@ -335,28 +358,43 @@ class _Components:
 
     def rows(self, old: Projection, chosen: Ints, synapse: str | None) -> None:
         """Rows of a projection through one synapse, one projection for each pair of parts of its populations."""
-        for pre in self.parts[old.presynaptic]:
-            for post in self.parts[old.postsynaptic]:
-                pre_row, post_row = _index(pre.rows, old.pre[chosen]), _index(post.rows, old.post[chosen])
-                both = (pre_row >= 0) & (post_row >= 0)
-                rows = chosen[both]
-                if not len(rows):
-                    continue
-                id = old.id if all(p.id != old.id for p in self.projections) else self.ids.fresh(old.id)
-                columns: dict[str, Any] = {
-                    name: column[rows] for name, column in old.columns().items()
-                    if column is not None and name not in ("pre", "post", "synapse")
-                }  # fmt: skip
-                if synapse is not None:
-                    columns["weight"] = columns.get("weight", np.ones(len(rows)))
-                    more: dict[str, Any] = {"synapses": (synapse,)}
-                else:
-                    more = {"synapses": old.synapses, "synapse": old.synapse[rows],
-                            "pre_components": old.pre_components, "post_components": old.post_components}  # fmt: skip
-                self.projections.append(Projection(
-                    id, old.kind, pre.id, post.id, pre_row[both], post_row[both], **columns, **more, origin=old.origin,
-                    attributes=_plain(old.attributes), extra=list(old.extra), file=old.file, line=old.line,
-                ))  # fmt: skip
+        before, after = self.parts[old.presynaptic], self.parts[old.postsynaptic]
+        pre_part, pre_row = self.spots(old.presynaptic, old.pre[chosen])
+        post_part, post_row = self.spots(old.postsynaptic, old.post[chosen])
+        for pair, mine in grouped(np.where(post_part < 0, -1, pre_part) * len(after) + post_part, pre_part, post_part):
+            rows, pre, post = chosen[mine], before[pair // len(after)], after[pair % len(after)]
+            columns: dict[str, Any] = {
+                name: column[rows] for name, column in old.columns().items()
+                if column is not None and name not in ("pre", "post", "synapse")
+            }  # fmt: skip
+            if synapse is not None:
+                columns["weight"] = columns.get("weight", np.ones(len(rows)))
+                more: dict[str, Any] = {"synapses": (synapse,)}
+            else:
+                more = {"synapses": old.synapses, "synapse": old.synapse[rows],
+                        "pre_components": old.pre_components, "post_components": old.post_components}  # fmt: skip
+            self.projections.append(Projection(
+                self.own_id(old.id), old.kind, pre.id, post.id, pre_row[mine], post_row[mine], **columns, **more,
+                origin=old.origin, attributes=_plain(old.attributes), extra=list(old.extra), file=old.file,
+                line=old.line,
+            ))  # fmt: skip
+
+    def spots(self, population: str, rows: Ints) -> tuple[Ints, Ints]:
+        """For rows of a population: which of its parts they are in (-1: none), and which row of that."""
+        if population not in self.spots_of:
+            found = np.full((2, self.old.populations[population].size), -1, np.int64)
+            for number, part in enumerate(self.parts[population]):
+                found[0, part.rows], found[1, part.rows] = number, np.arange(len(part.rows))
+            self.spots_of[population] = found
+        part, row = self.spots_of[population]
+        return part[rows], row[rows]
+
+    def own_id(self, id: str) -> str:
+        """The id itself for the first that asks, another one for others."""
+        if id in self.given:
+            return self.ids.fresh(id)
+        self.given.add(id)
+        return id
 
     def input_list(self, old: InputList) -> None:
         segment, fraction, there = self.places(old.population, old.segment, old.fraction)
@@ -380,12 +418,14 @@ class _Components:
 
     def targets(self, old: InputList, rows: Ints, segment: Ints, fraction: Floats, component: str,
                 weight: Floats | None) -> None:  # fmt: skip
-        id = old.id if all(i.id != old.id for i in self.inputs) else self.ids.fresh(old.id)
-        self.inputs.append(InputList(
-            id, component, old.population, old.target[rows], old.ids[rows], segment[rows], fraction[rows],
-            None if weight is None else weight[rows], old.origin, _plain(old.attributes), list(old.extra), old.file,
-            old.line,
-        ))  # fmt: skip
+        part, row = self.spots(old.population, old.target[rows])
+        for number, mine in grouped(part):
+            here = rows[mine]
+            self.inputs.append(InputList(
+                self.own_id(old.id), component, self.parts[old.population][number].id, row[mine], old.ids[here],
+                segment[here], fraction[here], None if weight is None else weight[here], old.origin,
+                _plain(old.attributes), list(old.extra), old.file, old.line,
+            ))  # fmt: skip
 
     def driven(self, old: InputList, process: NativeProcess, parameters: Mapping[str, float], rows: Ints,
                segment: Ints, fraction: Floats) -> None:  # fmt: skip
@@ -396,16 +436,19 @@ class _Components:
         if through is None or source is None:
             return
         self.random(process, [source])
-        id = self.ids.fresh(f"{old.id}_sources")
-        self.populations[id] = Population.sized(id, source.attributes["id"], len(rows), file=old.file, line=old.line)
-        name = old.id if all(p.id != old.id for p in self.projections) else self.ids.fresh(old.id)
-        self.projections.append(Projection(
-            name, "chemical", id, old.population, np.arange(len(rows)), old.target[rows],
-            post_segment=segment[rows], post_fraction=fraction[rows],
-            weight=np.ones(len(rows)) if old.weight is None else old.weight[rows],
-            delay=None if old.delay is None else old.delay[rows], synapses=(through.attributes["id"],),
-            file=old.file, line=old.line,
-        ))  # fmt: skip
+        part, row = self.spots(old.population, old.target[rows])
+        for number, mine in grouped(part):
+            here, id, post = rows[mine], self.ids.fresh(f"{old.id}_sources"), self.parts[old.population][number].id
+            self.populations[id] = Population.sized(
+                id, source.attributes["id"], len(here), file=old.file, line=old.line
+            )
+            self.projections.append(Projection(
+                self.own_id(old.id), "chemical", id, post, np.arange(len(here)), row[mine],
+                post_segment=segment[here], post_fraction=fraction[here],
+                weight=np.ones(len(here)) if old.weight is None else old.weight[here],
+                delay=None if old.delay is None else old.delay[here], synapses=(through.attributes["id"],),
+                file=old.file, line=old.line,
+            ))  # fmt: skip
 
     # what is recorded ----------------------------------------------------------------------------------------------
 
@@ -435,15 +478,18 @@ class _Components:
         """A quantity or a cell's path in the new network; None, with a note, if there is nothing like it."""
         place = place_of(quantity if "/" in quantity else f"{quantity}/spike")
         cell = self.old.populations.get(place.population) if place is not None else None
-        if place is None or cell is None or cell.component not in self.old.native:
+        if place is None or cell is None or not 0 <= place.index < cell.size:
+            return quantity
+        if cell.component not in self.old.native and not cell.values:
             return quantity
         found = None
-        for part in self.parts[place.population]:
-            rows = np.flatnonzero(part.rows == place.index)
-            if len(rows):
-                at = f"{part.id}[{rows[0]}]"
-                shape = self.shapes.get(cell.component)
-                found = at if "/" not in quantity else self.variable(at, shape, place.segment, place.variable)
+        part, row = (int(each[0]) for each in self.spots(place.population, np.array([place.index])))
+        if part >= 0:
+            at = f"{self.parts[place.population][part].id}[{row}]"
+            if cell.component not in self.old.native:  # a LEMS cell: what is inside of it is called the same
+                return at if "/" not in quantity else f"{at}/{place.variable}"
+            shape = self.shapes.get(cell.component)
+            found = at if "/" not in quantity else self.variable(at, shape, place.segment, place.variable)
         if found is None:
             self.report.add("native-recording", "loss", f"'{quantity}' cannot be recorded: the network has nothing "
                             "like it any more", component=str(self.old.id))  # fmt: skip
@@ -481,18 +527,22 @@ def combinations(
     if not values or not count:
         return [(dict(usual), np.arange(count))]
     table = np.column_stack(list(values.values()))
-    _, first, inverse = np.unique(table, axis=0, return_index=True, return_inverse=True)
-    inverse = inverse.reshape(-1)
+    _, first, inverse, sizes = np.unique(table, axis=0, return_index=True, return_inverse=True, return_counts=True)
+    members = np.split(np.argsort(inverse.reshape(-1), kind="stable"), np.cumsum(sizes)[:-1])
     return [
-        ({**usual, **dict(zip(values, table[first[n]].tolist(), strict=True))}, np.flatnonzero(inverse == n))
-        for n in np.argsort(first)
+        ({**usual, **dict(zip(values, table[first[n]].tolist(), strict=True))}, members[n]) for n in np.argsort(first)
     ]
 
 
-def _index(members: Ints, rows: Ints) -> Ints:
-    """Where each of ``rows`` stands in ``members`` (sorted); -1 for one that does not."""
-    at = np.minimum(np.searchsorted(members, rows), max(len(members) - 1, 0))
-    return np.where(members[at] == rows, at, -1) if len(members) else np.full(len(rows), -1)
+def grouped(codes: Ints, *valid: Ints) -> list[tuple[int, Ints]]:
+    """(code, places) for the codes that are not negative, in increasing order; ``valid`` must not be either."""
+    ok = codes >= 0
+    for column in valid:
+        ok = ok & (column >= 0)
+    places = np.flatnonzero(ok)
+    order = places[np.argsort(codes[places], kind="stable")]
+    found, first = np.unique(codes[order], return_index=True)
+    return [(int(code), part) for code, part in zip(found, np.split(order, first[1:]), strict=True)]
 
 
 def _plain(attributes: Mapping[str, str]) -> dict[str, str]:

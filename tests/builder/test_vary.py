@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,9 @@ import pytest
 import nmlbridge
 from nmlbridge.builder import Specification, build
 from nmlbridge.errors import ModelError
+from nmlbridge.report import Report
 
-from .rules import CELL, run
+from .rules import CELL, SYNAPSE, run
 
 MODEL: dict[str, Any] = {
     "parameters": {"spread": "1 mV"},
@@ -104,3 +106,25 @@ def test_the_same_for_any_number_of_ranks_and_order() -> None:
             assert np.array_equal(column, second.populations[name].values[parameter])
     assert nmlbridge.builder.build(copy.deepcopy(MODEL), seed=2).network.populations["A"].values["C"][0] != \
         first.populations["A"].values["C"][0]  # fmt: skip
+
+
+@pytest.mark.neuron
+def test_written_as_neuroml_each_has_a_component_of_its_own(tmp_path: Path) -> None:
+    """The file runs to the same traces; cells that are alike share a component."""
+    model = copy.deepcopy(MODEL)
+    model["populations"].pop("U")
+    model["connections"] = {"RA": {"from": "R", "to": "A", "pattern": "all_to_all", "synapse": "s", "delay": 1}}
+    model["synapses"] = {"s": SYNAPSE}
+    two = {"leakReversal": "if(index > 1, -45 mV, -60 mV)"}
+    model["populations"]["B"] = {"cell": "leaky", "number": 4, "vary": two}
+    built = build(model)
+    report = Report()
+    nmlbridge.write(built.network, tmp_path / "LEMS_net.xml", report=report)
+    assert not [note for note in report if note.severity != "info"]
+    back = nmlbridge.read(tmp_path / "LEMS_net.xml")
+    assert sum(p.size for p in back.populations.values()) == 14 and len(back.populations) == 4 + 3 + 3 + 2
+    again = nmlbridge.simulate(tmp_path / "LEMS_net.xml", output=tmp_path / "out")
+    first = nmlbridge.simulate_network(built.network, built.simulation)
+    assert len(first.traces.values) == len(again.traces.values) == 7
+    assert np.abs(first.traces.values - again.traces.values).max() < 1e-9
+    assert np.allclose(np.sort(first.spikes.time), np.sort(again.spikes.time), atol=1e-12)
