@@ -1,4 +1,4 @@
-"""Abstract cells of one population that differ in parameters: one mechanism, and a number for each cell."""
+"""Abstract cells in a Program: their one compartment, and what cells of one population differ in."""
 
 from __future__ import annotations
 
@@ -41,6 +41,26 @@ def each_cell(
     finally:
         component.parameters.update(stated)
     return found
+
+
+def one_compartment(kind: CellKind, tables: Tables, threshold: float | None) -> dict[str, Any]:
+    """The Program's template of an abstract cell; ``threshold`` (mV) if it is by its voltage that it sends events."""
+    request = kind.request
+    assert request is not None
+    mechanism, key = request.made, f"cell{kind.number}"
+    capacitance = 1.0 if mechanism.capacitance is None else float(mechanism.capacitance[request.member])
+    # cm in uF/cm2 of a section of known area has exactly the cell's capacitance in nF
+    cm = capacitance * 1e-3 / (POINT_AREA_UM2 * 1e-8)
+    v_init = -65.0 if mechanism.v_init is None else float(mechanism.v_init[request.member])
+    point = {"mechanism": mechanism.name, "section": 0, "x": 0.5, "parameters": request.parameters()}
+    source: dict[str, Any] | None = {"kind": "point", "point": 0} if mechanism.emits else None
+    if threshold is not None:
+        source = {"kind": "voltage", "section": 0, "x": 0.5, "threshold": threshold}
+    section = {"name": "point", "nseg": 1, "parent": -1, "parent_x": 1.0, "Ra": 35.4, "L": 10.0, "diam": 10.0}
+    return {
+        "id": kind.component, "inserts": [], "ions": [], "points": [point], "sections": [section],
+        "cm": tables.add(f"{key}.cm", [cm]), "v_init": tables.add(f"{key}.v", [v_init]), "source": source,
+    }  # fmt: skip
 
 
 def own_numbers(population: Population, kind: CellKind, tables: Tables) -> dict[str, Any]:

@@ -27,12 +27,12 @@ from .catalogue import Catalogue, Request
 from .cells import lower_cell
 from .clamps import rings
 from .compat import draws, first_reversal, layout_of, single, threshold_of
-from .diversity import check_alike, each_cell, own_numbers
+from .diversity import check_alike, each_cell, one_compartment, own_numbers
 from .native import Natives
 from .native_recordings import resolve_native
 from .outside import outside, own_mods, species_of
 from .plasticity import may_be_plastic, weight_of
-from .population import POINT_AREA_UM2, CellKind, Kind, Placed
+from .population import CellKind, Kind, Placed
 from .recordings import Recording, asked_for, resolve, selected
 from .roles import (
     DEFAULT_CELSIUS,
@@ -549,36 +549,17 @@ class _Lowering:
         return single(values, factor) if self.settings.compat else np.atleast_1d(np.asarray(values, dtype=float))
 
     def point_entry(self, kind: CellKind) -> dict[str, Any]:
-        request = kind.request
-        assert request is not None
-        mechanism, key = request.made, f"cell{kind.number}"
-        capacitance = 1.0 if mechanism.capacitance is None else float(mechanism.capacitance[request.member])
-        # cm in uF/cm2 of a section of known area has exactly the cell's capacitance in nF
-        cm = capacitance * 1e-3 / (POINT_AREA_UM2 * 1e-8)
-        v_init = -65.0 if mechanism.v_init is None else float(mechanism.v_init[request.member])
-        point: dict[str, Any] = {
-            "mechanism": mechanism.name,
-            "section": 0,
-            "x": 0.5,
-            "parameters": request.parameters(),
-        }
-        source: dict[str, Any] | None = {"kind": "point", "point": 0} if mechanism.emits else None
-        if self.settings.compat and mechanism.drives_voltage:
-            threshold = threshold_of(self.model.component(kind.component))
-            source = {"kind": "voltage", "section": 0, "x": 0.5, "threshold": threshold}
-        section = {"name": "point", "nseg": 1, "parent": -1, "parent_x": 1.0, "Ra": 35.4, "L": 10.0, "diam": 10.0}
-        return {
-            "id": kind.component, "inserts": [], "ions": [], "points": [point], "sections": [section],
-            "cm": self.tables.add(f"{key}.cm", [cm]), "v_init": self.tables.add(f"{key}.v", [v_init]),
-            "source": source,
-        }  # fmt: skip
+        assert kind.request is not None
+        watched = self.settings.compat and kind.request.made.drives_voltage
+        threshold = threshold_of(self.model.component(kind.component)) if watched else None
+        return one_compartment(kind, self.tables, threshold)
 
     def population_entry(self, population: Population) -> dict[str, Any]:
         kind = self.kinds[population.id]
         entry: dict[str, Any] = {"id": population.id, "first_gid": population.offset, "size": population.size}
         if kind.native is not None:
-            template = {"template": kind.number} if kind.kind is Kind.CELL else {}
-            return entry | template | self.natives.population_entry(population, kind)
+            held = {"template": kind.number} if kind.kind is Kind.CELL else {}
+            return entry | held | self.natives.population_entry(population, kind)
         random = None
         if kind.request is not None and kind.request.made.random:
             ids = np.stack([np.full(population.size, stream_of(population.id)), np.arange(population.size),

@@ -63,6 +63,7 @@ def test_options_reach_the_simulation(calls: list[dict[str, Any]], tmp_path: Pat
         "record_format": "lems",
         "checkpoint": None,
         "resume": False,
+        "split": "auto",
         "method": None,
         "abs_tolerance": None,
         "rel_tolerance": None,
