@@ -19,7 +19,7 @@ from ...lems.evaluate import evaluate
 from ...lems.expression import Expr, Name, Num, Piecewise, names, operands, rebuild, substitute, to_text
 from ...nmodl.algebra import simplify
 from ...nmodl.files import mechanism_of
-from ...nmodl.interpret import Channel, Gate, channels_of, left_open
+from ...nmodl.interpret import Channel, Gate, channels_of
 from ...nmodl.read import Source, read_nmodl
 from .elements import element
 
@@ -41,7 +41,7 @@ class Translated:
     @property
     def parameters(self) -> Mapping[str, float]:
         """All parameters with their defaults, and what the mechanism leaves open, which NEURON sets to 0."""
-        return {} if self.source is None else dict.fromkeys(left_open(self.source), 0.0) | self.source.parameters
+        return {} if self.source is None else dict.fromkeys(self.source.left_open, 0.0) | self.source.parameters
 
 
 def translated(mods: Mapping[str, str]) -> dict[str, Translated]:

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import DocumentError
-from ...graph import Adjuster, NativeCell, Network
+from ...graph import Adjuster, Network
+from ...graph.native import mechanisms_of
 from ...nmodl.files import FOLDERS, global_parameters, mechanism_of, text_of, texts_of, with_globals
 from ...report import Report
 from .document import beside
@@ -26,13 +27,7 @@ BUILT_IN = frozenset({
 
 def used(network: Network) -> set[str]:
     """The names of NEURON's mechanisms in a network."""
-    found: set[str] = set()
-    for native in network.native.values():
-        if isinstance(native, NativeCell):
-            found |= {name for section in native.sections for name in section.mechanisms}
-            found |= {point.mechanism for point in native.points}
-        elif native.kind != "port":
-            found.add(native.mechanism)
+    found = set(mechanisms_of(*network.native.values()))
     return found | {p.plasticity.mechanism for p in network.projections if isinstance(p.plasticity, Adjuster)}
 
 

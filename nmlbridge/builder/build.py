@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..graph import Network, Population
+from ..graph.native import mechanisms_of
 from ..registry import resolve_name
 from ..report import Report
 from ..results.simulation import Simulation, elements_of
@@ -131,12 +132,13 @@ def build(
         for field in imposed(context, cells, select, name)
     ]  # fmt: skip
     source = specification.source
+    mechanisms = mechanisms_of(*components.native.values())
     network = Network(
         model.name,
         {name: _population(context, name, of_population[name], where, trains.get(name), vary[name])
          for name, where in placed.items()},
         projections, inputs, temperature=_temperature(context, components), components=components.elements,
-        native=components.native, mods=components.mods.taken(components.mechanisms(), allow, report), fields=fields,
+        native=components.native, mods=components.mods.taken(mechanisms, allow, report), fields=fields,
         chemistry=chemistry(context, cells, select, parts), file=source.file, line=1 if source.file else None,
     )  # fmt: skip
     run = settings(context, network, cells, select, parts)

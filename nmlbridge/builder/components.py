@@ -149,17 +149,6 @@ class Components:
                   for word, value in (item.model_extra or {}).items()}  # fmt: skip
         self.native[name] = NativeProcess(name, item.neuron, kind, values, file=source.file, line=source.line(path))
 
-    def mechanisms(self) -> set[str]:
-        """The names of NEURON's mechanisms that the native parts are made of."""
-        found: set[str] = set()
-        for part in self.native.values():
-            if isinstance(part, NativeProcess):
-                found.add(part.mechanism)
-            else:
-                found |= {name for section in part.sections for name in section.mechanisms}
-                found |= {point.mechanism for point in part.points}
-        return found
-
     def check_channels(self) -> None:
         """Cells that are written out have channels that there are."""
         for name, cell in self.context.spec.model.cells.items():

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..nmodl.files import texts_of
+from ..nmodl.files import texts_of, used
 from ..nmodl.header import Header, read_header
 from ..report import Report
 from ..units import nearest
@@ -98,10 +98,9 @@ class Mods:
                                          "cells of one network share it", *path)  # fmt: skip
             self.texts[file] = text
 
-    def taken(self, used: Collection[str], allow: Collection[str], report: Report) -> dict[str, str]:
+    def taken(self, mechanisms: Collection[str], allow: Collection[str], report: Report) -> dict[str, str]:
         """The texts of the mechanisms that are used, where the user allows it; else a loss is noted."""
-        found = {file: text for file, text in self.texts.items()
-                 if (header := read_header(text)) is not None and header.name in used}  # fmt: skip
+        found = used(self.texts, mechanisms)
         if found and "mods" not in allow:
             report.add("mods", "loss", f"the mod files {', '.join(sorted(found))} are taken only if you say so: "
                        "--allow-mods, or allow=('mods',)", file=self.context.spec.source.file)  # fmt: skip

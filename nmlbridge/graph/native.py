@@ -205,6 +205,18 @@ class NativeProcess:
 Native = NativeCell | NativeProcess
 
 
+def mechanisms_of(*parts: Native) -> list[str]:
+    """The names of the simulator's mechanisms that parts are made of, each once, in the order in which they come."""
+    found: list[str] = []
+    for part in parts:
+        if isinstance(part, NativeCell):
+            found += [name for section in part.sections for name in section.mechanisms]
+            found += [point.mechanism for point in part.points]
+        elif part.kind != "port":
+            found.append(part.mechanism)
+    return list(dict.fromkeys(found))
+
+
 def _plain(value: Any) -> Any:
     """A hashable form of nested mappings, sequences and arrays."""
     if isinstance(value, Mapping):

@@ -14,7 +14,7 @@ from ..errors import UnsupportedError
 from ..lems.evaluate import evaluate
 from ..lems.expression import Apply, Bin, Call, Cmp, Expr, Name, Neg, Num, Piecewise, names, operands, rebuild
 from .algebra import divide, linear, multiply, negate, simplify
-from .read import Action, Assignment, Choice, Solve, Source, Statement, Watch
+from .read import Action, Assignment, Solve, Source, Statement, Watch
 
 _FUNCTIONS = {"exp": "exp", "log": "ln", "log10": "log10", "fabs": "abs", "abs": "abs", "sqrt": "sqrt", "sin": "sin",
               "cos": "cos", "tan": "tan", "sinh": "sinh", "cosh": "cosh", "tanh": "tanh", "floor": "floor",
@@ -241,7 +241,7 @@ class _Channels(Run):
             gates.append(self.gate(name, power, states))
         made = Channel(ion, simplify(fixed), tuple(gates), reversal, tuple(sorted(pinned.items())))
         reads = {name for read, _ in self.source.uses.values() for name in read}
-        known = {*self.source.parameters, *left_open(self.source), *reads, "celsius"}
+        known = {*self.source.parameters, *self.source.left_open, *reads, "celsius"}
         odd = sorted((made.shaping() | names(made.conductance) | names(reversal)) - known - {"v"})
         if odd:
             raise UnsupportedError(f"{current} depends on '{odd[0]}', which is no parameter")
@@ -267,19 +267,6 @@ class _Channels(Run):
             tau = simplify(divide(Num(-1.0), parts[0]))
             inf = simplify(negate(divide(parts[1], parts[0])))
         return Gate(name, power, inf, tau, self.start.get(name))
-
-
-def left_open(source: Source) -> set[str]:
-    """The ASSIGNED variables of an instance that no block sets: parameters in all but name."""
-    written: set[str] = {*source.nonspecific}
-    waiting: list[Statement] = [s for block in source.blocks.values() for s in block.body]
-    while waiting:
-        statement = waiting.pop()
-        if isinstance(statement, Assignment):
-            written.add(statement.name)
-        elif isinstance(statement, Choice):
-            waiting += [s for _, body in statement.cases for s in body]
-    return (source.ranges & source.assigned) - written - set(source.parameters)
 
 
 def _factors(

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from ..errors import UnsupportedError
 from ..lems.expression import Apply, Bin, Cmp, Expr, Logic, Name, Neg, Num
+from .header import read_header
 
 _COMMENT = re.compile(r"(?is)\bCOMMENT\b.*?\bENDCOMMENT\b|:[^\n]*|\?[^\n]*")
 _VERBATIM = re.compile(r"\bVERBATIM\b(?s:.*?)\bENDVERBATIM\b")
@@ -96,6 +97,8 @@ class Source:
     parameters: dict[str, float] = field(default_factory=dict)
     states: list[str] = field(default_factory=list)
     assigned: set[str] = field(default_factory=set)
+    left_open: tuple[str, ...] = ()
+    """as ``Header`` has it"""
     blocks: dict[str, Block] = field(default_factory=dict)
 
     def block(self, name: str) -> Block | None:
@@ -106,7 +109,9 @@ class Source:
 def read_nmodl(text: str) -> Source:
     """Read a mod file. Raises UnsupportedError that names the word that is not understood."""
     plain = _TITLE.sub("", _COMMENT.sub(" ", text))
-    return _Reader(_VERBATIM.sub(f" {C_CODE}() ", plain)).source()
+    source, header = _Reader(_VERBATIM.sub(f" {C_CODE}() ", plain)).source(), read_header(text)
+    source.left_open = () if header is None else header.left_open
+    return source
 
 
 class _Reader:

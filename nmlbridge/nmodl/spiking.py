@@ -25,9 +25,8 @@ class Spiking:
     """It fires when ``test`` becomes true, and its variables are then what ``reset`` says.
 
     ``current`` (nA, outward; None: it has no place in the circuit) and ``rates`` (1/ms) are formulas of ``v`` and the
-    states. ``start`` is where states begin, and ``v`` if the
-    process sets it. ``arrival`` is how far the variables
-    jump by an event of weight 1.
+    states. ``start`` is where states begin, and ``v`` if the process sets it. ``arrival`` is how far the variables jump
+    by an event of weight 1.
     """
 
     states: tuple[str, ...]

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from ...element import Ids
 from ...errors import UsageError
 from ...graph import InputList, NativeCell, NativeProcess, NativeSection, Network, Population, Projection
+from ...graph.native import mechanisms_of
 from ...nmodl.files import global_parameters, mechanism_of, used, with_globals
 from ...report import Report
 from ...results import Simulation, elements_of, saved
@@ -217,9 +218,7 @@ class _Assembly:
 
     def mechanisms(self) -> dict[str, str]:
         """The mod files that the model uses, with the global parameters that it has set."""
-        cells = [cell for cell in self.native.values() if isinstance(cell, NativeCell)]
-        names = {name for cell in cells for section in cell.sections for name in section.mechanisms}
-        names |= {p.mechanism for p in self.native.values() if isinstance(p, NativeProcess) and p.mechanism}
+        names = set(mechanisms_of(*self.native.values()))
         taken = used(self.mods, names)
         missing = names - BUILT_IN - {mechanism_of(text) for text in taken.values()}
         if missing:

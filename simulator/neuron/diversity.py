@@ -49,8 +49,6 @@ def one_compartment(kind: CellKind, tables: Tables, threshold: float | None) -> 
     assert request is not None
     mechanism, key = request.made, f"cell{kind.number}"
     capacitance = 1.0 if mechanism.capacitance is None else float(mechanism.capacitance[request.member])
-    # cm in uF/cm2 of a section of known area has exactly the cell's capacitance in nF
-    cm = capacitance * 1e-3 / (POINT_AREA_UM2 * 1e-8)
     v_init = -65.0 if mechanism.v_init is None else float(mechanism.v_init[request.member])
     point = {"mechanism": mechanism.name, "section": 0, "x": 0.5, "parameters": request.parameters()}
     source: dict[str, Any] | None = {"kind": "point", "point": 0} if mechanism.emits else None
@@ -59,7 +57,8 @@ def one_compartment(kind: CellKind, tables: Tables, threshold: float | None) -> 
     section = {"name": "point", "nseg": 1, "parent": -1, "parent_x": 1.0, "Ra": 35.4, "L": 10.0, "diam": 10.0}
     return {
         "id": kind.component, "inserts": [], "ions": [], "points": [point], "sections": [section],
-        "cm": tables.add(f"{key}.cm", [cm]), "v_init": tables.add(f"{key}.v", [v_init]), "source": source,
+        "cm": tables.add(f"{key}.cm", [_density(capacitance)]), "v_init": tables.add(f"{key}.v", [v_init]),
+        "source": source,
     }  # fmt: skip
 
 
@@ -76,7 +75,7 @@ def own_numbers(population: Population, kind: CellKind, tables: Tables) -> dict[
     found: dict[str, Any] = {"parameters": {n: table(n, column) for n, column in mechanism.parameters.items()}}
     if kind.kind is Kind.POINT:
         if mechanism.capacitance is not None:
-            found["cm"] = table("cm", mechanism.capacitance * 1e-3 / (POINT_AREA_UM2 * 1e-8))
+            found["cm"] = table("cm", _density(mechanism.capacitance))
         if mechanism.v_init is not None:
             found["v_init"] = table("v_init", mechanism.v_init)
     return found
@@ -84,7 +83,11 @@ def own_numbers(population: Population, kind: CellKind, tables: Tables) -> dict[
 
 def check_alike(population: Population) -> None:
     """Raises UnsupportedError for cells with sections whose parameters are to differ."""
-    if not population.values:
-        return
-    raise UnsupportedError(f"population '{population.id}': cells with sections do not differ in parameters; "
-                           "make several kinds of cells")  # fmt: skip
+    if population.values:
+        raise UnsupportedError(f"population '{population.id}': cells with sections do not differ in parameters; "
+                               "make several kinds of cells")  # fmt: skip
+
+
+def _density(capacitance: Any) -> Any:
+    """The cm in uF/cm2 with which a section of known area has exactly a cell's capacitance in nF."""
+    return capacitance * 1e-3 / (POINT_AREA_UM2 * 1e-8)

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from ...errors import UnsupportedError
 from ...graph import Adjuster, InputList, Network, Population, Projection, Stdp
-from ...graph.native import Along, NativeCell, NativeProcess
+from ...graph.native import Along, NativeCell, NativeProcess, mechanisms_of
 from .attachments import Floats, Ints, stream_of
 from .population import CellKind, Kind
 from .roles import BUILT_IN_IONS, valence
@@ -92,7 +92,7 @@ class Natives:
         self.groups: dict[str, Group] = {}
         self.ports: list[tuple[NativeProcess, str, Arrivals]] = []
         for part in network.native.values():
-            for mechanism in _mechanisms(part):
+            for mechanism in mechanisms_of(part):
                 if not _SAFE.match(mechanism):
                     raise UnsupportedError(f"'{part.id}': '{mechanism[:60]}' cannot be the name of a mechanism")
 
@@ -414,10 +414,3 @@ def _source(cell: NativeCell) -> dict[str, Any]:
     if cell.spike_variable is not None:
         source |= {"variable": cell.spike_variable, "threshold": cell.threshold}
     return source
-
-
-def _mechanisms(part: NativeCell | NativeProcess) -> list[str]:
-    if isinstance(part, NativeProcess):
-        return [part.mechanism] if part.kind != "port" else []
-    inserted = [name for section in part.sections for name in section.mechanisms]
-    return list(dict.fromkeys([*inserted, *(point.mechanism for point in part.points)]))

@@ -212,18 +212,26 @@ json.dump(found, open("found.json", "w"))
 """
 
 
-def in_netpyne(folder: Path) -> dict[str, Any]:
-    """What NetPyNE makes and sees of the models; the models as JSON, with their mod files, are in the folder then."""
-    asked = {"models": MODELS, "configs": CONFIGS, "library": str(compile_mods(MODS))}
+def ask_netpyne(
+    folder: Path, script: str, models: dict[str, Any], configs: dict[str, Any], mods: dict[str, str], **more: Any
+) -> dict[str, Any]:
+    """What a script, which reads asked.json and writes found.json, finds with NetPyNE; the models as JSON, with their
+    mod files, are in the folder then."""
+    asked = {"models": models, "configs": configs, "library": str(compile_mods(mods)), **more}
     (folder / "asked.json").write_text(json.dumps(asked))
-    done = subprocess.run([sys.executable, "-c", REFERENCE, "asked.json"], capture_output=True, text=True, cwd=folder,
+    done = subprocess.run([sys.executable, "-c", script, "asked.json"], capture_output=True, text=True, cwd=folder,
                           check=False)  # fmt: skip
     assert (folder / "found.json").exists(), done.stdout[-2000:] + done.stderr[-3000:]
     (folder / "mod").mkdir()
-    for name, text in MODS.items():
+    for name, text in mods.items():
         (folder / "mod" / name).write_text(text)
-    for name in MODELS:
-        one = {"net": {"params": MODELS[name]}, "simConfig": CONFIGS[name]}
+    for name in models:
+        one = {"net": {"params": models[name]}, "simConfig": configs[name]}
         (folder / f"{name}.json").write_text(json.dumps(one))
     found: dict[str, Any] = json.loads((folder / "found.json").read_text())
     return found
+
+
+def in_netpyne(folder: Path) -> dict[str, Any]:
+    """What NetPyNE makes and sees of the models; the models as JSON, with their mod files, are in the folder then."""
+    return ask_netpyne(folder, REFERENCE, MODELS, CONFIGS, MODS)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -17,9 +15,9 @@ from nmlbridge.converters.netpyne.files import Files
 from nmlbridge.errors import NmlBridgeError
 from nmlbridge.graph import NativeCell
 from nmlbridge.report import Report
-from nmlbridge.simulator.neuron.compile import compile_mods
 
 from .netpyne_models import CONFIGS, MODELS, MODS, SYNAPSES
+from .netpyne_words import ask_netpyne
 
 pytestmark = [
     pytest.mark.neuron,
@@ -70,18 +68,7 @@ SAVED = ("one population", "junctions")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """NetPyNE's answers in found.json, a network that it has saved, and the models as JSON."""
     folder = tmp_path_factory.mktemp("netpyne")
-    library = compile_mods(MODS)
-    asked = {"models": MODELS, "configs": CONFIGS, "library": str(library), "save": SAVED}
-    (folder / "asked.json").write_text(json.dumps(asked))
-    done = subprocess.run([sys.executable, "-c", REFERENCE, "asked.json"], capture_output=True, text=True, cwd=folder,
-                          check=False)  # fmt: skip
-    assert (folder / "found.json").exists(), done.stdout[-2000:] + done.stderr[-3000:]
-    (folder / "mod").mkdir()
-    for name, text in MODS.items():
-        (folder / "mod" / name).write_text(text)
-    for name in MODELS:
-        one = {"net": {"params": MODELS[name]}, "simConfig": CONFIGS[name]}
-        (folder / f"{name}.json").write_text(json.dumps(one))
+    ask_netpyne(folder, REFERENCE, MODELS, CONFIGS, MODS, save=SAVED)
     return folder
 
 

@@ -21,14 +21,10 @@ from nmlbridge.errors import NetworkError, NmlBridgeError, SimulatorError, Unsup
 from nmlbridge.registry import read
 from nmlbridge.report import Report
 
+from .netpyne_words import DEND, HH, SOMA
+
 needs_netpyne = pytest.mark.skipif(find_spec("netpyne") is None, reason="netpyne is not installed (extra dev)")
 
-HH = {"gnabar": 0.12, "gkbar": 0.036, "gl": 0.003, "el": -70}
-SOMA = {"geom": {"diam": 18.8, "L": 18.8, "Ra": 123.0}, "mechs": {"hh": HH}}
-DEND = {
-    "geom": {"diam": 5.0, "L": 150.0, "Ra": 150.0, "cm": 1, "nseg": 3},
-    "topol": {"parentSec": "soma", "parentX": 1.0, "childX": 0}, "mechs": {"pas": {"g": 0.0000357, "e": -70}},
-}  # fmt: skip
 TUFT = DEND | {"geom": DEND["geom"] | {"L": 80.0}, "topol": {"parentSec": "dend", "parentX": 1.0, "childX": 0}}
 TREE = {"secs": {"soma": SOMA, "dend": DEND, "tuft": TUFT}, "secLists": {"alldend": ["dend", "tuft"]}}
 SYNAPSES = {
