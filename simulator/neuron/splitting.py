@@ -28,7 +28,7 @@ SPLITS = ("auto", "off", "force")
 
 _UNEVEN = 1.1  # of the mean: the load of the fullest rank from which on a cell of it may be cut
 _GAIN = 0.9  # of the fullest rank's load: what must be left after a cut
-_TALK = 30000.0  # operations of a step: about the time that two messages between ranks take
+_TALK = 80000.0  # operations of a step: the 5 to 8 us that pieces on two ranks talk and wait (docs/scaling.md)
 _FRACTIONS = (1.0, 0.7, 0.5, 0.35, 0.25, 0.18, 0.12, 0.08)
 _LOOK = 256  # cells of a rank that are looked at, the dearest first
 _SLACK = 1.03  # what a coarser cut may cost more than the finest

@@ -107,7 +107,8 @@ def test_a_giant_is_split_evenly_and_a_network_of_equals_is_not() -> None:
         assert any("the cell giant[0] is split over" in remark for remark in remarks(giants.giant(), found))
     assert not place(programs.ring(cells=64), 4).cuts
     assert not place(giants.giant(), 2, "off").cuts
-    assert not place(programs.ring(cells=1), 2).cuts, "talk between ranks would take longer than such a cell"
+    assert not place(giants.giant(fine=3), 2).cuts, "talk between ranks would take about what pieces of it save"
+    assert list(place(giants.giant(fine=3), 2, "force").cuts) == [0]
 
 
 def test_only_the_giant_among_small_cells_is_split() -> None:

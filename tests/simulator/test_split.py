@@ -39,6 +39,7 @@ def test_a_giant_cell_alone(launcher: None, ranks: int, order: int) -> None:
     program = replace(program, spec={**program.spec, "run": {**program.spec["run"], "second_order": order}})
     whole, split = run_program(program), run_program(program, ranks=ranks)
     assert (whole.spike_gids == 0).sum() > 1, "the cell itself fires"
+    assert all(np.ptp(column) > 0 for column in whole.columns)
     assert [note for note in split.notes if "giant[0] is split over" in note] and not whole.notes
     same(split, whole)
 
@@ -58,7 +59,7 @@ def test_a_giant_cell_in_a_network(launcher: None) -> None:
 
 
 def test_two_giants_on_three_ranks(launcher: None) -> None:
-    program = two(giants.giant())
+    program = two(giants.giant(fine=13))
     assert list(place(program, 3).cuts) == [0, 1]
     same(run_program(program, ranks=3), run_program(program))
 
@@ -71,6 +72,9 @@ def two(program: Program) -> Program:
     tables = dict(program.tables)
     tables["net.source"] = np.where(np.arange(60) % 10 == 0, 0, tables["net.source"] + 1)
     tables["syn.gid"] = (np.arange(60) % 10 < 5).astype(int)
+    tables["gen.gid"] = tables["syn.gid"][tables["gen.index"]]
+    tables["own.source"], tables["own.index"] = np.array([7, 0]), np.array([0, 1])
+    spec["sources"] = [{**spec["sources"][0], "first_gid": 7}]
     return replace(program, spec=spec, tables=tables)
 
 
