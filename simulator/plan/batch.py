@@ -1,7 +1,7 @@
 """Batch scripts that ask a scheduler for what a run will take.
 
-Slurm (https://slurm.schedmd.com/sbatch.html), PBS (https://help.altair.com, "PBS Professional User's Guide") and Grid
-Engine (qsub(1), queue_conf(5)).
+Slurm (https://slurm.schedmd.com/sbatch.html), PBS Professional and OpenPBS (qsub(1B), pbs_resources(7B)) and Grid
+Engine (qsub(1), queue_conf(5): limits of memory are for each slot, that of time is not).
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def batch_script(found: Plan, scheduler: str, arguments: Sequence[str] = (), out
         ],
         "pbs": [
             f"#PBS -N {name[:15]}", f"#PBS -l select={found.ranks}:ncpus=1:mpiprocs=1:mem={memory}mb",
-            f"#PBS -l walltime={clock}", "#PBS -j oe",
+            f"#PBS -l walltime={clock}", "#PBS -j oe", "#PBS -S /bin/bash",  # else the login shell, whatever #! says
         ],
         "sge": [
             f"#$ -N {name}", *([f"#$ -pe mpi {found.ranks}"] if found.ranks > 1 else []), "#$ -cwd", "#$ -j y",
@@ -54,7 +54,8 @@ def batch_script(found: Plan, scheduler: str, arguments: Sequence[str] = (), out
         ],
     }[scheduler]  # fmt: skip
     every = max(found.duration / 10, found.duration * 60 / max(found.seconds, 1e-9) if found.seconds > 600 else 0)
-    command = ["nmlbridge", "run", found.model, "-o", output, "-n", str(found.ranks), *arguments]
+    model = f"./{found.model}" if found.model.startswith("-") else found.model  # not an option
+    command = ["nmlbridge", "run", model, "-o", output, "-n", str(found.ranks), *arguments]
     if "coreneuron" not in arguments:  # which keeps none
         command += ["--checkpoint", f"{every:.6g}ms", "--resume"]
     folder = {"slurm": "$SLURM_SUBMIT_DIR", "pbs": "$PBS_O_WORKDIR"}.get(scheduler)

