@@ -152,10 +152,11 @@ _PICKLE = re.compile(rb"\x80[\x02-\x05]")
 REFUSED_PICKLE = "this is a pickle, which can run any code as it is read, and is never read; save the model as JSON"
 _NETPYNE_HOLDS = frozenset({
     "native mechanisms", "networks", "positions", "properties", "connections", "weights", "delays", "places on cells",
-    "inputs", "temperature", "simulation", "reactions and diffusion",
+    "inputs", "temperature", "simulation", "gap junctions", "continuous projections", "reactions and diffusion",
+    "plasticity",
 })  # fmt: skip
 _COMPILED = frozenset({
-    "components", "component types", "morphologies", "biophysics", "gap junctions", "continuous projections",
+    "components", "component types", "morphologies", "biophysics",
 })  # fmt: skip
 _HNN = re.compile(rb'\s*\{\s*"object_type"\s*:\s*"Network"')
 # a circuit with its files of nodes, or a simulation of one

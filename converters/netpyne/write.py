@@ -15,11 +15,12 @@ import numpy as np
 
 from ...errors import UnsupportedError
 from ...files import atomic
-from ...graph import InputList, NativeCell, NativeProcess, Network, Population
+from ...graph import Adjuster, InputList, NativeCell, NativeProcess, Network, Population, Projection
 from ...report import Report
 from ...results import settings_in
 from . import streams
 from .model import write_model
+from .plasticity import WIRED
 
 _SIZE = 100.0  # um; of a network that states no larger extent
 _INDEXED = re.compile(r"^(?P<name>\w+)\[(?P<index>\d+)\]$")
@@ -37,6 +38,7 @@ def write(network: Network, path: Path, report: Report | None = None) -> None:
     used += [synapse for projection in network.projections for synapse in projection.synapses]
     lowered = path.suffix == ".npjson" or network.chemistry is not None
     if lowered or any(component not in network.native for component in used):
+        _note_left_out(network, report)
         write_model(network, path, report)
         return
     text = json.dumps(_Writer(network, report).document(), allow_nan=False)
@@ -44,10 +46,20 @@ def write(network: Network, path: Path, report: Report | None = None) -> None:
         stream.write(text.encode())
 
 
+def _note_left_out(network: Network, report: Report) -> None:
+    """What a model that goes by way of NEURON's program does not state."""
+    for projection in network.projections:
+        if projection.plasticity is not None:
+            report.add("netpyne-plasticity", "loss", "its plasticity is left out", component=projection.id)
+
+
 class _Writer:
     def __init__(self, network: Network, report: Report) -> None:
         self.network, self.report = network, report
         self.seed = 1
+        self.labels: dict[tuple[Any, ...], str] = {}
+        self.made: dict[str, dict[str, Any]] = {}
+        self.pointers = 0
         self.cells: list[dict[str, Any]] = []
         if not network.populations:
             raise UnsupportedError("the model has no population of cells; a NetPyNE file holds a network of cells that "
@@ -194,11 +206,29 @@ class _Writer:
         }
 
     def synapses(self) -> dict[str, Any]:
-        return {
+        every = {
             part.id: {"mod": part.mechanism, **part.parameters}
             for part in self.network.native.values()
             if isinstance(part, NativeProcess) and part.kind == "synapse"
         }
+        return every | self.made
+
+    def label(self, part: NativeProcess, values: Mapping[str, float], mutual: bool | None = None) -> str:
+        """The synMech of a process with some parameters of its own: NetPyNE gives a synapse those of its label."""
+        if not values and mutual is None:
+            return part.id
+        key = (part.id, tuple(values.items()), mutual)
+        if key not in self.labels:
+            used = {*self.network.native, *self.made}
+            own = [part.id] if mutual is not None and part.id not in self.made else []
+            free = (name for name in (f"{part.id}_{n}" for n in range(len(used) + 1)) if name not in used)
+            self.labels[key] = label = own[0] if own else next(free)
+            self.made[label] = {"mod": part.mechanism, **part.parameters, **values}
+            if mutual is not None and part.peer is not None:
+                self.made[label]["pointerParams"] = {
+                    "source_var": part.peer[0], "target_var": part.peer[1], "bidirectional": mutual,
+                }  # fmt: skip
+        return self.labels[key]
 
     # connections and stimuli ---------------------------------------------------------------------------------------
 
@@ -206,14 +236,10 @@ class _Writer:
         network = self.network
         for projection in network.projections:
             if projection.kind != "chemical":
-                raise UnsupportedError(
-                    f"projection '{projection.id}' is {projection.kind}; NetPyNE files hold chemical ones only"
-                )
+                self.junctions(projection)
+                continue
             parts = [self.part(synapse, f"projection '{projection.id}'") for synapse in projection.synapses]
-            if projection.values:
-                self.report.add("netpyne-synapse-values", "loss", "parameters of synapses that differ between "
-                                f"connections ({', '.join(projection.values)}) are left out",
-                                component=projection.id)  # fmt: skip
+            plast = self.plast(projection)
             pre, post = network.populations[projection.presynaptic], network.populations[projection.postsynaptic]
             label = projection.attributes.get("netpyne_label", projection.id)
             for row in range(len(projection)):
@@ -232,9 +258,63 @@ class _Writer:
                         "cells and cells' own processes", component=projection.id,
                     )  # fmt: skip
                 else:
-                    entry["synMech"] = part.id
+                    assert isinstance(part, NativeProcess)
+                    values = {name: float(column[row]) for name, column in projection.values.items()}
+                    entry |= {"synMech": self.label(part, values), **plast}
                     self.note_synapse(cell, entry, part)
                 cell["conns"].append(entry)
+
+    def plast(self, projection: Projection) -> dict[str, Any]:
+        """The plast of all its connections."""
+        rule = projection.plasticity
+        if rule is None:
+            return {}
+        if isinstance(rule, Adjuster) and rule.mechanism == WIRED and rule.pointer == "synweight":
+            return {"plast": {"mech": rule.mechanism, "params": dict(rule.parameters)}}
+        self.report.add("netpyne-plasticity", "loss", "its plasticity is left out: NetPyNE has none but that of a "
+                        f"mechanism {WIRED} of the model", component=projection.id)  # fmt: skip
+        return {}
+
+    def junctions(self, projection: Projection) -> None:
+        """Gap junctions and graded synapses, on each side as NetPyNE has them."""
+        network, mutual = self.network, projection.kind == "electrical"
+        who = f"projection '{projection.id}'"
+        names = projection.synapses if mutual else projection.post_components
+        parts = [self.part(name, who) for name in names]
+        before = [self.part(name, who) for name in projection.pre_components]
+        if any(not isinstance(part, NativeProcess) or part.peer is None for part in parts) or any(
+            not isinstance(part, NativeProcess) or part.kind != "port" for part in before
+        ):
+            raise UnsupportedError(f"{who} has components on both sides that are not the same; NetPyNE files hold "
+                                   "junctions that act both ways, or on the cell after")  # fmt: skip
+        self.report.add("netpyne-junctions", "approximation", "NetPyNE's loader of saved networks does not rebuild "
+                        "junctions", component=projection.id)  # fmt: skip
+        pre, post = network.populations[projection.presynaptic], network.populations[projection.postsynaptic]
+        title = projection.attributes.get("netpyne_label", projection.id)
+        for row in range(len(projection)):
+            part = parts[int(projection.synapse[row]) if len(parts) > 1 else 0]
+            assert isinstance(part, NativeProcess) and part.peer is not None
+            values = {name: float(column[row]) for name, column in projection.values.items()}
+            ends = [
+                (pre.offset + int(projection.pre[row]),
+                 self.place(pre, int(projection.pre_segment[row]), float(projection.pre_fraction[row]))),
+                (post.offset + int(projection.post[row]),
+                 self.place(post, int(projection.post_segment[row]), float(projection.post_fraction[row]))),
+            ]  # fmt: skip
+            common = {
+                "label": title, "synMech": self.label(part, values, mutual), "delay": 1.0,
+                "weight": 1.0 if projection.weight is None else float(projection.weight[row]),
+            }  # fmt: skip
+            for side, (here, there) in zip(("pre", "post"), (ends[::-1], ends), strict=True):
+                pointer = {"source": side, "id": self.pointers, "sourceVar": part.peer[0], "targetVar": part.peer[1]}
+                if mutual:
+                    pointer["reverseConnId"] = self.pointers + (1 if side == "pre" else -1)
+                self.pointers += 1
+                self.cells[here[0]]["conns"].append(common | here[1] | {
+                    "preGid": there[0], "preSec": there[1]["sec"], "preLoc": there[1]["loc"], "pointer": pointer,
+                })  # fmt: skip
+                if not mutual:
+                    break
 
     def place(self, population: Population, segment: int, fraction: float) -> dict[str, Any]:
         part = self.network.native[population.component]

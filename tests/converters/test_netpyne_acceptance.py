@@ -12,7 +12,6 @@ import pytest
 
 import nmlbridge
 from nmlbridge.converters.netpyne.files import Files
-from nmlbridge.errors import NmlBridgeError
 from nmlbridge.graph import NativeCell
 from nmlbridge.report import Report
 
@@ -154,14 +153,14 @@ def test_a_network_that_netpyne_has_saved_gives_its_spikes(
     assert ours == sorted(np.round(times, 6).tolist())
 
 
-@pytest.mark.parametrize("name", ["hybrid", "subcellular"])
+@pytest.mark.parametrize("name", ["hybrid", "subcellular", "junctions", "varied"])
 def test_saved_by_us_and_read_again_it_spikes_alike(name: str, folder: Path) -> None:
     network = nmlbridge.read(folder / f"{name}.json")
     nmlbridge.write(network, folder / "again_netpyne.json")
     first = nmlbridge.simulate(folder / f"{name}.json", allow=("mods",), duration=150)
     again = nmlbridge.simulate(folder / "again_netpyne.json", allow=("mods",), duration=150)
     assert spikes(again) == spikes(first)
-    assert len(first.spikes) > 20
+    assert len(first.spikes) > 12
 
 
 def test_junctions_are_a_loss_where_they_have_no_counterpart(folder: Path, tmp_path: Path) -> None:
@@ -170,8 +169,6 @@ def test_junctions_are_a_loss_where_they_have_no_counterpart(folder: Path, tmp_p
     nmlbridge.write(network, tmp_path / "net.nml", report=report)
     assert nmlbridge.validate(tmp_path / "net.nml") == []
     assert {"Tunnel", "Graded"} <= {name for note in report for name in ("Tunnel", "Graded") if name in str(note)}
-    with pytest.raises(NmlBridgeError, match="chemical ones only"):
-        nmlbridge.write(network, tmp_path / "net_netpyne.json")
 
 
 @pytest.mark.parametrize("name", ["one population", "two populations", "varied", "junctions"])
