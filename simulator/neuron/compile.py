@@ -26,7 +26,7 @@ from threading import Lock
 
 from ...errors import SimulatorError
 from ..program import check_mod_names
-from . import tree
+from . import stepping, tree
 from .coreneuron import core_library
 from .toolchain import Toolchain, find_toolchain
 from .unity import join
@@ -87,7 +87,7 @@ def compiled(mods: Mapping[str, str], *, coreneuron: bool = False) -> bool:
 
 
 def _key(tools: Toolchain, mods: Mapping[str, str], coreneuron: bool) -> str:
-    made = ("coreneuron 2", tree.NEURON, tree.CORE) if coreneuron else ("neuron", tree.NEURON)
+    made = ("coreneuron 2", stepping.NEURON, tree.CORE) if coreneuron else ("neuron", stepping.NEURON)
     return _hash(tools.identity, *made, *(f"{n}\n{mods[n]}" for n in sorted(mods)))
 
 
@@ -108,7 +108,7 @@ class Build:
         """Translate, compile in parallel what the cache lacks, link; the path of the library in this folder."""
         found, missing = self._cached()
         with ThreadPoolExecutor(1) as pool:
-            solver = pool.submit(self.kept, "solver", tree.NEURON, self._object)
+            solver = pool.submit(self.kept, "solver", stepping.NEURON, self._object)
             try:
                 return self._linked([*found, *self._compiled_all(missing), *solver.result()])
             except SimulatorError:

@@ -103,10 +103,13 @@ def hand_over(library: Path | None) -> None:
     """Have the next psolve of this process run in CoreNEURON, with the library beside NEURON's (None: its own)."""
     if library is not None:
         os.environ["CORENEURONLIB"] = str(library.with_name(LIBRARY))
+    import neuron
     from neuron import coreneuron
 
     coreneuron.enable = True
     coreneuron.verbose = 0
+    ours = sys.platform != "darwin" and neuron.__version__.startswith("9.0.")
+    coreneuron.cell_permute = int(ours)  # has the nodes put in the order of ``tree``
 
 
 def core_library(build: Build, folder: Path) -> Path:

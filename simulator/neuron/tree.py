@@ -7,16 +7,13 @@ turns into vector instructions. Each node's operations, and the order in which c
 as they are in NEURON (solve.cpp, treeset.cpp), so the results are the same to the last bit. Networks of which the cells
 are too unlike go NEURON's own way.
 
-NEURON has a place for another solver, made for cells that are split over ranks (``nrn_multisplit_solve_``), which is
-used here with fixed steps on one thread. CoreNEURON has none; there the linker takes our functions of these names
-instead of the archive's. Those add the axial currents in the same runs, and do not put together, for each mechanism
-in each step, the name under which a profiler would know it.
+In NEURON the columns of the nodes are copied into this order and back (``stepping``). CoreNEURON has an option to order
+nodes, made for graphics processors (``cell_permute``): the linker takes our functions of these names instead of the
+archive's, so that the nodes of its network, and what stands on them, really are in this order. Those functions do not
+put together either, for each mechanism in each step, the name under which a profiler would know it.
 '''  # fmt: skip
 
 from __future__ import annotations
-
-import ctypes
-from pathlib import Path
 
 TREE = r"""
 #include <algorithm>
@@ -28,86 +25,16 @@ namespace nmlb {
 // Nodes first, first + 1, ... of which the parents are parent, parent + 1, ...: none of one run is parent of another.
 struct Run { int first, parent, count; };
 
-class Tree {
-  public:
-    // Look at the trees unless they are those of the last call; whether solving them here is worth while.
-    bool fits(int roots, int nodes, int const* parents, double const* a, double const* b) {
-        size_t const bytes = sizeof(double) * nodes;
-        if (roots != roots_ || nodes != static_cast<int>(order_.size()) ||
-            std::memcmp(parents, parents_.data(), sizeof(int) * nodes) || std::memcmp(a, a_.data(), bytes) ||
-            std::memcmp(b, b_.data(), bytes)) {
-            roots_ = roots;
-            parents_.assign(parents, parents + nodes);
-            a_.assign(a, a + nodes);
-            b_.assign(b, b + nodes);
-            arrange();
-        }
-        return worth_;
-    }
-
-    void load(double const* d, double const* rhs) {
-        int const n = order_.size();
-        for (int k = 0; k < n; ++k) {
-            d_[k] = d[order_[k]];
-            rhs_[k] = rhs[order_[k]];
-        }
-    }
-
-    // Currents along the cable, and their part in the matrix.
-    void axial(double const* v) {
-        int const n = order_.size();
-        for (int k = 0; k < n; ++k) v_[k] = v[order_[k]];
-        for (Run const& run : runs_) {
-            View const own = at(run.first), parent = at(run.parent);
-            double const* const v = v_.data() + run.first;
-            double const* const w = v_.data() + run.parent;
-            int const count = run.count;
-            NMLB_INDEPENDENT
-            for (int k = 0; k < count; ++k) {
-                double const dv = w[k] - v[k];
-                own.rhs[k] -= own.b[k] * dv;
-                parent.rhs[k] += own.a[k] * dv;
-                own.d[k] -= own.b[k];
-                parent.d[k] -= own.a[k];
-            }
-        }
-    }
-
-    void solve() {
-        for (auto run = runs_.rbegin(); run != runs_.rend(); ++run) {
-            View const own = at(run->first), parent = at(run->parent);
-            int const count = run->count;
-            NMLB_INDEPENDENT
-            for (int k = 0; k < count; ++k) {
-                double const p = own.a[k] / own.d[k];
-                parent.d[k] -= p * own.b[k];
-                parent.rhs[k] -= p * own.rhs[k];
-            }
-        }
-        for (int k = 0; k < roots_; ++k) rhs_[k] /= d_[k];
-        for (Run const& run : runs_) {
-            View const own = at(run.first), parent = at(run.parent);
-            int const count = run.count;
-            NMLB_INDEPENDENT
-            for (int k = 0; k < count; ++k) own.rhs[k] = (own.rhs[k] - own.b[k] * parent.rhs[k]) / own.d[k];
-        }
-    }
-
-    void store(double* rhs) const {
-        int const n = order_.size();
-        for (int k = 0; k < n; ++k) rhs[order_[k]] = rhs_[k];
-    }
-
-  private:
-    struct View { double *d, *rhs; double const *a, *b; };
-
-    View at(int k) { return {d_.data() + k, rhs_.data() + k, sorted_a_.data() + k, sorted_b_.data() + k}; }
+// An order of the nodes in which like cells stand side by side.
+struct Order {
+    std::vector<int> nodes;  // nodes[k]: NEURON's number of the node that is k-th here
+    std::vector<Run> runs;   // parents before their children
+    bool worth = false;      // whether solving in it is worth while
 
     // Roots of equal trees side by side, then generation by generation: all first children, all second children, ...
-    void arrange() {
-        int const n = parents_.size();
+    void arrange(int roots, int n, int const* parents) {
         std::vector<std::vector<int>> children(n);
-        for (int i = roots_; i < n; ++i) children[parents_[i]].push_back(i);
+        for (int i = roots; i < n; ++i) children[parents[i]].push_back(i);
         std::map<std::vector<int>, int> shapes;
         std::vector<int> shape(n);  // of the tree below a node: equal numbers for equal trees
         for (int i = n - 1; i >= 0; --i) {
@@ -115,46 +42,116 @@ class Tree {
             for (int child : children[i]) below.push_back(shape[child]);
             shape[i] = shapes.emplace(below, static_cast<int>(shapes.size())).first->second;
         }
-        order_.resize(roots_);
-        for (int i = 0; i < roots_; ++i) order_[i] = i;
-        std::stable_sort(order_.begin(), order_.end(), [&](int i, int j) { return shape[i] < shape[j]; });
-        runs_.clear();
-        for (int begin = 0, end = roots_; begin < end; begin = end, end = order_.size()) {
+        nodes.resize(roots);
+        for (int i = 0; i < roots; ++i) nodes[i] = i;
+        std::stable_sort(nodes.begin(), nodes.end(), [&](int i, int j) { return shape[i] < shape[j]; });
+        runs.clear();
+        for (int begin = 0, end = roots; begin < end; begin = end, end = nodes.size()) {
             size_t most = 0;
-            for (int k = begin; k < end; ++k) most = std::max(most, children[order_[k]].size());
+            for (int k = begin; k < end; ++k) most = std::max(most, children[nodes[k]].size());
             for (size_t which = 0; which < most; ++which) {
                 bool follows = false;
                 for (int k = begin; k < end; ++k) {
-                    auto const& own = children[order_[k]];
+                    auto const& own = children[nodes[k]];
                     if (own.size() > which) {
-                        if (!follows) runs_.push_back({static_cast<int>(order_.size()), k, 0});
-                        ++runs_.back().count;
-                        order_.push_back(own[which]);
+                        if (!follows) runs.push_back({static_cast<int>(nodes.size()), k, 0});
+                        ++runs.back().count;
+                        nodes.push_back(own[which]);
                     }
                     follows = own.size() > which;
                 }
             }
         }
-        worth_ = n - roots_ >= 4 * static_cast<int>(runs_.size());  // half a vector of the widest processors
-        for (auto* column : {&d_, &rhs_, &v_, &sorted_a_, &sorted_b_}) column->resize(n);
-        for (int k = 0; k < n; ++k) {
-            sorted_a_[k] = a_[order_[k]];
-            sorted_b_[k] = b_[order_[k]];
+        worth = n - roots >= 4 * static_cast<int>(runs.size());  // half a vector of the widest processors
+    }
+};
+
+// Columns of the nodes, from one of them on.
+struct Columns {
+    double *d, *rhs;
+    double const *a, *b, *v;
+    Columns from(int k) const { return {d + k, rhs + k, a + k, b + k, v + k}; }
+};
+
+// Currents along the cable, and their part in the matrix.
+inline void axial(std::vector<Run> const& runs, Columns const& all) {
+    for (Run const& run : runs) {
+        Columns const own = all.from(run.first), parent = all.from(run.parent);
+        int const count = run.count;
+        NMLB_INDEPENDENT
+        for (int k = 0; k < count; ++k) {
+            double const dv = parent.v[k] - own.v[k];
+            own.rhs[k] -= own.b[k] * dv;
+            parent.rhs[k] += own.a[k] * dv;
+            own.d[k] -= own.b[k];
+            parent.d[k] -= own.a[k];
         }
     }
+}
 
-    int roots_ = -1;
-    bool worth_ = false;
-    std::vector<int> parents_, order_;  // order_[k]: NEURON's number of the node that is k-th here
-    std::vector<double> a_, b_;         // as NEURON has them
-    std::vector<double> sorted_a_, sorted_b_, d_, rhs_, v_;
-    std::vector<Run> runs_;             // parents before their children
-};
+inline void solve(std::vector<Run> const& runs, int roots, Columns const& all) {
+    for (auto run = runs.rbegin(); run != runs.rend(); ++run) {
+        Columns const own = all.from(run->first), parent = all.from(run->parent);
+        int const count = run->count;
+        NMLB_INDEPENDENT
+        for (int k = 0; k < count; ++k) {
+            double const p = own.a[k] / own.d[k];
+            parent.d[k] -= p * own.b[k];
+            parent.rhs[k] -= p * own.rhs[k];
+        }
+    }
+    for (int k = 0; k < roots; ++k) all.rhs[k] /= all.d[k];
+    for (Run const& run : runs) {
+        Columns const own = all.from(run.first), parent = all.from(run.parent);
+        int const count = run.count;
+        NMLB_INDEPENDENT
+        for (int k = 0; k < count; ++k) own.rhs[k] = (own.rhs[k] - own.b[k] * parent.rhs[k]) / own.d[k];
+    }
+}
+
+// The same for cells that are too unlike, node by node.
+inline void axial(int first, int end, int const* parent, Columns const& all) {
+    for (int i = first; i < end; ++i) {
+        double const dv = all.v[parent[i]] - all.v[i];
+        all.rhs[i] -= all.b[i] * dv;
+        all.rhs[parent[i]] += all.a[i] * dv;
+        all.d[i] -= all.b[i];
+        all.d[parent[i]] -= all.a[i];
+    }
+}
+
+inline void solve(int first, int end, int const* parent, Columns const& all) {
+    for (int i = end - 1; i >= first; --i) {
+        double const p = all.a[i] / all.d[i];
+        all.d[parent[i]] -= p * all.b[i];
+        all.rhs[parent[i]] -= p * all.rhs[i];
+    }
+    for (int i = 0; i < first; ++i) all.rhs[i] /= all.d[i];
+    for (int i = first; i < end; ++i) all.rhs[i] = (all.rhs[i] - all.b[i] * all.rhs[parent[i]]) / all.d[i];
+}
+
+inline void advance(int n, bool second_order, double const* rhs, double* v) {
+    if (second_order)
+        for (int i = 0; i < n; ++i) v[i] += 2. * rhs[i];
+    else
+        for (int i = 0; i < n; ++i) v[i] += rhs[i];
+}
+
+// The capacitance of some nodes: its part in the matrix, and its current once the change of v is known.
+inline void charge(int count, int const* nodes, double factor, double const* cm, double* d) {
+    NMLB_INDEPENDENT
+    for (int i = 0; i < count; ++i) d[nodes[i]] += factor * cm[i];
+}
+
+inline void charging(int count, int const* nodes, double factor, double const* cm, double const* rhs, double* i_cap) {
+    NMLB_INDEPENDENT
+    for (int i = 0; i < count; ++i) i_cap[i] = factor * cm[i] * rhs[nodes[i]];
+}
 }  // namespace nmlb
 """
 """a and b are what a node's voltage gives to its parent's equation and takes from it (both negative)."""
 
-_PRAGMA = """
+PRAGMA = """
 #if defined(__clang__)
 #define NMLB_INDEPENDENT _Pragma("clang loop vectorize(assume_safety)")
 #else
@@ -162,53 +159,28 @@ _PRAGMA = """
 #endif
 """
 
-NEURON = f"""#include <cstddef>
-#include "multicore.h"
-{_PRAGMA}{TREE}
-extern void (*nrn_multisplit_setup_)();
-extern void (*nrn_multisplit_solve_)();
-extern int use_sparse13;
-extern void nrn_solve(NrnThread*);
-
-static nmlb::Tree tree;
-extern "C" {{
-long nmlb_solved = 0;  // times that cells were solved side by side
-}}
-
-static void solve() {{
-    NrnThread& cells = *nrn_threads;
-    if (!use_sparse13 && tree.fits(cells.ncell, cells.end, cells._v_parent_index, cells.node_a_storage(),
-                                   cells.node_b_storage())) {{
-        tree.load(cells.node_d_storage(), cells.node_rhs_storage());
-        tree.solve();
-        tree.store(cells.node_rhs_storage());
-        ++nmlb_solved;
-    }} else {{
-        nrn_multisplit_solve_ = nullptr;
-        nrn_solve(&cells);
-        nrn_multisplit_solve_ = solve;
-    }}
-}}
-
-extern "C" int nmlb_solve(int wanted) {{
-    bool const free = !nrn_multisplit_setup_ && !nrn_multisplit_solve_;
-    if (wanted && free && nrn_nthread == 1) nrn_multisplit_solve_ = solve;
-    if (!wanted && nrn_multisplit_solve_ == solve) nrn_multisplit_solve_ = nullptr;
-    return nrn_multisplit_solve_ == solve;
-}}
-"""
-
 CORE = f"""#include <cerrno>
 #include "coreneuron/coreneuron.hpp"
 #include "coreneuron/nrnconf.h"
 #include "coreneuron/sim/multicore.hpp"
+#include "coreneuron/sim/fast_imem.hpp"
 #include "coreneuron/network/partrans.hpp"
 #include "coreneuron/permute/cellorder.hpp"
-{_PRAGMA}{TREE}
+#include <mutex>
+{PRAGMA}{TREE}
 namespace coreneuron {{
-static nmlb::Tree& tree_of(NrnThread* nt) {{
-    static thread_local std::map<int, nmlb::Tree> trees;
-    return trees[nt->id];
+static std::map<int, nmlb::Order> orders;  // of each thread that has one
+static std::mutex ordering;
+
+// Called for each thread when its network has come, with cell_permute = 1: the nodes then really stand in this order.
+int* interleave_order(int thread, int roots, int n, int* parents) {{
+    nmlb::Order order;
+    order.arrange(roots, n, parents);
+    int* const places = new int[n];
+    for (int k = 0; k < n; ++k) places[order.worth ? order.nodes[k] : k] = k;
+    std::lock_guard<std::mutex> const alone(ordering);
+    orders[thread] = std::move(order);
+    return places;
 }}
 
 void* setup_tree_matrix_minimal(NrnThread* nt) {{
@@ -227,43 +199,35 @@ void* setup_tree_matrix_minimal(NrnThread* nt) {{
         for (int i = 0; i < n; ++i) nt->nrn_fast_imem->nrn_sav_rhs[i] -= nt->_actual_rhs[i];
     for (auto tml = nt->tml; tml; tml = tml->next)
         if (auto jacob = corenrn.get_memb_func(tml->index).jacob) jacob(nt, tml->ml, tml->index);
-    if (n && nt->tml) nrn_jacob_capacitance(nt, nt->tml->ml, nt->tml->index);  // the first of the list
+    if (n && nt->tml) {{  // the first of the list
+        Memb_list const* const ml = nt->tml->ml;
+        nmlb::charge(ml->nodecount, ml->nodeindices, .001 * nt->cj, ml->data, nt->_actual_d);
+    }}
     if (nt->nrn_fast_imem)
         for (int i = 0; i < n; ++i) nt->nrn_fast_imem->nrn_sav_d[i] += nt->_actual_d[i];
     return nullptr;  // axial currents are added when it is solved
 }}
 
 void nrn_solve_minimal(NrnThread* nt) {{
-    double *const d = nt->_actual_d, *const rhs = nt->_actual_rhs, *const v = nt->_actual_v;
-    double const *const a = nt->_actual_a, *const b = nt->_actual_b;
-    int const* const parent = nt->_v_parent_index;
-    nmlb::Tree& tree = tree_of(nt);
-    if (!use_solve_interleave && tree.fits(nt->ncell, nt->end, parent, a, b)) {{
-        tree.load(d, rhs);
-        tree.axial(v);
-        tree.solve();
-        tree.store(rhs);
-        return;
+    nmlb::Columns const all{{nt->_actual_d, nt->_actual_rhs, nt->_actual_a, nt->_actual_b, nt->_actual_v}};
+    auto const found = orders.find(nt->id);
+    if (nt->_permute && found != orders.end() && found->second.worth) {{
+        nmlb::axial(found->second.runs, all);
+        nmlb::solve(found->second.runs, nt->ncell, all);
+    }} else {{
+        nmlb::axial(nt->ncell, nt->end, nt->_v_parent_index, all);
+        nmlb::solve(nt->ncell, nt->end, nt->_v_parent_index, all);
     }}
-    int const first = nt->ncell, end = nt->end;
-    for (int i = first; i < end; ++i) {{
-        double const dv = v[parent[i]] - v[i];
-        rhs[i] -= b[i] * dv;
-        rhs[parent[i]] += a[i] * dv;
-        d[i] -= b[i];
-        d[parent[i]] -= a[i];
+}}
+
+void update(NrnThread* nt) {{
+    nmlb::advance(nt->end, secondorder != 0, nt->_actual_rhs, nt->_actual_v);
+    if (nt->tml) {{
+        Memb_list* const ml = nt->tml->ml;
+        double* const cm = ml->data;
+        nmlb::charging(ml->nodecount, ml->nodeindices, .001 * nt->cj, cm, nt->_actual_rhs, cm + ml->_nodecount_padded);
     }}
-    if (use_solve_interleave) {{
-        solve_interleaved(nt->id);
-        return;
-    }}
-    for (int i = end - 1; i >= first; --i) {{
-        double const p = a[i] / d[i];
-        d[parent[i]] -= p * b[i];
-        rhs[parent[i]] -= p * rhs[i];
-    }}
-    for (int i = 0; i < first; ++i) rhs[i] /= d[i];
-    for (int i = first; i < end; ++i) rhs[i] = (rhs[i] - b[i] * rhs[parent[i]]) / d[i];
+    if (nrn_use_fast_imem) nrn_calc_fast_imem(nt);
 }}
 
 void nonvint(NrnThread* nt) {{
@@ -274,9 +238,3 @@ void nonvint(NrnThread* nt) {{
 }}
 }}  // namespace coreneuron
 """
-
-
-def solve_side_by_side(library: Path | None) -> bool:
-    """Have NEURON in this process solve with the library's solver, where it has one and nothing else solves already."""
-    found = None if library is None else getattr(ctypes.CDLL(str(library)), "nmlb_solve", None)
-    return found is not None and bool(found(1))

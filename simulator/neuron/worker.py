@@ -33,7 +33,7 @@ from .lifeline import die_with_parent
 from .record import ColumnFile, Recorder, Spikes
 from .scheme import Scheme
 from .shares import Shares
-from .tree import solve_side_by_side
+from .stepping import stepper
 
 MARK = "@nmlbridge "
 _MEMORY = 64e6  # bytes of recorded values that wait in NEURON's Vectors
@@ -72,7 +72,7 @@ class Run:
             self.network.made = [] if serves else None
             self.network.build()
             if not (self.run.get("cvode") or self.run.get("coreneuron") or self.network.placement.cuts):
-                solve_side_by_side(self.library)
+                self.scheme.stepper = stepper(self.library)
             self.field = self._field()
             plain = [place for place in self.program.spec.get("recordings", ()) if "field" not in place]
             self.recorder = Recorder(self.network, plain, *self.scheme.sampling())
