@@ -15,7 +15,7 @@ help:
 	@echo "make lint    ruff, mypy and the import layers"
 	@echo "make check   lint, then the tests that take seconds"
 	@echo "make fuzz    the fuzz tests with a hundred times as many cases (tens of minutes)"
-	@echo "make bench   the benchmarks (minutes)"
+	@echo "make bench   the benchmarks (an hour; QUICK=1: minutes, ONLY='lfp portal': these)"
 	@echo "make clean   remove what the goals above made, the virtual environment included"
 
 setup: $(STAMP)
@@ -48,7 +48,7 @@ fuzz: $(STAMP)
 
 bench: $(STAMP)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[bench]'
-	set -e; for bench in benchmarks/*.py; do echo "== $$bench"; $(BIN)/python $$bench; done
+	$(BIN)/python benchmarks $(if $(QUICK),--quick) $(ONLY)
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache examples/output

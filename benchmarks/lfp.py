@@ -4,14 +4,18 @@
 
 NetPyNE builds a network of cells with a soma and a dendrite, driven by NetStims, and saves it; nmlbridge runs the saved
 network. Each runs it without electrodes and with them, a sample every 0.125 ms, several times. Printed are the CPU
-seconds of the simulation alone and the overhead of the electrodes. NetPyNE's recording needs a NEURON before 9: give it
-a Python of its own. OPENBLAS_NUM_THREADS=1 keeps the matrix products on one core.
+seconds of the simulation alone, the overhead of the electrodes, and how far the potentials of the two are apart.
+
+NetPyNE registers a callback with NEURON's PtrVector, which NEURON 9 has no more; it sets the pointers anew at each step
+anyway. Where the function is missing, a stand-in that does nothing takes its place, and the output says so. The matrix
+products of both are kept on one core.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -24,6 +28,7 @@ import numpy as np
 import nmlbridge
 from nmlbridge.registry import format_to_read, resolve_name
 from nmlbridge.report import Report
+from nmlbridge.results import Results
 from nmlbridge.simulator.electrodes import Electrodes
 
 PEER = '''
@@ -31,6 +36,21 @@ import json, sys, time
 import numpy as np
 from netpyne import sim, specs
 cells, duration, folder, places = int(sys.argv[1]), float(sys.argv[2]), sys.argv[3], json.loads(sys.argv[4])
+vectors = sim.h.PtrVector
+lacking = not hasattr(vectors(1), "ptr_update_callback")
+if lacking:
+    class Vector:
+        """NEURON's, with a function that NEURON 9 lacks; what is called often goes straight to NEURON."""
+        def __init__(self, size):
+            self.vector = vectors(size)
+            self.pset, self.gather = self.vector.pset, self.vector.gather
+        def ptr_update_callback(self, callback):
+            pass
+    class Neuron:
+        PtrVector = Vector
+        def __getattr__(self, name):
+            return getattr(sim.h, name)
+    sys.modules["netpyne.sim.setup"].h = Neuron()
 net = specs.NetParams()
 net.sizeX = net.sizeY = net.sizeZ = 200
 net.cellParams["c"] = {"secs": {
@@ -60,27 +80,39 @@ start = time.process_time()
 sim.runSim()
 cpu = time.process_time() - start
 sim.gatherData()
-print("CPU", cpu)
+if places:
+    np.save(folder + "/lfp.npy", sim.allSimData["LFP"])
+print("RESULT" + json.dumps([cpu, lacking, sim.h.nrnversion(0)]))
 '''
+ONE_CORE = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
 
-def peer(python: str, cells: int, duration: float, folder: Path, places: list[list[float]]) -> float:
-    """CPU seconds of NetPyNE's simulation; without ``places`` it leaves net_data.json in ``folder``."""
+def peer(python: str, cells: int, duration: float, folder: Path, places: list[list[float]]) -> tuple[float, bool, str]:
+    """CPU seconds of NetPyNE's simulation, whether the stand-in was needed, NEURON's version.
+
+    Without ``places`` it leaves net_data.json in ``folder``, with them lfp.npy.
+    """
     script = folder / "peer.py"
     script.write_text(PEER)
     words = [python, str(script), str(cells), str(duration), str(folder), json.dumps(places)]
-    done = subprocess.run(words, capture_output=True, text=True, cwd=folder)
+    done = subprocess.run(words, capture_output=True, text=True, cwd=folder, env=os.environ | ONE_CORE)
     if done.returncode:
         raise SystemExit(f"NetPyNE failed: {done.stderr[-2000:]}")
-    return float(done.stdout.rsplit("CPU", 1)[1])
+    cpu, lacking, version = json.loads(done.stdout.rsplit("RESULT", 1)[1])
+    return float(cpu), bool(lacking), str(version)
 
 
-def ours(path: Path, electrodes: Electrodes | None) -> float:
-    """CPU seconds of our simulation."""
+def ours(path: Path, electrodes: Electrodes | None) -> tuple[float, Results]:
+    """CPU seconds of our simulation, and its results."""
     record = format_to_read(path)
     network, simulation = resolve_name(record.simulation)(path, Report(), frozenset())
     results = nmlbridge.simulate_network(network, replace(simulation, record_every=4), electrodes=electrodes)
-    return results.phases["simulate"]["cpu"]
+    return results.phases["simulate"]["cpu"], results
+
+
+def apart(mine: np.ndarray, theirs: np.ndarray) -> float:
+    """The greatest difference of potentials (samples, contacts), as a part of their greatest."""
+    return float(np.abs(mine - theirs).max() / np.abs(theirs).max())
 
 
 def main() -> None:
@@ -97,15 +129,22 @@ def main() -> None:
     places = [[100.0, 450.0 * k / arguments.contacts - 100, 100.0] for k in range(arguments.contacts)]
     # what NetPyNE calls y of an electrode is a depth
     electrodes = Electrodes(np.array(places) * (1, -1, 1), conductivity=0.3)
+    os.environ.update(ONE_CORE)
     rows: dict[str, list[float]] = {"netpyne": [], "netpyne lfp": [], "ours": [], "ours lfp": []}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for _ in range(arguments.repeat):
-            rows["netpyne"].append(peer(arguments.netpyne, arguments.cells, arguments.duration, folder, []))
-            rows["netpyne lfp"].append(peer(arguments.netpyne, arguments.cells, arguments.duration, folder, places))
+            rows["netpyne"].append(peer(arguments.netpyne, arguments.cells, arguments.duration, folder, [])[0])
+            cpu, lacking, version = peer(arguments.netpyne, arguments.cells, arguments.duration, folder, places)
+            rows["netpyne lfp"].append(cpu)
             path = folder / "net_data.json"
-            rows["ours"].append(ours(path, None))
-            rows["ours lfp"].append(ours(path, electrodes))
+            rows["ours"].append(ours(path, None)[0])
+            cpu, results = ours(path, electrodes)
+            rows["ours lfp"].append(cpu)
+        theirs = np.load(folder / "lfp.npy") * 1e-3
+    stand_in = "a stand-in for PtrVector.ptr_update_callback" if lacking else "nothing replaced"
+    print(f"{arguments.cells} cells, {len(places)} contacts, {arguments.duration:g} ms; NetPyNE runs with NEURON "
+          f"{version}, {stand_in}")  # fmt: skip
     middle = {name: statistics.median(values) for name, values in rows.items()}
     for name in ("netpyne", "ours"):
         plain, with_field = middle[name], middle[f"{name} lfp"]
@@ -114,6 +153,8 @@ def main() -> None:
     overhead = {name: middle[f"{name} lfp"] - middle[name] for name in ("netpyne", "ours")}
     print(f"overhead: NetPyNE {overhead['netpyne']:.3f} s, nmlbridge {overhead['ours']:.3f} s, "
           f"ratio {overhead['netpyne'] / max(overhead['ours'], 1e-9):.1f}")  # fmt: skip
+    mine = np.array([results[f"lfp[{k}]"] for k in range(len(places))]).T[-len(theirs) :]
+    print(f"potentials: greatest {np.abs(theirs).max():.2e} V, apart by {apart(mine, theirs):.1e} of that")
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from ...nmodl.files import mods_beside, texts_of, used
 from ...report import Report
 from ...results import Electrodes, Simulation, elements_of, saved
 from ..netpyne.document import load
-from ..netpyne.mechanisms import BUILT_IN
+from ..netpyne.mechanisms import AT_HAND
 from ..netpyne.mechanisms import used as mechanisms_of
 from .cells import cell_of
 from .drives import LONGEST, times_of
@@ -259,7 +259,7 @@ def _first_trial(drive: Part) -> Part:
 
 def _mods(path: Path, network: Network, allow: Collection[str], report: Report) -> dict[str, str]:
     """Texts of the mod files that the cells need, beside the file or in the hnn-core of this Python (not imported)."""
-    wanted = mechanisms_of(network) - BUILT_IN
+    wanted = mechanisms_of(network) - AT_HAND
     found = used(mods_beside(path), wanted)
     if not found:
         installed = find_spec("hnn_core")

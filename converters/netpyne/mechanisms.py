@@ -10,6 +10,7 @@ from typing import Any
 from ...errors import DocumentError
 from ...graph import Adjuster, Network
 from ...graph.native import mechanisms_of
+from ...nmodl.builtin import BUILT_IN
 from ...nmodl.files import FOLDERS, global_parameters, mechanism_of, text_of, texts_of, with_globals
 from ...report import Report
 from .document import beside
@@ -18,10 +19,7 @@ from .sections import number
 ELSEWHERE = frozenset({"celsius", "v_init", "clamp_resist", "tstop"})
 """hParams that are no parameters of a mechanism: of the run, and one that NEURON's own mechanisms do not read"""
 
-BUILT_IN = frozenset({
-    "hh", "pas", "fastpas", "extracellular", "capacitance", "ExpSyn", "Exp2Syn", "AlphaSynapse", "IClamp", "SEClamp",
-    "VClamp", "APCount", "NetStim", "IntFire1", "IntFire2", "IntFire4", "PatternStim", "VecStim",
-})  # fmt: skip
+AT_HAND = BUILT_IN | {"VecStim"}
 """what NEURON has, and VecStim, whose trains are played without a mod file"""
 
 
@@ -39,7 +37,7 @@ def mods_of(
 
     Without "mods" in ``allow`` none are taken, and ``report`` says which would be.
     """
-    wanted = used(network) - BUILT_IN
+    wanted = used(network) - AT_HAND
     if not wanted:
         return {}
     if named is not None:

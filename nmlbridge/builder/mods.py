@@ -6,26 +6,14 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ..nmodl.builtin import BUILT_IN, OF_CELLS
 from ..nmodl.files import texts_of, used
 from ..nmodl.header import Header, read_header
 from ..report import Report
 from ..units import nearest
 from .context import Context, Path_
 
-BUILT_IN = {
-    name: Header(name, kind, parameters, receives=kind != "SUFFIX")
-    for name, kind, parameters in (
-        ("hh", "SUFFIX", {"gnabar": "S_per_cm2", "gkbar": "S_per_cm2", "gl": "S_per_cm2", "el": "mV"}),
-        ("pas", "SUFFIX", {"g": "S_per_cm2", "e": "mV"}),
-        ("IntFire1", "ARTIFICIAL_CELL", {"tau": "ms", "refrac": "ms"}),
-        ("IntFire2", "ARTIFICIAL_CELL", {"taum": "ms", "taus": "ms", "ib": ""}),
-        ("IntFire4", "ARTIFICIAL_CELL", {"taue": "ms", "taui1": "ms", "taui2": "ms", "taum": "ms"}),
-    )
-}
-"""NEURON's own density mechanisms and artificial cells, and their parameters with units:
-https://nrn.readthedocs.io/en/latest/python/modelspec/programmatic/mechanisms/mech.html"""
-_TAKEN = frozenset({"ExpSyn", "Exp2Syn", "AlphaSynapse", "IClamp", "SEClamp", "VClamp", "APCount", "NetStim",
-                    "PatternStim", "extracellular", "capacitance", "morphology", "VecStim"})  # fmt: skip
+_TAKEN = BUILT_IN | {"VecStim"}
 _KINDS = {"SUFFIX": "a density mechanism, for the biophysics of a cell",
           "POINT_PROCESS": "a point process, for synapses and components",
           "ARTIFICIAL_CELL": "an artificial cell, for cells"}  # fmt: skip
@@ -37,7 +25,7 @@ class Mods:
 
     context: Context
     texts: dict[str, str] = field(default_factory=dict)
-    known: dict[str, Header] = field(default_factory=lambda: dict(BUILT_IN))
+    known: dict[str, Header] = field(default_factory=lambda: dict(OF_CELLS))
 
     @classmethod
     def of(cls, context: Context) -> Mods:

@@ -35,14 +35,11 @@ def run(arguments: argparse.Namespace) -> int:
 
     asked = (arguments.backend,) if arguments.backend else NEURONS
     report = Report()
-    found: dict[str, str | None] = {}
-    for backend in asked:
-        with ProgressBar() as progress:
-            found[backend] = lacks(
-                arguments.file, backend, ranks=arguments.ranks, dt=arguments.dt, method=arguments.method,
-                split=arguments.split, allow=allowed(arguments), progress=progress,
-                report=report if backend == asked[0] else None,
-            )  # fmt: skip
+    with ProgressBar() as progress:
+        found = lacks(
+            arguments.file, asked, ranks=arguments.ranks, dt=arguments.dt, method=arguments.method,
+            split=arguments.split, allow=allowed(arguments), progress=progress, report=report,
+        )  # fmt: skip
     if arguments.json:
         print(json.dumps({"runs": {name: what is None for name, what in found.items()}, "lacks": found,
                           "notes": report.to_json()}))  # fmt: skip

@@ -14,6 +14,7 @@ from ...element import Ids
 from ...errors import UsageError
 from ...graph import InputList, NativeCell, NativeProcess, NativeSection, Network, Population, Projection
 from ...graph.native import mechanisms_of
+from ...nmodl.builtin import BUILT_IN
 from ...nmodl.files import global_parameters, mechanism_of, used, with_globals
 from ...report import Report
 from ...results import Simulation, elements_of, saved
@@ -21,11 +22,6 @@ from ...results import Simulation, elements_of, saved
 _GRID = 3  # digits of a um to which points of cells of one make agree, for NEURON keeps them in single precision
 _INERT = frozenset({"ExpSyn", "Exp2Syn", "APCount"})
 """processes that do nothing where no events arrive"""
-BUILT_IN = frozenset({
-    "hh", "pas", "extracellular", "ExpSyn", "Exp2Syn", "AlphaSynapse", "IClamp", "SEClamp", "VClamp", "APCount",
-    "NetStim", "IntFire1", "IntFire2", "IntFire4", "PatternStim",
-})  # fmt: skip
-"""mechanisms that every NEURON has"""
 _DEFAULT_GLOBALS = {"usetable_hh": 1.0}
 
 

@@ -51,6 +51,12 @@ def check(program: Program) -> None:
         raise UnsupportedError(f"CoreNEURON cannot run this: {'; '.join(lacking)}; leave out --backend coreneuron")
 
 
+def handed_over(program: Program) -> Program:
+    """What lowering makes for CoreNEURON of the model whose Program for NEURON, with fixed steps, this is."""
+    run = {**program.spec["run"], "coreneuron": True}
+    return Program({**program.spec, "run": run}, program.tables, program.mods)
+
+
 def check_ranks(program: Program, placement: Placement) -> None:
     """Raise UnsupportedError if ranks would have to hear of each other sooner than CoreNEURON tells them."""
     dt = float(program.spec["run"]["dt"])
@@ -65,6 +71,8 @@ def _lacking(program: Program) -> Iterator[str]:
     spec = program.spec
     if spec["run"].get("cvode"):
         yield "the model asks for variable steps (cvode), and it has fixed steps only (--method best overrides that)"
+    if spec.get("rxd"):
+        yield "it has no reactions and diffusion"
     if spec["run"].get("pointers"):
         yield "the compatibility scheme couples cells by pointers"
     if spec["run"]["dt"] > LONGEST:

@@ -38,8 +38,6 @@ def outside(network: Network, kinds: Mapping[str, CellKind], tables: Tables, set
     for there, lacking in ((network.fields, "imposed fields"), (network.chemistry, "reactions and diffusion")):
         if there and settings.compat:
             raise UnsupportedError(f"the compatibility scheme has no {lacking}; take another --method")
-    if network.chemistry and settings.coreneuron:
-        raise UnsupportedError("CoreNEURON has no reactions and diffusion; leave out --backend coreneuron")
     fields = _fields(network, kinds, tables)
     return ({"fields": fields} if fields else {}) | _chemistry(network, kinds, tables)
 

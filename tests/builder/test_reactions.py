@@ -261,5 +261,5 @@ def test_errors_name_their_place(place: str, change: dict[str, Any], message: st
 def test_what_has_no_chemistry_says_so() -> None:
     built = build(copy.deepcopy(NET))
     assert built.simulation is not None
-    with pytest.raises(UnsupportedError, match="CoreNEURON has no reactions and diffusion"):
+    with pytest.raises(UnsupportedError, match="it has no reactions and diffusion"):
         nmlbridge.simulate_network(built.network, built.simulation, backend="coreneuron")

@@ -188,7 +188,7 @@ def test_a_session_runs_it_again_and_changes_the_field(whole: Results) -> None:
 
 
 @pytest.mark.parametrize(("part", "changes", "options", "message"), [
-    ("rxd", {}, {"backend": "coreneuron"}, "CoreNEURON has no reactions and diffusion; leave out --backend"),
+    ("rxd", {}, {"backend": "coreneuron"}, "it has no reactions and diffusion; leave out --backend"),
     ("plasticity", {}, {"backend": "coreneuron"}, "plastic connections change weights.*leave out --backend"),
     ("rxd", {"method": "cvode"}, {"ranks": 2}, r"run on one rank.*--method best"),
     ("fields", {"method": "compat"}, {}, "the compatibility scheme has no imposed fields; take another --method"),

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from nmlbridge.cli import main
+from nmlbridge.simulator import suits
+from nmlbridge.simulator.neuron.coreneuron import handed_over
+from nmlbridge.simulator.plan.predict import prepared
+from nmlbridge.simulator.program import Program
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 ABSTRACT = """<Lems>
@@ -55,3 +60,18 @@ def test_what_ranks_lack(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", file, "--split", "force", "-n", "2"]) == 0
     assert "is split over 2 ranks" in capsys.readouterr().out.splitlines()[1]
     assert main(["check", file, "--split", "force"]) == 2
+
+
+def test_a_model_is_lowered_once(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """CoreNEURON is asked about what was made for NEURON, which is what would be made for it."""
+    file = str(next((EXAMPLES / "01_two_populations").glob("LEMS*.xml")))
+    made = []
+
+    def counted(*arguments: object, **options: Any) -> Program:
+        made.append(prepared(file, **options))
+        return made[-1]
+
+    monkeypatch.setattr(suits, "prepared", counted)
+    assert asked(capsys, file)[1] == {"neuron": None, "coreneuron": None}
+    assert len(made) == 1
+    assert handed_over(made[0]).hash == prepared(file, backend="coreneuron").hash != made[0].hash
