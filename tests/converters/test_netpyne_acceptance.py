@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -12,8 +14,10 @@ import pytest
 
 import nmlbridge
 from nmlbridge.converters.netpyne.files import Files
-from nmlbridge.graph import NativeCell
+from nmlbridge.converters.netpyne.read import read_simulation
 from nmlbridge.report import Report
+from nmlbridge.simulator.neuron.compile import compile_mods
+from nmlbridge.simulator.run import lowered_of
 
 from .netpyne_models import CONFIGS, MODELS, MODS, SYNAPSES
 from .netpyne_words import ask_netpyne
@@ -23,17 +27,24 @@ pytestmark = [
     pytest.mark.skipif(find_spec("netpyne") is None, reason="netpyne is not installed (extra dev)"),
 ]
 
+FACTS = """
+def plain(name):
+    return str(name).rpartition(".")[2]
+def facts(section):
+    said = section.psection()
+    shape, parent = said["morphology"], section.parentseg()
+    return {"L": shape["L"], "diam": shape["diam"], "points": [list(point) for point in shape["pts3d"]],
+            "parent": None if parent is None else [plain(parent.sec), parent.x, section.orientation()],
+            "nseg": said["nseg"], "Ra": said["Ra"], "cm": said["cm"], "mechanisms": said["density_mechs"],
+            "ions": said["ions"], "processes": sorted(said["point_processes"])}
+"""
 REFERENCE = """
 import json, sys
 from netpyne import sim, specs
 from neuron import h
 asked = json.load(open(sys.argv[1]))
 h.nrn_load_dll(asked["library"])
-def facts(section):
-    shape = section["morphology"]
-    return {"L": shape["L"], "diam": shape["diam"], "parent": shape["parent"] is not None,
-            "points": [list(point) for point in shape["pts3d"]], "nseg": section["nseg"], "Ra": section["Ra"],
-            "cm": section["cm"], "mechanisms": section["density_mechs"]}
+exec(asked["facts"])
 found = {}
 for name, params in asked["models"].items():
     config = specs.SimConfig(asked["configs"][name])
@@ -44,8 +55,8 @@ for name, params in asked["models"].items():
         "cells": [[c.gid, c.tags["pop"], *(float(c.tags[a]) for a in "xyz")] for c in sim.net.cells],
         "connections": [[c.gid, k["preGid"], k.get("sec"), k.get("loc"), k.get("synMech"), float(k["weight"]),
                          float(k["delay"])] for c in sim.net.cells for k in c.conns],
-        "sections": {c.tags["pop"]: {s: facts(sec["hObj"].psection()) for s, sec in c.secs.items()}
-                     for c in reversed(sim.net.cells) if isinstance(c, sim.CompartCell)},  # the first of each
+        "sections": {c.gid: {s: facts(sec["hObj"]) for s, sec in c.secs.items()}
+                     for c in sim.net.cells if isinstance(c, sim.CompartCell)},
         "points": [[pt for sec in c.secs.values() for pt in sec["geom"].get("pt3d", ())] for c in sim.net.cells
                    if isinstance(c, sim.CompartCell)],
     }
@@ -67,7 +78,7 @@ SAVED = ("one population", "junctions")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """NetPyNE's answers in found.json, a network that it has saved, and the models as JSON."""
     folder = tmp_path_factory.mktemp("netpyne")
-    ask_netpyne(folder, REFERENCE, MODELS, CONFIGS, MODS, save=SAVED)
+    ask_netpyne(folder, REFERENCE, MODELS, CONFIGS, MODS, save=SAVED, facts=FACTS)
     return folder
 
 
@@ -109,29 +120,64 @@ def test_the_same_spikes(name: str, folder: Path, reference: dict[str, Any]) -> 
     assert len(theirs) > 10
 
 
-@pytest.mark.parametrize("name", ["dendrites", "point cells", "hybrid", "varied"])
-def test_the_same_sections(name: str, folder: Path, reference: dict[str, Any]) -> None:
-    network = nmlbridge.read(folder / f"{name}.json")
-    for label, sections in reference[name]["sections"].items():
-        cell = network.native[network.populations[label].component]
-        assert isinstance(cell, NativeCell)
-        assert list(sections) == [section.name for section in cell.sections]
-        for section in cell.sections:
-            found = sections[section.name]
-            assert section.nseg == found["nseg"]
-            assert (section.parent >= 0) == found["parent"]
-            assert np.broadcast_to(section.cm if section.cm is not None else 1.0, section.nseg).tolist() == found["cm"]
-            assert (section.Ra if section.Ra is not None else 35.4) == found["Ra"]
-            if section.points is None:
-                assert section.L == found["L"]
-                assert np.broadcast_to(section.diam, section.nseg).tolist() == found["diam"]
-            else:
-                assert [point[3] for point in found["points"]] == section.points[:, 3].tolist()
-            assert set(section.mechanisms) == set(found["mechanisms"])
-            for mechanism, parameters in section.mechanisms.items():
-                for parameter, value in parameters.items():
-                    ours = np.broadcast_to(value, section.nseg).tolist()
-                    assert found["mechanisms"][mechanism][parameter] == pytest.approx(ours, rel=1e-13)
+OURS = """
+import json, sys
+from pathlib import Path
+from neuron import h
+from nmlbridge.simulator.neuron.build import Network
+from nmlbridge.simulator.program import Program
+asked = json.load(open("ours.json"))
+exec(asked["facts"])
+h.nrn_load_dll(asked["library"])
+found = {}
+for name, folder in asked["programs"].items():
+    network = Network(h, h.ParallelContext(), Program.load(Path(folder)))
+    network.build()
+    found[name] = {gid: {plain(section): facts(section) for section in cell.sections}
+                   for gid, cell in network.cells.items() if cell.sections}
+    h.ParallelContext().gid_clear()
+    del network
+json.dump(found, open("ours found.json", "w"))
+"""
+PLACED = ("dendrites", "point cells", "hybrid", "varied", "subcellular", "layers")
+
+
+@pytest.fixture(scope="module")
+def built(folder: Path) -> dict[str, Any]:
+    """What ``h.psection()`` says of each section that a run would have."""
+    programs, library = {}, ""
+    for name in PLACED:
+        network, simulation = read_simulation(folder / f"{name}.json", allow=("mods",))
+        program = lowered_of(network, simulation, Report()).program
+        program.save(folder / "programs" / name)
+        programs[name], library = str(folder / "programs" / name), str(compile_mods(MODS))
+    (folder / "ours.json").write_text(json.dumps({"programs": programs, "facts": FACTS, "library": library}))
+    done = subprocess.run([sys.executable, "-c", OURS], capture_output=True, text=True, cwd=folder, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    found: dict[str, Any] = json.loads((folder / "ours found.json").read_text())
+    return found
+
+
+@pytest.mark.parametrize("name", PLACED)
+def test_the_same_sections(name: str, built: dict[str, Any], reference: dict[str, Any]) -> None:
+    """``h.psection()`` of each section of each cell. Of point processes the kinds: here synapses of one kind at one
+    place, whose sum is a synapse of that kind, are one."""
+    ours, theirs = built[name], reference[name]["sections"]
+    assert ours.keys() == theirs.keys()
+    for gid, sections in theirs.items():
+        assert ours[gid].keys() == sections.keys()
+        for label, section in sections.items():
+            found = ours[gid][label]
+            for part in ("nseg", "Ra", "cm", "parent", "ions", "processes"):
+                assert found[part] == section[part], (gid, label, part)
+            for part in ("L", "diam"):  # of cells that are moved and turned
+                assert found[part] == pytest.approx(section[part], rel=1e-14)
+            assert np.array(found["points"]) == pytest.approx(np.array(section["points"]), abs=1e-4)
+            assert found["mechanisms"].keys() == section["mechanisms"].keys()
+            for mechanism, parameters in section["mechanisms"].items():
+                assert found["mechanisms"][mechanism].keys() == parameters.keys()
+                for parameter, values in parameters.items():
+                    assert found["mechanisms"][mechanism][parameter] == pytest.approx(values, rel=1e-13)
 
 
 def test_cells_are_turned_alike(folder: Path, reference: dict[str, Any]) -> None:
