@@ -107,6 +107,7 @@ class _Assembly:
         self.place: dict[int, tuple[str, int]] = {}  # gid -> population, row
         self.kinds: dict[str, str] = {}  # what a cell is made of -> id of the component
         self.processes: dict[str, str] = {}
+        self.sent: list[Projection] = []  # from NetStims that are cells
 
     def network(self) -> Network:
         for pop in self.instance.pops:  # a population keeps its name, whatever its cells are called
@@ -122,7 +123,7 @@ class _Assembly:
                 f"{renumbered[0]}: cells of one population that differ become populations of their own", file=self.file,
             )  # fmt: skip
         return Network(
-            self.names.fresh("network"), self.populations, projections, inputs,
+            self.names.fresh("network"), self.populations, [*projections, *self.sent], inputs,
             temperature=self.instance.celsius + 273.15, native=self.native, fields=self.fields(), file=self.file,
         )  # fmt: skip
 
@@ -415,11 +416,6 @@ class _Assembly:
                 continue
             stim = self.instance.cells[connection.post].stims[connection.pre]
             population, row, section, component = self.target(connection)
-            if self.native[component].kind == "port":
-                raise UnsupportedError(
-                    f"the stimulus '{stim.get('source')}' of cell {connection.post} acts on the cell's own process; "
-                    "use a population of NetStims"
-                )
             parameters = self.netstim(stim, connection.post)
             source = str(stim.get("source") or stim.get("label") or "NetStim")
             key = (source, population, component, str(stim.get("label") or f"{source}_{population}"))
@@ -433,6 +429,9 @@ class _Assembly:
             columns: list[tuple[Any, ...]] = list(zip(*table, strict=True))
             usual = columns[5][0]
             values = {name: np.array([each[name] for each in columns[5]]) for name in usual}
+            if self.native[component].kind == "port":
+                self.senders(source, population, component, label, columns, values)
+                continue
             process = self.driver(source, usual, component)
             common = self.native[process].parameters
             found.append(InputList(
@@ -443,6 +442,26 @@ class _Assembly:
                 attributes={"netpyne_source": source}, file=self.file,
             ))  # fmt: skip
         return found
+
+    def senders(self, source: str, population: str, port: str, label: str, columns: list[tuple[Any, ...]],
+                values: dict[str, Any]) -> None:  # fmt: skip
+        """NetStims that act on the cells' own processes, where there is no synapse to drive: cells of their own, which
+        stand after all others, so that these keep their numbers."""
+        id, process = self.names.fresh(Names().id(f"{label}_sources")), self.names.fresh(Names().id(source))
+        usual = columns[5][0]
+        self.report.add("netpyne-stimulus", "info", f"the stimulus '{source}' acts on the own process of cells of "
+                        f"'{population}': its NetStims are the population '{id}', after all others",
+                        file=self.file)  # fmt: skip
+        self.native[process] = NativeProcess(process, "NetStim", "source", usual, file=self.file)
+        self.populations[id] = Population.sized(
+            id, process, len(columns[0]), random=np.array(columns[6], dtype=np.uint32), file=self.file,
+            values={name: column for name, column in values.items() if not (column == usual[name]).all()},
+        )  # fmt: skip
+        self.sent.append(Projection(
+            self.names.fresh(Names().id(label)), "chemical", id, population, np.arange(len(columns[0])),
+            np.array(columns[0]), post_segment=np.array(columns[1]), post_fraction=np.array(columns[2], float),
+            weight=np.array(columns[3], float), delay=np.array(columns[4], float), synapses=(port,), file=self.file,
+        ))  # fmt: skip
 
     def driver(self, source: str, parameters: dict[str, float], synapse: str) -> str:
         """The process of a NetStim that acts through one synapse."""

@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..nmodl.builtin import BUILT_IN, OF_CELLS
-from ..nmodl.files import texts_of, used
+from ..nmodl.files import global_parameters, mechanism_of, texts_of, used, with_globals
 from ..nmodl.header import Header, read_header
 from ..report import Report
 from ..units import nearest
 from .context import Context, Path_
+from .specification import dotted
 
 _TAKEN = BUILT_IN | {"VecStim"}
 _KINDS = {"SUFFIX": "a density mechanism, for the biophysics of a cell",
@@ -21,11 +22,17 @@ _KINDS = {"SUFFIX": "a density mechanism, for the biophysics of a cell",
 
 @dataclass
 class Mods:
-    """Texts of mod files by file name, and the header of each mechanism that there is, by its name."""
+    """Texts of mod files by file name, and the header of each mechanism that there is, by its name.
+
+    A template may set GLOBAL parameters: these are the same in all cells, so it is told where two users of a mechanism
+    do not agree on them. ``texts`` are the files as they are stated.
+    """
 
     context: Context
     texts: dict[str, str] = field(default_factory=dict)
     known: dict[str, Header] = field(default_factory=lambda: dict(OF_CELLS))
+    users: dict[str, tuple[str, str]] = field(default_factory=dict)
+    """by mechanism: its text with the GLOBALs of who uses it, and who that is"""
 
     @classmethod
     def of(cls, context: Context) -> Mods:
@@ -68,6 +75,9 @@ class Mods:
         if header.pointers:
             raise self.context.error(f"'{name}' needs the pointer '{header.pointers[0]}', which cannot be stated here",
                                      *path)  # fmt: skip
+        for text in self.texts.values():
+            if mechanism_of(text) == name:
+                self._use(name, text, path)
         return header
 
     def parameter(self, header: Header, word: str, *path: str | int) -> str:
@@ -79,16 +89,30 @@ class Mods:
         return header.parameters[word]
 
     def add(self, texts: dict[str, str], *path: str | int) -> None:
-        """Mod files that a template has brought along."""
+        """Mod files that a template has brought along, with the GLOBAL parameters that it has set."""
         for file, text in texts.items():
-            if self.texts.get(file, text) != text:
-                raise self.context.error(f"'{file}' is there already, with other contents or other GLOBAL parameters; "
-                                         "cells of one network share it", *path)  # fmt: skip
-            self.texts[file] = text
+            stated = self.texts.setdefault(file, text)
+            name = mechanism_of(text) or file
+            if (mechanism_of(stated) or file) != name or with_globals(stated, global_parameters(text)) != with_globals(
+                text, global_parameters(text)
+            ):
+                raise self.context.error(f"'{file}' is there already, with other contents", *path)
+            self._use(name, text, path)
+
+    def _use(self, name: str, text: str, path: Path_) -> None:
+        before, user = self.users.setdefault(name, (text, dotted(path)))
+        ours, theirs = global_parameters(text), global_parameters(before)
+        for parameter, value in ours.items():
+            if theirs[parameter] != value:
+                raise self.context.error(
+                    f"the GLOBAL parameter '{parameter}' of '{name}' is {value:g} here and {theirs[parameter]:g} for "
+                    f"{user}; cells of one network share it: give one of them a mechanism with another name",
+                    *path)  # fmt: skip
 
     def taken(self, mechanisms: Collection[str], allow: Collection[str], report: Report) -> dict[str, str]:
         """The texts of the mechanisms that are used, where the user allows it; else a loss is noted."""
-        found = used(self.texts, mechanisms)
+        texts = {file: self.users.get(mechanism_of(text) or "", (text, ""))[0] for file, text in self.texts.items()}
+        found = used(texts, mechanisms)
         if found and "mods" not in allow:
             report.add("mods", "loss", f"the mod files {', '.join(sorted(found))} are taken only if you say so: "
                        "--allow-mods, or allow=('mods',)", file=self.context.spec.source.file)  # fmt: skip
