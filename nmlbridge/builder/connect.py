@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..graph import Projection
+from ..pile import Pile
 from .bounds import Interval, bounds
 from .context import Context, Path_, used_names
 from .edges import Ints, Keys, distinct, pair_keys, ragged, skips
@@ -25,7 +26,7 @@ from .vocabulary import Connection
 Floats = npt.NDArray[np.float64]
 SILENT = "silent"
 """the component on the side of a graded synapse where nothing acts"""
-PIECE = 500_000  # edges (or candidates) that are looked at together
+PIECE = 1 << 14  # edges (or candidates) that are looked at together
 _BOX = 50  # cells before, in one box of space
 _MOST_BOXES = 512
 GEOMETRY = tuple(f"{side}_{name}" for side in ("pre", "post")
@@ -339,16 +340,16 @@ class Rule:
         if rule.kind != "continuous" and rule.from_synapse is not None:
             raise self.context.error(f"a rule of kind {rule.kind} has no from_synapse", *self.path, "from_synapse")
         weights = rule.weight if isinstance(rule.weight, list) else [rule.weight] * max(len(synapses), 1)
-        groups: dict[tuple[int, int], list[dict[str, Any]]] = {}
+        groups: dict[tuple[int, int], dict[str, Pile]] = {}
         for edges in self.edges():
-            for pair, columns in self._pieces_of(edges, weights, parts):
-                groups.setdefault(pair, []).append(columns)
+            for pair, piece in self._pieces_of(edges, weights, parts):
+                piles = groups.setdefault(pair, {name: Pile(_kind(name)) for name in piece})
+                for name, column in piece.items():
+                    piles[name].append(column)
         made = []
         single = len(groups) <= 1
-        for (before, after), pieces in sorted(groups.items()):
-            columns = {name: _joined([piece[name] for piece in pieces], [len(piece["pre"]) for piece in pieces])
-                       for name in pieces[0]}  # fmt: skip
-            pieces.clear()
+        for (before, after), piles in sorted(groups.items()):
+            columns = {name: pile.column() for name, pile in piles.items()}
             pre, post = self.cells.names[before], self.cells.names[after]
             chosen = [EVENTS] if after in direct else synapses
             for number, synapse in enumerate(chosen):
@@ -478,10 +479,5 @@ def _same(value: float, columns: dict[str, Any], dtype: Any) -> npt.NDArray[Any]
     return np.broadcast_to(np.asarray(value, dtype), len(columns["pre"]))
 
 
-def _joined(pieces: list[npt.NDArray[Any]], counts: list[int]) -> npt.NDArray[Any]:
-    """Pieces of a column in one; a column of one number stays that."""
-    flat = all(piece.strides == (0,) for piece in pieces)
-    if flat and len({piece[0].item() for piece in pieces if len(piece)}) <= 1:
-        value = next((piece[0] for piece in pieces if len(piece)), pieces[0].dtype.type(0))
-        return np.broadcast_to(value, sum(counts))
-    return pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
+def _kind(column: str) -> type:
+    return np.int64 if column in ("pre", "post", "pre_segment", "post_segment") else np.float64

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -20,7 +21,7 @@ from ..errors import LemsError
 from ..lems import evaluate as lems
 from ..lems import load_core
 from ..lems.expression import Apply, Bin, Call, Cmp, Expr, Logic, Name, Neg, Num
-from ..units import NONE, Dimension, nearest
+from ..units import NONE, Dimension, Unit, nearest
 from .language import DISTRIBUTIONS, Glob, Lookup, Members, Quantity
 
 if TYPE_CHECKING:
@@ -56,9 +57,15 @@ def coherent(dimension: Dimension) -> float:
     return value
 
 
+@cache
+def _units() -> Mapping[str, Unit]:
+    """The units of the core; every piece of a column asks for them."""
+    return load_core().units
+
+
 def quantity(value: float, unit: str) -> Column:
     """A number of a unit, in the coherent system. Raises LemsError for a unit that is none."""
-    units = load_core().units
+    units = _units()
     if unit not in units:
         raise LemsError(f"unknown unit '{unit}'{nearest(unit, units)}")
     found = units[unit]
@@ -67,7 +74,7 @@ def quantity(value: float, unit: str) -> Column:
 
 def in_unit(column: Column, unit: str) -> Array:
     """The values as numbers of ``unit`` ("" for none). Raises LemsError for another dimension."""
-    target = load_core().units[unit] if unit else None
+    target = _units()[unit] if unit else None
     dimension = target.dimension if target is not None else NONE
     if column.dimension is None or column.dimension == NONE:
         return column.values

@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..graph import Stdp
+from ..pile import extremes
 from .context import Context, Path_
 from .vocabulary import Connection
 
@@ -28,7 +29,8 @@ def stdp(context: Context, rule: Connection, weights: npt.NDArray[np.float64], p
         raise context.error(f"it is {values['mu']:g}; expected 0 to 1", *path, "mu")
     if not 0 <= values["w_min"] <= values["w_max"]:
         raise context.error(f"w_min is {values['w_min']:g}; expected 0 to w_max, {values['w_max']:g}", *path, "w_min")
-    if weights.size and not values["w_min"] <= weights.min() <= weights.max() <= values["w_max"]:
-        raise context.error(f"the weights are {weights.min():g} to {weights.max():g} at the start; expected "
+    least, most = extremes(weights) if len(weights) else (values["w_min"], values["w_max"])
+    if not values["w_min"] <= least <= most <= values["w_max"]:
+        raise context.error(f"the weights are {least:g} to {most:g} at the start; expected "
                             f"{values['w_min']:g} to {values['w_max']:g} (w_min to w_max)", *path)  # fmt: skip
     return Stdp(**values, nearest=given.pairs == "nearest")

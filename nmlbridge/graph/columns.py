@@ -8,23 +8,26 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import NetworkError
+from ..pile import copied, extremes
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
 
 def frozen(values: npt.ArrayLike, dtype: Any) -> npt.NDArray[Any]:
-    """A read-only array; a copy only where the caller still could write to it."""
+    """A read-only array; a copy only where the caller still could write to it, on disk if it is long."""
     array = np.asarray(values, dtype=dtype)
     if array.flags.writeable:
-        array = array.view() if array.base is None and not isinstance(values, np.ndarray) else array.copy()
+        if array.base is not None or isinstance(values, np.ndarray):
+            return copied(array)
+        array = array.view()
         array.flags.writeable = False
     return array
 
 
 def filled(values: npt.ArrayLike | None, count: int, default: float, dtype: Any) -> npt.NDArray[Any]:
-    """The column, or ``count`` times the default where there is none."""
-    return frozen(np.full(count, default, dtype=dtype) if values is None else values, dtype)
+    """The column, or ``count`` times the default where there is none, which takes no memory."""
+    return frozen(np.broadcast_to(np.asarray(default, dtype), count) if values is None else values, dtype)
 
 
 def same_length(owner: str, columns: dict[str, npt.NDArray[Any] | None], place: dict[str, Any]) -> int:
@@ -39,6 +42,9 @@ def same_length(owner: str, columns: dict[str, npt.NDArray[Any] | None], place: 
 
 def in_range(owner: str, column: Ints, size: int, what: str, place: dict[str, Any]) -> None:
     """NetworkError if a row index points outside a population of ``size`` cells."""
-    if len(column) and (int(column.min()) < 0 or int(column.max()) >= size):
-        bad = int(column.min()) if int(column.min()) < 0 else int(column.max())
+    if not len(column):
+        return
+    low, high = extremes(column)
+    if low < 0 or high >= size:
+        bad = low if low < 0 else high
         raise NetworkError(f"{owner} refers to cell {bad} of {what}, which has {size} cells", **place)

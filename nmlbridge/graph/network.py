@@ -9,6 +9,7 @@ from typing import Any
 
 from ..element import Element
 from ..errors import NetworkError
+from ..pile import extremes
 from ..registry import resolve_name
 from ..report import Report
 from .columns import Ints, in_range
@@ -102,8 +103,11 @@ class Network:
 
     def _in_sections(self, population: str, segments: Ints, owner: Projection | InputList) -> None:
         cell = self.native.get(self.populations[population].component)
-        if isinstance(cell, NativeCell) and len(segments) and int(segments.max()) >= len(cell.sections):
-            raise NetworkError(f"'{owner.id}' refers to section {int(segments.max())} of '{cell.id}', which has "
+        if not isinstance(cell, NativeCell) or not len(segments):
+            return
+        most = int(extremes(segments)[1])
+        if most >= len(cell.sections):
+            raise NetworkError(f"'{owner.id}' refers to section {most} of '{cell.id}', which has "
                                f"{len(cell.sections)}", **owner.place())  # fmt: skip
 
     def _unique(self, what: str, items: Iterable[Projection | InputList]) -> None:

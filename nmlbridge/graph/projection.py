@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..element import Element
+from ..pile import chosen, counted
 from .columns import Floats, Ints, filled, frozen, same_length
 from .plasticity import Adjuster, Stdp
 
@@ -63,7 +64,7 @@ class Projection:
             raise ValueError(f"kind '{self.kind}' is none of {KINDS}")
         self.pre, self.post = frozen(self.pre, np.int64), frozen(self.post, np.int64)
         count = len(self.pre)
-        self.ids = frozen(np.arange(count) if self.ids is None else self.ids, np.int64)
+        self.ids = frozen(counted(count) if self.ids is None else self.ids, np.int64)
         self.pre_segment = filled(self.pre_segment, count, 0, np.int64)
         self.post_segment = filled(self.post_segment, count, 0, np.int64)
         self.pre_fraction = filled(self.pre_fraction, count, 0.5, np.float64)
@@ -85,6 +86,11 @@ class Projection:
             "weight": self.weight, "delay": self.delay, "synapse": self.synapse,
             "pre_component": self.pre_component, "post_component": self.post_component,
         }  # fmt: skip
+
+    def through(self, number: int) -> Ints | None:
+        """The rows that go through one of the ``synapses``; None if all do."""
+        rows = chosen(lambda block: self.synapse[block] == number, len(self), self.synapse)
+        return None if len(rows) == len(self) else rows
 
     def place(self) -> dict[str, Any]:
         """Where it stands, for an error."""
@@ -127,7 +133,7 @@ class InputList:
     def __post_init__(self) -> None:
         self.target = frozen(self.target, np.int64)
         count = len(self.target)
-        self.ids = frozen(np.arange(count) if self.ids is None else self.ids, np.int64)
+        self.ids = frozen(counted(count) if self.ids is None else self.ids, np.int64)
         self.segment = filled(self.segment, count, 0, np.int64)
         self.fraction = filled(self.fraction, count, 0.5, np.float64)
         self.weight = None if self.weight is None else frozen(self.weight, np.float64)
