@@ -7,7 +7,8 @@ connections), and a Poisson background of 10 Hz through a synapse of its own on 
 Ours starts from numpy columns (graph.Network), NetPyNE from rules with the same numbers. Each runs in a process of its
 own, in turn; printed are CPU seconds of creating cells and connections, of simulating, and the peak of resident memory.
 With --grow, ours alone with more connections: seconds and bytes per connection, and what NEURON itself takes for as
-many, in a bare loop of NetCons.
+many, in a bare loop of NetCons. Then the process that starts two ranks, for a declared network of as many connections
+(10,000 cells): from the rules to the tables that the ranks read, CPU seconds and the growth of its memory at its peak.
 """
 
 from __future__ import annotations
@@ -116,6 +117,33 @@ start = time.process_time()
 run.simulate()
 print("@@", json.dumps({"built": built, "simulate": time.process_time() - start, "peak": peak, "now": now}))
 """
+START = """
+import tempfile
+from pathlib import Path
+from nmlbridge.builder import build
+from nmlbridge.report import Report
+from nmlbridge.simulator.neuron.shares import divide
+from nmlbridge.simulator.run import lowered_of
+def start(cells, each):
+    made = build({
+        "space": {axis: [0, 1000] for axis in "xyz"},
+        "cells": {"cell": {"type": "iafCell", "leakReversal": "-60 mV", "thresh": "-50 mV", "reset": "-65 mV",
+                           "C": "0.2 nF", "leakConductance": "0.01 uS"}},
+        "synapses": {"syn": {"type": "expTwoSynapse", "gbase": "1 nS", "erev": "0 mV", "tauRise": "1 ms",
+                             "tauDecay": "3 ms"}},
+        "populations": {"E": {"cell": "cell", "number": cells}},
+        "connections": {"EE": {"from": "E", "to": "E", "convergence": each, "synapse": "syn",
+                               "weight": "uniform(0.1, 0.5)", "delay": "1 + dist_3d / 500"}},
+        "run": {"duration": "10 ms"}})
+    program = lowered_of(made.network, made.simulation, Report()).program
+    with tempfile.TemporaryDirectory() as folder:
+        divide(program, 2).save(Path(folder))
+        program.save(folder)
+start(1000, 2)  # what is loaded once
+before, begin = memory(), time.process_time()
+start(10000, int(sys.argv[1]))
+print("@@", json.dumps({"seconds": time.process_time() - begin, "memory": memory() - before, "peak": memory()}))
+"""
 BARE = """
 from neuron import h
 import random
@@ -220,6 +248,15 @@ def grow(model: str, sizes: list[int]) -> None:
               f"{theirs:12.0f}   beyond NEURON's: {mine - theirs:.0f}")  # fmt: skip
 
 
+def start(sizes: list[int]) -> None:
+    """The process that starts the ranks, by the number of declared connections."""
+    print(f"{'declared':>12} {'start s':>8} {'grows MB':>9} {'B/conn':>7} {'peak MB':>8}")
+    for size in sizes:
+        one = run(START, size // 10000)
+        print(f"{size:12} {one['seconds']:8.2f} {one['memory']:9.1f} {one['memory'] * 2**20 / size:7.1f} "
+              f"{one['peak']:8.0f}", flush=True)  # fmt: skip
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--repeat", type=int, default=3)
@@ -233,7 +270,9 @@ def main() -> None:
             print("skipped: NetPyNE is not installed; --netpyne names a Python that has it")
         else:
             against(stream.name, arguments.repeat, arguments.netpyne)
-        grow(stream.name, [int(word) for word in arguments.grow.split(",") if word])
+        sizes = [int(word) for word in arguments.grow.split(",") if word]
+        grow(stream.name, sizes)
+        start(sizes)
 
 
 if __name__ == "__main__":

@@ -94,6 +94,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..pile import blocks, copied, release
+
 FORMAT = "nmlbridge program 1"
 
 
@@ -124,8 +126,7 @@ class Program:
             if column.dtype.kind not in "biuf":
                 raise ValueError(f"table '{key}' has type {column.dtype}, expected numbers")
             if column.flags.writeable:  # the caller may change his own array later
-                column = column.copy()
-                column.flags.writeable = False
+                column = copied(column)
             tables[key] = column
         check_mod_names(self.mods)
         object.__setattr__(self, "tables", MappingProxyType(tables))
@@ -139,20 +140,22 @@ class Program:
     def hash(self) -> str:
         """SHA-256 of the canonical form: equal Programs have equal hashes, on every machine."""
         digest = hashlib.sha256(FORMAT.encode())
-        for part in self._parts():
+
+        def add(part: bytes) -> None:
             digest.update(len(part).to_bytes(8, "little"))
             digest.update(part)
-        return digest.hexdigest()
 
-    def _parts(self) -> Iterator[bytes]:
-        yield _json(dict(self.spec)).encode()
+        add(_json(dict(self.spec)).encode())
         for key, column in self.tables.items():
-            column = column.astype(column.dtype.newbyteorder("<"), copy=False)
-            yield f"{key} {column.dtype.str} {column.shape}".encode()
-            yield column.tobytes()
+            kind = column.dtype.newbyteorder("<")
+            add(f"{key} {kind.str} {column.shape}".encode())
+            digest.update(column.nbytes.to_bytes(8, "little"))
+            for piece in _bytes(column, kind):
+                digest.update(piece)
         for name, text in self.mods.items():
-            yield name.encode()
-            yield text.encode()
+            add(name.encode())
+            add(text.encode())
+        return digest.hexdigest()
 
     def save(self, folder: str | Path) -> Path:
         """Write program.json, tables.npz and mod/ into ``folder`` (made if needed); same Program, same bytes."""
@@ -206,7 +209,18 @@ def write_tables(path: Path, tables: Mapping[str, NDArray[Any]]) -> None:
     with zipfile.ZipFile(path, "w") as archive:  # np.savez would trip over a table named "file"
         for key, column in tables.items():
             with archive.open(f"{key}.npy", "w", force_zip64=True) as stream:
-                np.lib.format.write_array(stream, column, allow_pickle=False)
+                head = np.lib.format.header_data_from_array_1_0(column)
+                np.lib.format.write_array_header_1_0(stream, head)
+                for piece in _bytes(column, column.dtype):
+                    stream.write(piece)
+
+
+def _bytes(column: NDArray[Any], kind: np.dtype[Any]) -> Iterator[bytes]:
+    """The bytes of an array in memory's order, in pieces."""
+    flat = column.reshape(-1)
+    for block in blocks(len(flat)):
+        yield flat[block].astype(kind, copy=False).tobytes()
+        release(column)
 
 
 def map_tables(path: Path) -> tuple[dict[str, NDArray[Any]], mmap.mmap]:

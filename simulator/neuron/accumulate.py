@@ -14,6 +14,7 @@ import numpy.typing as npt
 from ...graph import Projection
 from ...lems.expression import Bin, Name, Num
 from ...lems.flat import Assign, Event, FlatComponent, Parameter, Property, State
+from ...pile import made, picked
 from ...units import Dimension
 
 STEP = 1e-9  # A: the current that a weight of 1 adds to the sum
@@ -64,13 +65,15 @@ def jump(flat: FlatComponent) -> float | None:
     return None
 
 
-def jumping(projection: Projection, synapse: FlatComponent, chosen: npt.NDArray[np.int64]) -> Projection:
+def jumping(projection: Projection, synapse: FlatComponent, chosen: npt.NDArray[np.int64] | None) -> Projection:
     """Chosen rows of a projection through such a synapse, as events that add their weight to the sum."""
     size = jump(synapse)
     assert size is not None
-    weight = np.ones(len(projection)) if projection.weight is None else projection.weight
+    given = np.broadcast_to(1.0, len(projection)) if projection.weight is None else projection.weight
+    weight = picked(given, chosen)
     return Projection(
-        projection.id, "chemical", projection.presynaptic, projection.postsynaptic, projection.pre[chosen],
-        projection.post[chosen], weight=weight[chosen] * (size / STEP), attributes={"targetPort": "in"},
-        file=projection.file, line=projection.line,
+        projection.id, "chemical", projection.presynaptic, projection.postsynaptic, picked(projection.pre, chosen),
+        picked(projection.post, chosen),
+        weight=made(len(weight), np.float64, lambda rows: weight[rows] * (size / STEP), weight),
+        attributes={"targetPort": "in"}, file=projection.file, line=projection.line,
     )  # fmt: skip

@@ -7,6 +7,7 @@ point process (linear synapses whose events add up) and where a weight goes (int
 from __future__ import annotations
 
 import zlib
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +16,7 @@ import numpy.typing as npt
 
 from ...errors import UnsupportedError
 from ...graph import Adjuster, Stdp
+from ...pile import blocks, counted, joined, made, release, shifted
 from .catalogue import Request
 from .tables import Tables, distinct
 
@@ -42,7 +44,7 @@ class Rows:
     segment: Ints
     weight: Floats
     source_gid: Ints | None = None  # events come from this cell, or this place on a cell
-    source_cell: Ints | None = None  # the cell that the place is on
+    source_cell: Ints | None = None  # the cell that the place is on, if it is not everywhere the same as source_gid
     delay: Floats | None = None  # ms
     peer_gid: Ints | None = None  # the other end of a tunnel
     peer_section: Ints | None = None
@@ -51,7 +53,7 @@ class Rows:
     """path of each peer variable -> the variable of the far place, or of a point process there"""
     owner: str = ""  # the projection whose rows these all are, in order
     plastic: Stdp | Adjuster | None = None
-    stream: Ints | None = None  # what the random stream of a row is keyed by
+    stream: Callable[[], Ints] | None = None  # gives what the random stream of a row is keyed by
 
 
 @dataclass
@@ -67,20 +69,41 @@ class Attachment:
 
     def column(self, name: str) -> npt.NDArray[Any]:
         """One column over all chunks."""
-        return np.concatenate([getattr(chunk, name) for chunk in self.chunks])
+        return joined([getattr(chunk, name) for chunk in self.chunks])
 
     def find(self, gid: int, segment: int | None, number: int) -> int | None:
         """The row of the ``number``-th attachment on a cell (on a segment of it, if given), in document order."""
-        match = self.column("gid") == gid
-        if segment is not None:
-            match &= self.column("segment") == segment
-        rows = np.flatnonzero(match)
+        rows = self.rows(gid, segment)
         return int(rows[number]) if number < len(rows) else None
+
+    def rows(self, gid: int, segment: int | None) -> Ints:
+        """The rows on a cell (on a segment of it, if given)."""
+        wanted = {"gid": gid} | ({} if segment is None else {"segment": segment})
+        return matching([{name: getattr(chunk, name) for name in wanted} for chunk in self.chunks], wanted)
+
+
+def matching(chunks: Sequence[Mapping[str, Ints]], wanted: Mapping[str, int]) -> Ints:
+    """The rows, counted over all chunks, that have the wanted numbers in their columns."""
+    found, begin = [np.zeros(0, np.int64)], 0
+    for columns in chunks:
+        count = len(next(iter(columns.values())))
+        for block in blocks(count):
+            same = np.logical_and.reduce([columns[name][block] == number for name, number in wanted.items()])
+            found.append(np.flatnonzero(same) + begin + block.start)
+            release(*columns.values())
+        begin += count
+    return np.concatenate(found)
 
 
 def stream_of(text: str) -> int:
     """A number for the name of what a random stream belongs to, the same on every machine."""
     return zlib.crc32(text.encode())
+
+
+def streams(id: str, rows: Ints | None, count: int) -> Callable[[], Ints]:
+    """Gives what random streams of rows of a projection or input list are keyed by: its id (high word) and the row."""
+    key = (stream_of(id) & 0x7FFFFFFF) << 32
+    return lambda: shifted(counted(count) if rows is None else rows, key)
 
 
 def emit(attachment: Attachment, tables: Tables, seed: int) -> dict[str, list[dict[str, Any]]]:
@@ -93,10 +116,9 @@ def emit(attachment: Attachment, tables: Tables, seed: int) -> dict[str, list[di
     gid, section, x = (attachment.column(name) for name in ("gid", "section", "x"))
     weight = attachment.column("weight")
     if mechanism.shareable:
-        first, index = distinct(gid, section, x)
-        gid, section, x = gid[first], section[first], x[first]
+        _, index, (gid, section, x) = distinct(gid, section, x)
     else:
-        index = np.arange(len(gid), dtype=np.int64)
+        index = counted(len(gid))
     attachment.index = index
     parameters: dict[str, Any] = {}
     for name, value in attachment.request.parameters().items():
@@ -114,19 +136,23 @@ def emit(attachment: Attachment, tables: Tables, seed: int) -> dict[str, list[di
         "random": None,
     }
     if mechanism.random:
-        streams = attachment.column("stream")
-        ids = np.stack([streams >> 32, streams & 0xFFFFFFFF, np.full(len(streams), seed)], axis=1)
-        entry["random"] = tables.add(f"{key}.random", (ids % 2**32).astype(np.uint32))
+        keys = joined([chunk.stream() for chunk in attachment.chunks if chunk.stream is not None])
+        entry["random"] = tables.add(f"{key}.random", made(len(keys), np.uint32, lambda rows: np.stack(
+            [keys[rows] >> 32, keys[rows] & 0xFFFFFFFF, np.full(rows.stop - rows.start, seed % 2**32)], axis=1,
+        ) % 2**32, keys))  # fmt: skip
         entry["rng"] = "rng"
     out["points"].append(entry)
     if any(chunk.source_gid is not None for chunk in attachment.chunks):
-        apart = not np.array_equal(attachment.column("source_gid"), attachment.column("source_cell"))
+        apart = any(chunk.source_cell is not None for chunk in attachment.chunks)
+        cells: list[Any] = [chunk.source_gid if chunk.source_cell is None else chunk.source_cell
+                            for chunk in attachment.chunks]  # fmt: skip
         out["netcons"].append({
             "source_gid": tables.add(f"{key}.source", attachment.column("source_gid")),
-            **({"source_cell": tables.add(f"{key}.source_cell", attachment.column("source_cell"))} if apart else {}),
+            **({"source_cell": tables.add(f"{key}.source_cell", joined(cells))} if apart else {}),
             "points": key,
             "index": tables.add(f"{key}.index", index),
-            "weight": tables.add(f"{key}.netweight", weight if mechanism.weight == "weight" else np.ones(len(weight))),
+            "weight": tables.add(f"{key}.netweight",
+                                 weight if mechanism.weight == "weight" else np.broadcast_to(1.0, len(weight))),
             "delay": tables.add(f"{key}.delay", attachment.column("delay")),
             **_owners(attachment),
             **_plastic(attachment, weight, tables),

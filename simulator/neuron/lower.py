@@ -16,13 +16,14 @@ from ...lems.flat import FlatComponent
 from ...nmodl.compile import Dump
 from ...nmodl.mechanism import Role
 from ...nmodl.mod import Mod
+from ...pile import made, picked, shifted
 from ...report import Report
 from ...results.outputs import Outputs, Place
 from ..environment import with_temperature
 from ..program import Program
 from ..quantities import split_path
 from .accumulate import jump, jumping, summed, with_sum
-from .attachments import Attachment, Rows, emit, stream_of
+from .attachments import Attachment, Floats, Ints, Rows, emit, stream_of, streams
 from .catalogue import Catalogue, Request
 from .cells import lower_cell
 from .clamps import rings
@@ -289,44 +290,42 @@ class _Lowering:
         return self.attachments[full]
 
     def places(
-        self, population: Population, rows: npt.NDArray[np.int64], segments: npt.NDArray[np.int64],
-        fractions: npt.NDArray[np.float64],
-    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.float64]]:  # fmt: skip
-        kind = self.kinds[population.id]
-        section, x = kind.locate_all(segments, fractions)
-        return population.offset + rows, section, kind.centred(section, x)
+        self, population: Population, rows: Ints, segments: Ints, fractions: Floats
+    ) -> tuple[Ints, Ints, Floats]:
+        """(gid, section, x) of places on cells of a population."""
+        return shifted(rows, population.offset), *self.kinds[population.id].places(segments, fractions)
 
     def projection(self, projection: Projection) -> None:
         pre = self.network.populations[projection.presynaptic]
         post = self.network.populations[projection.postsynaptic]
         count = len(projection.pre)
-        weight = projection.weight if projection.weight is not None else np.ones(count)
-        delay = projection.delay if projection.delay is not None else np.zeros(count)
+        weight = projection.weight if projection.weight is not None else np.broadcast_to(1.0, count)
+        delay = projection.delay if projection.delay is not None else np.broadcast_to(0.0, count)
         may_be_plastic(projection, self.network, self.adds_up(post))
         if projection.kind == "chemical":
             for number, synapse in enumerate(projection.synapses):
-                chosen = np.flatnonzero(projection.synapse == number)
-                if not len(chosen):
+                chosen = projection.through(number)
+                if not (count if chosen is None else len(chosen)):
                     continue
-                gid, section, x = self.places(
-                    post, projection.post[chosen], projection.post_segment[chosen], projection.post_fraction[chosen]
-                )
+                segment = picked(projection.post_segment, chosen)
+                gid, section, x = self.places(post, picked(projection.post, chosen), segment,
+                                              picked(projection.post_fraction, chosen))  # fmt: skip
+                arrives = self.arrival(pre, picked(delay, chosen))
                 if self.natives.has(synapse):
-                    self.natives.projection(projection, synapse, chosen, (gid, section, x), weight[chosen],
-                                            self.arrival(pre, delay[chosen]), pre, post)  # fmt: skip
+                    self.natives.projection(projection, synapse, chosen, (gid, section, x), picked(weight, chosen),
+                                            arrives, pre, post)  # fmt: skip
                     continue
                 self.needs_current(post, synapse)
                 if self.adds_up(post):
                     events = jumping(projection, self.flat(self.component(synapse, projection)), chosen)
                     straight_in(self.senders, self.tables, events, pre, post, self.kinds[pre.id], self.kinds[post.id],
-                                self.arrival(pre, delay[chosen]), None)  # fmt: skip
+                                arrives, None)  # fmt: skip
                     continue
+                source, cell = self.senders.gids(pre, self.kinds[pre.id], projection, chosen)
                 self.attachment("synapse", synapse, self.kinds[post.id], False, projection).chunks.append(Rows(
-                    gid, section, x, projection.post_segment[chosen], weight[chosen],
-                    source_gid=self.senders.gids(pre, self.kinds[pre.id], projection, chosen),
-                    source_cell=pre.offset + projection.pre[chosen], delay=self.arrival(pre, delay[chosen]),
-                    stream=_streams(projection.id, chosen),
-                    owner=projection.id if len(chosen) == count else "", plastic=projection.plasticity,
+                    gid, section, x, segment, picked(weight, chosen), source_gid=source, source_cell=cell,
+                    delay=arrives, stream=streams(projection.id, chosen, len(gid)),
+                    owner=projection.id if chosen is None else "", plastic=projection.plasticity,
                 ))  # fmt: skip
             if not projection.synapses and count:
                 straight_in(self.senders, self.tables, projection, pre, post, self.kinds[pre.id], self.kinds[post.id],
@@ -365,9 +364,9 @@ class _Lowering:
                     self.places(post, projection.post[chosen], projection.post_segment[chosen],
                                 projection.post_fraction[chosen])),
             )  # fmt: skip
-            join(projection, ends, weight[chosen], _streams(projection.id, chosen))
+            join(projection, ends, weight[chosen], streams(projection.id, chosen, len(chosen)))
 
-    def arrival(self, pre: Population, delay: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    def arrival(self, pre: Population, delay: Floats) -> Floats:
         """Delays (ms) less the time by which a fixed step sees a crossing late: half a step on average.
 
         A little less than half keeps arrivals off the middle of a step, where rounding would decide between two steps.
@@ -375,7 +374,8 @@ class _Lowering:
         kind = self.kinds[pre.id]
         if self.settings.cvode or self.settings.compat or kind.kind is Kind.SOURCE or kind.native is not None:
             return delay
-        return np.maximum(delay - 0.45 * self.settings.dt, 0.0)
+        late = 0.45 * self.settings.dt
+        return made(len(delay), np.float64, lambda rows: np.maximum(delay[rows] - late, 0.0), delay)
 
     def needs_current(self, post: Population, synapse: str) -> None:
         if self.kinds[post.id].kind is Kind.SOURCE:
@@ -400,8 +400,8 @@ class _Lowering:
             self.natives.inputs(inputs, (gid, section, x), weight)
             return
         attachment = self.attachment("input", inputs.component, self.kinds[population.id], True, inputs)
-        rows = np.arange(len(gid))
-        attachment.chunks.append(Rows(gid, section, x, inputs.segment, weight, stream=_streams(inputs.id, rows)))
+        attachment.chunks.append(Rows(gid, section, x, inputs.segment, weight,
+                                      stream=streams(inputs.id, None, len(gid))))  # fmt: skip
 
     # what is recorded ----------------------------------------------------------------------------------------------
 
@@ -590,8 +590,3 @@ class _Lowering:
                 entry["point_parameters"] = [point | ({"random": random, "rng": "rng"} if random else {})]
                 entry |= own
         return entry
-
-
-def _streams(id: str, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """What random streams of a projection's or input list's rows are keyed by: its id (high word) and the row."""
-    return (stream_of(id) & 0x7FFFFFFF) << 32 | rows.astype(np.int64)

@@ -17,7 +17,8 @@ import numpy.typing as npt
 from ...errors import UnsupportedError
 from ...graph import Adjuster, InputList, Network, Population, Projection, Stdp
 from ...graph.native import Along, NativeCell, NativeProcess, mechanisms_of
-from .attachments import Floats, Ints, stream_of
+from ...pile import counted, joined, made, picked, shifted
+from .attachments import Floats, Ints, matching, stream_of
 from .population import CellKind, Kind
 from .roles import BUILT_IN_IONS, valence
 from .tables import Tables, distinct
@@ -73,14 +74,12 @@ class Group:
 
     def column(self, name: str) -> npt.NDArray[Any]:
         """One column over all chunks."""
-        return np.concatenate([getattr(chunk, name) for chunk in self.chunks])
+        return joined([getattr(chunk, name) for chunk in self.chunks])
 
     def row(self, gid: int, section: int | None, number: int) -> int | None:
         """The ``number``-th row on a cell, in the order of the network."""
-        match = self.column("gid") == gid
-        if section is not None:
-            match &= self.column("section") == section
-        rows = np.flatnonzero(match)
+        wanted = {"gid": gid} | ({} if section is None else {"section": section})
+        rows = matching([{name: getattr(chunk, name) for name in wanted} for chunk in self.chunks], wanted)
         return int(rows[number]) if number < len(rows) else None
 
 
@@ -113,16 +112,16 @@ class Natives:
     # what arrives --------------------------------------------------------------------------------------------------
 
     def projection(
-        self, projection: Projection, synapse: str, chosen: Ints, places: tuple[Ints, Ints, Floats],
+        self, projection: Projection, synapse: str, chosen: Ints | None, places: tuple[Ints, Ints, Floats],
         weight: Floats, delay: Floats, pre: Population, post: Population,
     ) -> None:  # fmt: skip
-        """Rows of a chemical projection through a native synapse."""
+        """Rows of a chemical projection (all, if ``chosen`` is None) through a native synapse."""
         process = self.process(synapse)
         gid, section, x = places
         rows = Arrivals(
-            gid, section, x, weight, delay, source_gid=pre.offset + projection.pre[chosen],
-            values={name: column[chosen] for name, column in projection.values.items()}, label=projection.id,
-            plastic=projection.plasticity, whole=len(chosen) == len(projection),
+            gid, section, x, weight, delay, source_gid=shifted(picked(projection.pre, chosen), pre.offset),
+            values={name: picked(column, chosen) for name, column in projection.values.items()}, label=projection.id,
+            plastic=projection.plasticity, whole=chosen is None,
         )  # fmt: skip
         if process.kind == "port":
             self.ports.append((process, post.id, rows))
@@ -193,7 +192,7 @@ class Natives:
         for number, (process, population, rows) in enumerate(self.ports):
             key = f"port{number}"
             offset = self.network.populations[population].offset
-            out["netcons"].append(self._netcon(key, population, rows, rows.gid - offset, process))
+            out["netcons"].append(self._netcon(key, population, rows, shifted(rows.gid, -offset), process))
         return out
 
     def _emit(self, group: Group, out: dict[str, list[dict[str, Any]]]) -> None:
@@ -208,16 +207,16 @@ class Natives:
                 values[name] if name in values else self._default(process, name, len(chunk.gid))
                 for values, chunk in zip(own, group.chunks, strict=True)
             ]
-            columns[name] = np.concatenate(parts)
-        index = np.arange(len(gid), dtype=np.int64)
+            columns[name] = joined(parts)
+        index = counted(len(gid))
         if process.mechanism in LINEAR and not group.recorded:
-            first, combination = distinct(gid, section, x, *columns.values())
+            first, combination, known = distinct(gid, section, x, *columns.values())
             order = np.argsort(first)  # the points in the order of their first use
             rank = np.empty(len(order), np.int64)
             rank[order] = np.arange(len(order))
-            index, keep = rank[combination], first[order]
-            gid, section, x = gid[keep], section[keep], x[keep]
-            columns = {name: column[keep] for name, column in columns.items()}
+            index = made(len(combination), np.int64, lambda rows: rank[combination[rows]], combination)
+            gid, section, x, *varying = (column[order] for column in known)
+            columns = dict(zip(columns, varying, strict=True))
         group.index = index
         for name, column in columns.items():
             parameters[name] = self.tables.number(f"{key}.{name}", column)
@@ -245,7 +244,7 @@ class Natives:
     def _default(self, process: NativeProcess, name: str, count: int) -> Floats:
         if name not in process.parameters:
             raise UnsupportedError(f"'{process.id}': some rows give '{name}' and others do not; state its usual value")
-        return np.full(count, float(process.parameters[name]))
+        return np.broadcast_to(float(process.parameters[name]), count)
 
     def _netcon(
         self, key: str, points: str, rows: Arrivals, index: Ints, port: NativeProcess | None = None

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from ...graph.native import NativeCell, NativeProcess
 from ...nmodl.mechanism import Mechanism
+from ...pile import several
 from .catalogue import Request
 from .cells import CellTemplate
 
@@ -98,6 +99,22 @@ class CellKind:
             return np.zeros(len(segments), np.int64), np.full(len(segments), 0.5)
         known = np.where(segments < 0, self.template.root_segment, segments)
         return self.template.locate(known, fractions)
+
+    def places(
+        self, segments: npt.NDArray[np.int64], fractions: npt.NDArray[np.float64]
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
+        """(section, x), ``centred``, of columns of any length."""
+
+        def found(block: slice) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
+            section, x = self.locate_all(segments[block], fractions[block])
+            return section, self.centred(section, x)
+
+        count = len(segments)
+        if count and segments.strides == fractions.strides == (0,):
+            section, x = found(slice(0, 1))
+            return np.broadcast_to(section, count), np.broadcast_to(x, count)
+        columns = several(count, (np.int64, np.float64), found, segments, fractions)
+        return columns[0], columns[1]
 
     def centred(
         self, section: npt.NDArray[np.int64], x: npt.NDArray[np.float64]

@@ -21,6 +21,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from ...pile import blocks, release
 from ..program import Program
 from ..work import Work, contents, work, work_of
 from .cut import Tree
@@ -33,7 +34,6 @@ Ints = NDArray[np.int64]
 _CELL, _SEGMENT, _INSTANCE, _CALL, _EVENT = 40.0, 60.0, 10.0, 10.0, 0.05
 """operations that a cell, a compartment, an instance of a mechanism, an exponential and a connection cost in a step"""
 _GRAIN = 1.02
-_BLOCK = 1 << 20  # rows of a table that are looked at together
 
 
 @dataclass(frozen=True)
@@ -162,15 +162,15 @@ def _attached(program: Program, texts: dict[str, Work], exact: bool) -> Iterator
         for group in spec.get(kind, ()):
             each = _instance(group["mechanism"], texts, kind.rstrip("s"))
             column = program.column(group["gid"])
-            for start in range(0, len(column), _BLOCK):
+            for rows in blocks(len(column)):
                 if exact:
-                    yield (*places.of(group, np.arange(start, min(start + _BLOCK, len(column)))), each)
+                    yield (*places.of(group, np.arange(rows.start, rows.stop)), each)
                 else:
-                    yield column[start : start + _BLOCK].astype(np.int64), none, each
+                    yield column[rows].astype(np.int64), none, each
+                release(column)
     for connections in spec.get("netcons", ()):
-        index = program.column(connections["index"])
-        for start in range(0, len(index), _BLOCK):
-            yield (*places.target(connections, index[start : start + _BLOCK], exact), _EVENT)
+        for index in in_blocks(program.column(connections["index"])):
+            yield (*places.target(connections, index, exact), _EVENT)
 
 
 def deal(costs: Floats, ranks: int) -> NDArray[np.uint16]:
@@ -212,3 +212,9 @@ def _instance(mechanism: str, texts: dict[str, Work], kind: str) -> float:
     found = work_of(mechanism, texts, kind)
     return _INSTANCE + found.operations + _CALL * found.calls
 
+
+def in_blocks(column: NDArray[np.generic]) -> Iterator[NDArray[np.int64]]:
+    """Whole numbers of a table, block by block."""
+    for block in blocks(len(column)):
+        yield column[block].astype(np.int64)
+        release(column)

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from ...errors import NetworkError
 from ...graph import Population, Projection
+from ...pile import made, picked, shifted
 from ...report import Report
 from .population import CellKind
 from .tables import Tables, distinct
@@ -31,28 +32,35 @@ class Senders:
         self.straight: list[dict[str, Any]] = []
         """the Program's connections that lead into cells without a synapse"""
 
-    def gids(self, pre: Population, kind: CellKind, projection: Projection, chosen: Ints | None) -> Ints:
-        """The gids that rows of a projection (all, if ``chosen`` is None) listen to."""
-        rows = projection.pre if chosen is None else projection.pre[chosen]
-        gids = np.asarray(pre.offset + rows, dtype=np.int64)
+    def gids(
+        self, pre: Population, kind: CellKind, projection: Projection, chosen: Ints | None
+    ) -> tuple[Ints, Ints | None]:
+        """The gids that rows of a projection (all, if ``chosen`` is None) listen to, and those of the cells they are
+        on, if these are others."""
+        cells = shifted(picked(projection.pre, chosen), pre.offset)
         template = kind.template
-        if template is None:
-            return gids
-        segments, fractions = projection.pre_segment, projection.pre_fraction
-        if chosen is not None:
-            segments, fractions = segments[chosen], fractions[chosen]
-        segments = np.where((segments == 0) & (0 not in template.morphology.row_by_id), template.root_segment, segments)
-        first, place = distinct(segments, fractions)
-        if len(first) == 1 and (segments[first[0]], fractions[first[0]]) == (template.root_segment, 0.5):
-            return gids
-        sections, xs = kind.locate_all(segments[first], fractions[first])
+        if template is None or not len(cells):
+            return cells, None
+        given, fractions = picked(projection.pre_segment, chosen), picked(projection.pre_fraction, chosen)
+        segments, root = given, template.root_segment
+        if 0 not in template.morphology.row_by_id:
+            segments = made(len(given), np.int64, lambda rows: np.where(given[rows] == 0, root, given[rows]), given)
+        if segments.strides == fractions.strides == (0,):
+            places, place = [segments[:1], fractions[:1]], np.broadcast_to(np.int64(0), len(cells))
+        else:
+            _, place, places = distinct(segments, fractions)
+        if len(places[0]) == 1 and (places[0][0], places[1][0]) == (root, 0.5):
+            return cells, None
+        sections, xs = kind.locate_all(places[0], places[1])
         home = template.compartment(*kind.locate(None, 0.5))
+        shift = np.zeros(len(sections), np.int64)
         for number, (section, x) in enumerate(zip(sections.tolist(), xs.tolist(), strict=True)):
             compartment = template.compartment(section, x)
             if compartment != home:
-                here = place == number
-                gids[here] += self.base(pre, kind, section, x, compartment) - pre.offset
-        return gids
+                shift[number] = self.base(pre, kind, section, x, compartment) - pre.offset
+        if not shift.any():
+            return cells, None
+        return made(len(cells), np.int64, lambda rows: cells[rows] + shift[place[rows]], cells, place), cells
 
     def base(self, pre: Population, kind: CellKind, section: int, x: float, compartment: int) -> int:
         """The gid of this compartment of the population's first cell."""
@@ -86,13 +94,18 @@ def straight_in(
         compat.add("compat-straight", "approximation", "a connection without a synapse does nothing, as in the code of "
                    "jNeuroML", **projection.place())  # fmt: skip
         return
-    weight = projection.weight if projection.weight is not None else np.ones(len(projection))
+    count = len(projection)
+    single = projection.weight if projection.weight is not None else np.broadcast_to(1.0, count)
+    weight = single
     if len(ports) > 1:  # the mechanism then asks for the port
-        weight = np.stack([weight, np.full(len(projection), float(ports.index(port)))], axis=1)
+        number = float(ports.index(port))
+        weight = made(count, np.float64, lambda rows: np.stack(
+            [single[rows], np.full(rows.stop - rows.start, number)], axis=1), single)  # fmt: skip
     key = f"straight{len(senders.straight)}"
+    source, cells = senders.gids(pre, pre_kind, projection, None)
     senders.straight.append({
-        "source_gid": tables.add(f"{key}.source", senders.gids(pre, pre_kind, projection, None)),
-        "source_cell": tables.add(f"{key}.source_cell", pre.offset + projection.pre),
+        "source_gid": tables.add(f"{key}.source", source),
+        "source_cell": tables.add(f"{key}.source_cell", source if cells is None else cells),
         "points": post.id, "template_point": 0, "index": tables.add(f"{key}.index", projection.post),
         "weight": tables.add(f"{key}.weight", weight), "delay": tables.add(f"{key}.delay", delay),
     })  # fmt: skip

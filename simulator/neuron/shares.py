@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ...pile import blank, blocks, made, release
 from ..program import Program, map_tables, write_tables
 from .cut import Tree
 from .mirrors import possible
@@ -92,9 +93,7 @@ def divide(program: Program, ranks: int, placement: Placement | None = None) -> 
     tables: dict[str, NDArray[Any]] = {}
 
     def put(name: str, home: NDArray[np.uint16]) -> None:
-        order = np.argsort(home, kind="stable")
-        tables[f"{name}.rows"] = order.astype(np.uint32 if len(order) < 2**32 else np.int64)
-        tables[f"{name}.bounds"] = np.concatenate([[0], np.cumsum(np.bincount(home, minlength=ranks))])
+        tables[f"{name}.rows"], tables[f"{name}.bounds"] = by_rank(home, ranks)
 
     for kind in ("points", "generators"):
         for number, group in enumerate(spec.get(kind, ())):
@@ -105,9 +104,9 @@ def divide(program: Program, ranks: int, placement: Placement | None = None) -> 
         home = target_homes(program, group, placement)
         put(f"netcons{number}", home)
         if not (run.get("coreneuron") or run.get("cvode")):
-            soon = np.flatnonzero(column(group["delay"]) < float(run["dt"]) - 1e-9)
-            soon = soon[source_homes(program, group, placement, soon) != home[soon]]
-            mirrored.append(np.unique(column(group["source_gid"])[soon]).astype(np.int64))
+            for soon in _below(column(group["delay"]), float(run["dt"]) - 1e-9):
+                soon = soon[source_homes(program, group, placement, soon) != home[soon]]
+                mirrored.append(np.unique(column(group["source_gid"])[soon]).astype(np.int64))
     if mirrored:
         gids = np.unique(np.concatenate(mirrored))
         tables["mirrored"] = gids[possible(spec, gids)]
@@ -128,10 +127,37 @@ def hasty(program: Program, placement: Placement, least: float) -> int:
     """How many connections between ranks have a delay below ``least`` (ms)."""
     found = 0
     for group in program.spec.get("netcons", ()) if placement.homes is not None else ():
-        soon = np.flatnonzero(program.column(group["delay"]) < least)
-        apart = source_homes(program, group, placement, soon) != target_homes(program, group, placement)[soon]
-        found += int(np.sum(apart))
+        homes = target_homes(program, group, placement)
+        for soon in _below(program.column(group["delay"]), least):
+            found += int(np.sum(source_homes(program, group, placement, soon) != homes[soon]))
     return found
+
+
+def _below(column: NDArray[Any], least: float) -> Iterator[Ints]:
+    """The rows of a column with numbers below ``least``, block by block."""
+    for block in blocks(len(column)):
+        yield np.flatnonzero(column[block] < least) + block.start
+        release(column)
+
+
+def by_rank(home: NDArray[np.uint16], ranks: int) -> tuple[NDArray[Any], Ints]:
+    """The rows of rank after rank, each in order, and where each rank's begin; ``home`` is the rank of each row."""
+    ends = np.zeros(ranks + 1, np.int64)
+    for block in blocks(len(home)):
+        ends[1:] += np.bincount(home[block], minlength=ranks)
+    bounds = np.cumsum(ends)
+    next_ = bounds[:-1].copy()
+    rows = blank(len(home), np.uint32 if len(home) < 2**32 else np.int64)
+    for block in blocks(len(home)):
+        part = home[block]
+        order = np.argsort(part, kind="stable")
+        counts = np.bincount(part, minlength=ranks)
+        begins = np.cumsum(counts) - counts
+        place = np.arange(len(part)) + np.repeat(next_ - begins, counts)
+        rows[place] = order + block.start
+        next_ += counts
+        release(home, rows)
+    return rows, bounds
 
 
 def numbers(program: Program, group: Mapping[str, Any]) -> tuple[Ints, int]:
@@ -140,7 +166,7 @@ def numbers(program: Program, group: Mapping[str, Any]) -> tuple[Ints, int]:
     if not isinstance(variable, str):
         found, number = np.unique(column(variable["index"]), return_inverse=True)
         return number.reshape(-1), len(found)
-    first, number = distinct(*(column(group[f"source_{name}"]) for name in ("gid", "section", "x")))
+    first, number, _ = distinct(*(column(group[f"source_{name}"]) for name in ("gid", "section", "x")))
     return number, len(first)
 
 
@@ -149,7 +175,8 @@ def target_homes(program: Program, group: Mapping[str, Any], placement: Placemen
     places, index = Places(program), program.column(group["index"])
     if group["points"] not in places.points and group["points"] not in places.populations:
         return np.zeros(len(index), np.uint16)  # the builder says that there is no such group
-    return _ranks(placement, *places.target(group, index, bool(placement.cuts)))
+    exact = bool(placement.cuts)
+    return made(len(index), np.uint16, lambda rows: _ranks(placement, *places.target(group, index[rows], exact)), index)
 
 
 def source_homes(
@@ -164,10 +191,15 @@ def source_homes(
 
 def row_homes(program: Program, group: Mapping[str, Any], placement: Placement) -> NDArray[np.uint16]:
     """The rank of each row of a group of points or generators."""
-    gids = program.column(group["gid"]).astype(np.int64)
-    if not placement.cuts:
-        return _ranks(placement, gids, gids[:0])
-    return _ranks(placement, *Places(program).of(group, np.arange(len(gids))))
+    gids, places = program.column(group["gid"]), Places(program)
+
+    def homes(rows: slice) -> NDArray[np.uint16]:
+        if placement.cuts:
+            return _ranks(placement, *places.of(group, np.arange(rows.start, rows.stop)))
+        here = gids[rows].astype(np.int64)
+        return _ranks(placement, here, here[:0])
+
+    return made(len(gids), np.uint16, homes, gids)
 
 
 def _ranks(placement: Placement, gids: Ints, sections: Ints) -> NDArray[np.uint16]:

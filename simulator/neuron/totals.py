@@ -84,14 +84,12 @@ def attached_current(attachments: dict[str, Attachment], gid: int, segment: int 
     for attachment in attachments.values():
         if not attachment.chunks:
             continue
-        chosen = attachment.column("gid") == gid
-        if segment is not None:
-            chosen &= attachment.column("segment") == segment
+        rows = attachment.rows(gid, segment)
         paths = attachment.request.flat.paths
         name = paths.get("i") or paths.get("I")
-        if name is not None and chosen.any():
+        if name is not None and len(rows):
             attachment.request.record.add(name)
-            here.append((attachment, np.flatnonzero(chosen).tolist(), name))
+            here.append((attachment, rows.tolist(), name))
 
     def place() -> dict[str, Any]:
         terms = []

@@ -6,6 +6,7 @@ the cell that it is on.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,7 +32,7 @@ class End:
     places: tuple[Ints, Ints, Floats]
 
 
-def join(projection: Projection, ends: tuple[End, End], weight: Floats, streams: Ints) -> None:
+def join(projection: Projection, ends: tuple[End, End], weight: Floats, streams: Callable[[], Ints]) -> None:
     """Add the rows of both sides, each with where it finds what it reads of the other side."""
     starts = [sum(len(chunk.gid) for chunk in end.half.chunks) for end in ends]
     if ends[0].half is ends[1].half:

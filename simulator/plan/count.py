@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ...pile import blocks, extremes, release
 from ..neuron.ranks import Cut, Placement, named, step_costs, sums, template_of
 from ..neuron.shares import row_homes, target_homes
 from ..neuron.splitting import place, remarks
@@ -104,9 +105,13 @@ def _count_pieces(found: Load, template: Mapping[str, Any], cut: Cut) -> None:
 def shortest_delay(program: Program) -> float:
     """The least delay (ms) between cells, after which ranks must exchange spikes; at most 10 ms."""
     delays = [program.column(group["delay"]) for group in program.spec.get("netcons", ())]
-    least = min((float(column.min()) for column in delays if len(column)), default=10.0)
+    least = min((float(extremes(column)[0]) for column in delays if len(column)), default=10.0)
     return min(max(least, float(program.spec["run"]["dt"])), 10.0)
 
 
 def _per_rank(home: NDArray[Any], ranks: int) -> Counts:
-    return np.bincount(home, minlength=ranks).astype(float)
+    found = np.zeros(ranks)
+    for rows in blocks(len(home)):
+        found += np.bincount(home[rows], minlength=ranks)
+        release(home)
+    return found

@@ -8,12 +8,12 @@ import pytest
 from nmlbridge.simulator.neuron.tables import distinct
 
 
-@pytest.mark.parametrize("rows", [0, 1, 1000])
+@pytest.mark.parametrize("rows", [0, 1, 1000, 300_000])
 def test_distinct_is_numpys_unique(rows: int) -> None:
     random = np.random.default_rng(0)
     columns = random.integers(0, 5, rows), random.integers(0, 3, rows), random.choice([0.1, 0.5, 0.9], rows)
-    first, number = distinct(*columns)
+    first, number, values = distinct(*columns)
     found, where, inverse = np.unique(np.stack(columns), axis=1, return_index=True, return_inverse=True)
     assert np.array_equal(first, where)
     assert np.array_equal(number, inverse.reshape(-1))
-    assert np.array_equal(np.stack([column[first] for column in columns]), found)
+    assert np.array_equal(np.stack(values), found)
