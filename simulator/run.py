@@ -318,7 +318,8 @@ def _run(
     checkpointing = saving.checkpointing(program)
     shape = Shape.of(program)
     clock = (shape.samples, shape.dt * shape.every * 1e-3)
-    files = open_files(saving, outputs, quantities, units, lowered.gids, lowered.populations, clock, report, digits)
+    files = open_files(saving, outputs, quantities, units, lowered.gids, lowered.populations, clock, report, digits,
+                       provenance | {"program": program.hash})  # fmt: skip
     files.after = {row: r.after for row, r in enumerate(recordings) if r.after is not None}
     follow = files.follow if files.streams else None
     try:
@@ -372,7 +373,7 @@ def _saved(
     step = float(traces.time[1] - traces.time[0]) if len(traces.time) > 1 else 0.0
     with _phase(phases, "save", progress):
         files = open_files(saving, results.outputs, traces.quantities, traces.units, gids, dict(spikes.populations),
-                           (len(traces.time), step), results.report, None)  # fmt: skip
+                           (len(traces.time), step), results.report, None, results.provenance)  # fmt: skip
         try:
             files.follow(Block(0, traces.time, traces.values, spikes.gid, spikes.time))
             return replace(results, files=files.finish())

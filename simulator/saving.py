@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from ..errors import SimulatorError, UnsupportedError, UsageError
 from ..report import Report
 from ..results import Outputs
+from ..results.formats.run import write_manifest
 from ..results.lems import LemsStream
 from ..results.stream import SonataStream, Stream
 from .backend import Block, Checkpointing
@@ -91,6 +92,7 @@ class Files:
     streams: Sequence[Stream]
     after: dict[int, After] = field(default_factory=dict)
     seconds: float = 0.0
+    manifest: Callable[[Sequence[Path]], object] | None = None
 
     def follow(self, block: Block) -> None:
         """Write a block; SimulatorError if it cannot be, with all earlier ones whole."""
@@ -105,8 +107,11 @@ class Files:
         self.seconds += time.perf_counter() - start
 
     def finish(self) -> tuple[Path, ...]:
-        """All is there: give the files their names."""
-        return tuple(path for stream in self.streams for path in stream.finish())
+        """All is there: give the files their names, and say in a manifest what they are."""
+        files = tuple(path for stream in self.streams for path in stream.finish())
+        if files and self.manifest is not None:
+            self.manifest(files)
+        return files
 
     def discard(self) -> None:
         """Take away what was written."""
@@ -126,6 +131,7 @@ class Files:
 def open_files(
     saving: Saving, outputs: Outputs, quantities: Sequence[str], units: Sequence[str], gids: dict[str, int],
     populations: dict[str, tuple[int, int]], clock: tuple[int, float], report: Report, digits: int | None,
+    provenance: Mapping[str, Any],
 ) -> Files:  # fmt: skip
     """Make the files of a run; ``clock`` is the number of samples and the time (s) between them."""
     files = Files([])
@@ -145,6 +151,14 @@ def open_files(
             raise _unwritten(fault) from fault
         raise
     files.streams = streams
+    folder = saving.output
+
+    def manifest(written: Sequence[Path]) -> None:
+        own = set(streams[0].paths.values()) if isinstance(streams[0], LemsStream) else set()
+        write_manifest(folder, saving.name, outputs if lems else None, [one for one in written if one not in own],
+                       dict(zip(quantities, units, strict=True)), gids, populations, provenance)  # fmt: skip
+
+    files.manifest = manifest
     return files
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from ...errors import NetworkError, UnsupportedError
 from ...report import Report
 from ...units import nearest
+from .anatomy import Anatomy
 from .instance import Cell, Connection
 from .streams import Stream, of_text
 
@@ -26,6 +27,7 @@ class Contacts:
     def __init__(self, model: Model, cells: Mapping[int, Cell], report: Report) -> None:
         self.model, self.cells, self.report = model, cells, report
         self.fallen: set[str] = set()
+        self.measured: Anatomy | None = None
         config = model.config
         self.random_section = bool(config.get("connRandomSecFromList", True))
         self.uniform = bool(config.get("distributeSynsUniformly", True))
@@ -277,7 +279,7 @@ class Contacts:
     def even(self, cell: Cell, names: list[str], count: int) -> list[tuple[str | None, float]]:
         """Evenly over the summed length of the sections; NetPyNE measures from the far end of each."""
         assert cell.secs is not None
-        lengths = [_length(cell.secs[name].get("geom") or {}) for name in names]
+        lengths = [self._length(cell, name) for name in names]
         ends = np.cumsum(lengths).tolist()
         total = sum(lengths)
         found: list[tuple[str | None, float]] = []
@@ -286,6 +288,16 @@ class Contacts:
             index = next(n for n, end in enumerate(ends) if end >= at)
             found.append((names[index], (ends[index] - at) / lengths[index]))
         return found
+
+    def _length(self, cell: Cell, section: str) -> float:
+        """L as stated (um), or the length that NEURON finds of the 3-D points where the cell lies."""
+        assert cell.secs is not None
+        stated = (cell.secs[section].get("geom") or {}).get("L")
+        if isinstance(stated, (int, float)):
+            return float(stated)
+        if self.measured is None or self.measured.cell is not cell:  # of the last cell alone: rules go cell by cell
+            self.measured = Anatomy(self.model, cell)
+        return self.measured.length(section)
 
     def drawn(
         self, label: str, cell: Cell, pre: int, names: list[str], loc: Any, count: int
@@ -306,17 +318,6 @@ def _indices(stream: Stream, count: int, size: int) -> list[int]:
         return stream.distinct(count, 0, size - 1)
     stream.next()
     return [int(stream.discunif(0, size - 1)) for _ in range(count)]
-
-
-def _length(geometry: Mapping[str, Any]) -> float:
-    """L (um), or the length of the line through the 3-D points."""
-    if isinstance(geometry.get("L"), (int, float)):
-        return float(geometry["L"])
-    points = geometry.get("pt3d")
-    if not points:
-        return 100.0
-    table = np.asarray(points, dtype=float)[:, :3]
-    return float(np.linalg.norm(np.diff(table, axis=0), axis=1).sum())
 
 
 def _each(values: Any, columns: Sequence[str], name: str, count: int) -> Iterator[Any]:

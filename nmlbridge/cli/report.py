@@ -12,17 +12,17 @@ from .progress import ProgressBar
 
 _EPILOG = """\
 A model (LEMS, a file of rules, or another format's simulation) is run, and nothing but the page is written. With
---outputs, or for a file of results, nothing is run; --model then adds the summary and the figures of the network.
+--outputs, or for results, nothing is run; --model then adds the summary and the figures of the network.
 """
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options of this verb."""
     parser.epilog = _EPILOG
-    parser.add_argument("source", type=Path, help="a file of results, or a model that can be run")
+    parser.add_argument("source", type=Path, help="the folder of a run, a file of results, or a model that can be run")
     parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="the page (default: SOURCE.report.html here)")
     parser.add_argument("--outputs", type=Path, metavar="DIR", help="where the source, a LEMS file, put its outputs")
-    parser.add_argument("--model", type=Path, metavar="FILE", help="the model of a file of results")
+    parser.add_argument("--model", type=Path, metavar="FILE", help="the model that the results are of")
     add_allow(parser)
 
 
@@ -34,8 +34,8 @@ def run(arguments: argparse.Namespace) -> int:
     require_matplotlib()
     source = arguments.source
     results, network = _gather(arguments)
-    target = arguments.output or Path(f"{source.name.partition('.')[0]}.report.html")
-    text = page(results, network, source.name)
+    target = arguments.output or Path(f"{source.resolve().name.partition('.')[0]}.report.html")
+    text = page(results, network, source.resolve().name)
     with atomic(target) as stream:
         stream.write(text.encode())
     print(json.dumps({"report": str(target)}) if arguments.json else target)

@@ -14,13 +14,15 @@ if TYPE_CHECKING:
     from ..results import Comparison, Results
 
 _FORMATS = """\
-A LEMS file as input means the output files that it names, beside it. Formats are told by content when read and by
-name when written; --from and --to name them: lems-run, dat, csv, sonata, nwb, nix, netpyne, mat.
+A folder as input means what a run has written there (run -o DIR); a LEMS file means the output files that it names,
+beside it. Formats are told by content when read and by
+name when written; --from and --to name them: run, lems-run, dat, csv, sonata, nwb, nix, netpyne, mat.
 """
 _COMPARE = """\
 Exit code 0 if everything that both have is within the limits, 1 if not. Without options: traces within a thousandth of
 their range (root mean square), as many spikes in each cell, each within 0.1 ms. A limit of "none" does not ask.
 """
+_SOURCE = "the folder of a run, a file of results, or a LEMS file whose outputs lie beside it"
 _MOST = 12  # lines of each kind on the terminal; --json has them all
 
 
@@ -29,12 +31,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parts = parser.add_subparsers(dest="part", metavar="PART", required=True)
     raw = argparse.RawDescriptionHelpFormatter
     convert = parts.add_parser("convert", help="write results in another format", epilog=_FORMATS, formatter_class=raw)
-    convert.add_argument("source", type=Path, help="a file of results, or a LEMS file whose outputs lie beside it")
+    convert.add_argument("source", type=Path, help=_SOURCE)
     convert.add_argument("target", type=Path, help="the file to write; its name tells the format")
     convert.add_argument("--to", dest="target_format", metavar="FORMAT", help="format of the target")
     convert.add_argument("--fail-on-loss", action="store_true", help="what the target cannot carry is an error")
     show = parts.add_parser("show", help="say what a file of results holds", epilog=_FORMATS, formatter_class=raw)
-    show.add_argument("source", type=Path, help="a file of results, or a LEMS file whose outputs lie beside it")
+    show.add_argument("source", type=Path, help=_SOURCE)
     compare = parts.add_parser("compare", help="say how far two results are apart", epilog=_COMPARE,
                                formatter_class=raw)  # fmt: skip
     compare.add_argument("source", type=Path, metavar="FIRST", help="the results that count as right")

@@ -78,6 +78,13 @@ def _sonata(path: Path, head: bytes) -> bool:
     return any(_hdf5_with(group)(path, head) for group in ("spikes", "report", "mapping"))
 
 
+def _is_run(path: Path, head: bytes) -> bool:
+    """A manifest that a run has left, or a folder with one."""
+    if path.is_dir():
+        return any(path.glob("*.run.json"))
+    return path.name.endswith(".run.json") and head.lstrip().startswith(b"{")
+
+
 def _is_xml(head: bytes) -> bool:
     """Whether the text begins as XML does: an NWB file may hold a whole LEMS document as its source."""
     return head.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"<")
@@ -101,6 +108,15 @@ _FORMATS = (
         reader=_LEMS_RUN,
         sniff=lambda path, head: _is_xml(head) and (b"<Lems" in head or b"<LEMS" in head),
         features=frozenset({"traces", "spikes", "populations", "units"}),
+    ),
+    ResultsFormat(
+        name="run",
+        title="the folder of a run of nmlbridge",
+        extensions=(),
+        specification="https://docs.neuroml.org/Userdocs/LEMS_elements/Simulation.html",
+        reader=f"{_HERE}.run:read",
+        sniff=_is_run,
+        features=_ALL,
     ),
     ResultsFormat(
         name="dat",
@@ -207,6 +223,12 @@ def results_format_to_read(path: str | Path) -> ResultsFormat:
     by_name = [r for r in results_formats().values() if r.reader and path.name.lower().endswith(r.extensions or "\0")]
     if by_name and not head and not path.is_dir():
         return by_name[0]  # an empty file: of events that never happened, if its format says so
+    if path.is_dir():
+        parts = sorted(path.rglob("*.part"))
+        why = (f"the run that wrote here ended early; what it had recorded is in {parts[0].relative_to(path)}" if parts
+               else "no run has written here (there is no .run.json, and no .h5 of SONATA results); run a model with "
+               "-o and this folder, or name a file of results")  # fmt: skip
+        raise DocumentError(why, file=str(path))
     known = ", ".join(r.title for r in results_formats().values() if r.reader)
     raise DocumentError(f"the content is none of: {known}", file=str(path))
 

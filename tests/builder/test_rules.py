@@ -33,6 +33,14 @@ EVERY_RULE: dict[str, dict[str, Any]] = {
     "pairs": {"pairs": [[0, 1], [5, 2], [199, 149], [0, 1]]},
 }
 VARIED = {"weight": "normal(1, 0.2)", "delay": "1 + dist_3d / 500 + exponential(0.3)", "contacts": "1 + poisson(0.5)"}
+TREE = {
+    "sections": {"soma": {"length": 20, "diameter": 20},
+                 "trunk": {"parent": "soma", "length": 150, "diameter": 2},
+                 "left": {"parent": "trunk", "length": 100, "diameter": 1},
+                 "right": {"parent": "trunk", "length": 60, "diameter": 1}},
+    "groups": {"dendrites": "trunk | left | right"},
+    "biophysics": {"resistivity": 100, "mechanisms": {"leak": {"neuron": "pas", "g": 1e-4}}},
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("rule", EVERY_RULE.values(), ids=list(EVERY_RULE))
@@ -60,6 +68,32 @@ def test_the_same_whatever_else_the_model_says() -> None:
     two["connections"] = {"before": {"from": "C", "to": "A", "convergence": 3, "synapse": "syn"}, **two["connections"]}
     assert columns(build(two).network)["rule"] == columns(build(one).network)["rule"]
     assert columns(build(one, seed=2).network)["rule"] != columns(build(one).network)["rule"]
+
+
+def test_places_on_dendrites_are_the_rules_own() -> None:
+    """Where contacts lie depends on the seed and the rule's name, not on other rules or on who builds which cells."""
+    rule = {"probability": 0.3, "contacts": 5, "at": {"where": "dendrites", "density": "exp(-path_dist / 80)"}}
+    rule |= {"delay": "1 + path_dist / 100"}
+    alone = spec(rule, (20, 30))
+    alone["cells"]["cell"] = TREE
+
+    def places(data: dict[str, Any], label: str = "rule", **more: Any) -> Any:
+        (found,) = (p for p in build(data, **more).network.projections if p.id == label)
+        rows = np.stack([found.pre, found.post, found.post_segment, found.post_fraction, found.delay], axis=1)
+        return rows[np.lexsort(rows.T[::-1])]
+
+    whole = places(alone)
+    assert len(whole) > 500 and len(np.unique(whole[:, 2:4], axis=0)) > 0.9 * len(whole)
+    among = alone | {"connections": {"before": alone["connections"]["rule"] | {"from": "B"}, **alone["connections"]}}
+    assert np.array_equal(places(among), whole)
+    for ranks in (2, 3, 4):
+        parts = [places(alone, posts=lambda _, size, rank=rank, ranks=ranks: np.arange(size) % ranks == rank)
+                 for rank in range(ranks)]  # fmt: skip
+        together = np.concatenate(parts)
+        assert np.array_equal(together[np.lexsort(together.T[::-1])], whole)
+    other = places(alone | {"connections": {"other": alone["connections"]["rule"]}}, "other")
+    assert not np.isin(other[:, 3], whole[:, 3]).any()
+    assert not np.isin(places(alone, seed=2)[:, 3], whole[:, 3]).any()
 
 
 def test_probability() -> None:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from .netpyne_column import column
+
 HH = {"gnabar": 0.12, "gkbar": 0.036, "gl": 0.003, "el": -70}
 BALL = {"geom": {"diam": 18.8, "L": 18.8, "Ra": 123.0}, "mechs": {"hh": HH}}
 STICK = {
@@ -308,6 +310,7 @@ MODELS: dict[str, dict[str, Any]] = {
     "subcellular": _subcellular(),
     "varied": _varied(),
     "junctions": _junctions(),
+    "column": column(),
 }
 DURATIONS = {"one population": 120, "layers": 50, "stimuli": 700, "inhibition": 100, "hybrid": 200}
 CONFIGS: dict[str, dict[str, Any]] = {

@@ -62,7 +62,8 @@ def test_gap_junctions_hold_the_inhibitory_cells_together(results: Results) -> N
 
 def test_its_files_are_written_and_nothing_else(results: Results, folder: Path) -> None:
     out = folder.parent / "out"
-    names = {"two_populations.dat", "two_populations.channels.dat", "two_populations.spikes"}
+    names = {"two_populations.dat", "two_populations.channels.dat", "two_populations.spikes",
+             "LEMS_TwoPopulations.run.json"}  # fmt: skip
     assert {path.name for path in out.iterdir()} == names
     assert {path.name for path in folder.iterdir()} == {
         "LEMS_TwoPopulations.xml",

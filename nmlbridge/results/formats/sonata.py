@@ -10,7 +10,7 @@ reads it: units everywhere, the sorting as an enumeration. Older layouts, withou
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,27 +31,34 @@ _GUESSED = {"v": "mV", "cai": "mM", "vm": "mV", "membrane_potential": "mV"}  # w
 
 def read(path: Path, report: Report) -> Results:
     """One file with spikes, a report or both; or all such files of a folder."""
+    files = sorted(path.glob("*.h5")) if path.is_dir() else [path]
+    if not files:
+        raise DocumentError("the folder has no files of SONATA results (.h5); a circuit is a model: see nmlbridge "
+                            "convert and run", file=str(path))  # fmt: skip
+    return read_files(files, str(path), report)
+
+
+def read_files(
+    files: Sequence[Path], source: str, report: Report, populations: Mapping[str, tuple[int, int]] | None = None
+) -> Results:
+    """Files of one run together. ``source`` is what notes name, ``populations`` the known ones: first gid, size."""
     columns: list[Column] = []
     spikes: dict[str, tuple[np.ndarray, np.ndarray]] = {}
-    files = sorted(path.glob("*.h5")) if path.is_dir() else [path]
     for file in files:
         with _opened(file) as content:
             try:
-                if not {"spikes", "report", "mapping"} & set(content) and not path.is_dir():
+                if not {"spikes", "report", "mapping"} & set(content) and len(files) == 1:
                     raise DocumentError(f"the file has neither spikes nor a report{_model(content)}", file=str(file))
                 for name, trains in _read_spikes(content, file, report):
                     spikes[name] = trains
                 columns += _read_reports(content, file, report)
             except (KeyError, TypeError, AttributeError, ValueError, OSError, IndexError, RuntimeError) as fault:
                 raise DocumentError(f"this is no SONATA file of results: {_said(fault)}", file=str(file)) from None
-    if not files:
-        raise DocumentError("the folder has no files of SONATA results (.h5); a circuit is a model: see nmlbridge "
-                            "convert and run", file=str(path))  # fmt: skip
-    traces = traces_of(columns, str(path), report)
-    sizes: dict[str, int] = {}
+    traces = traces_of(columns, source, report)
+    sizes = {name: size for name, (_, size) in (populations or {}).items()}
     for place in filter(None, map(place_of, traces.quantities)):
         sizes[place.population] = max(sizes.get(place.population, 0), place.index + 1)
-    return Results(traces=traces, spikes=trains_of(spikes, sizes), provenance={"file": str(path)})
+    return Results(traces=traces, spikes=trains_of(spikes, sizes), provenance={"file": source})
 
 
 def _model(content: Any) -> str:
