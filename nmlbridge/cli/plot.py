@@ -24,7 +24,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.epilog = _EPILOG
     parser.add_argument("kind", help="what to draw")
     parser.add_argument(
-        "source", type=Path, help="results (the folder of a run, a file, or a LEMS file with its outputs beside it), or a model"
+        "source", type=Path, help="the folder of a run, a file of results, a LEMS file with its outputs, or a model"
     )
     parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="the figure (default: SOURCE.KIND.png here)")
     parser.add_argument("--outputs", type=Path, metavar="DIR", help="where the source, a LEMS file, put its outputs")
