@@ -102,8 +102,15 @@ static struct Copies {
 } copies;
 
 extern "C" {
-long nmlb_solved = 0;  // times that cells were solved side by side
+long nmlb_solved = 0;    // times that cells were solved side by side
+long nmlb_stepping = 0;  // for mechanisms (vectorise): which call of nmlb_advance it is, while it calls them
 }
+static long calls = 0;
+
+struct Stepping {
+    Stepping() { nmlb_stepping = calls; }
+    ~Stepping() { nmlb_stepping = 0; }
+};
 
 // What NEURON has in its own place for a solver.
 static void solve() {
@@ -135,22 +142,20 @@ static void equations(neuron::model_sorted_token const& token, NrnThread& cells,
     for (double* column : {rhs, d, kept_rhs, kept_d})
         if (column) std::memset(column, 0, sizeof(double) * n);
     nrn_ba(token, cells, BEFORE_BREAKPOINT);
-    for (auto tml = cells.tml; tml; tml = tml->next)
-        if (auto const current = memb_func[tml->index].current) {
-            current(token, &cells, tml->ml, tml->index);
+    {
+        Stepping const now;
+        for (auto tml = cells.tml; tml; tml = tml->next) {
+            if (auto const current = memb_func[tml->index].current) current(token, &cells, tml->ml, tml->index);
+            if (auto const jacob = memb_func[tml->index].jacob) jacob(token, &cells, tml->ml, tml->index);
             if (errno) nrn_errno_check(tml->index);
         }
+    }
     activsynapse_rhs();
     // of what is kept for imem, only the part of electrodes came until here
     if (kept_rhs)
         for (int i = 0; i < n; ++i) kept_rhs[i] -= rhs[i];
     activstim_rhs();
     activclamp_rhs();
-    for (auto tml = cells.tml; tml; tml = tml->next)
-        if (auto const jacob = memb_func[tml->index].jacob) {
-            jacob(token, &cells, tml->ml, tml->index);
-            if (errno) nrn_errno_check(tml->index);
-        }
     if (cells.tml) {  // capacitance is the first of the list, and cm its first variable
         Memb_list* const ml = cells.tml->ml;
         if (ml->nodecount) nmlb::charge(ml->nodecount, ml->nodeindices, .001 * cells.cj, &ml->data(0, 0), d);
@@ -203,6 +208,7 @@ static void states(neuron::model_sorted_token const& token, NrnThread& cells) {
         nrnthread_v_transfer_(&cells);
     }
     errno = 0;
+    Stepping const now;
     for (auto tml = cells.tml; tml; tml = tml->next)
         if (auto const state = memb_func[tml->index].state) {
             state(token, &cells, tml->ml, tml->index);
@@ -232,6 +238,7 @@ extern "C" long nmlb_advance(long steps) {
     }
     nrn_thread_table_check(token);
     cells._stop_stepping = 0;
+    ++calls;
     long done = 0;
     while (done < steps) {
         deliver_net_events(&cells);

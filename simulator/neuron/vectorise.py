@@ -8,11 +8,15 @@ contracted except where it is written, an instance's result does not depend on w
 in the rest of a loop, so not on how instances are spread over processes either.
 
 A loop that does more than arithmetic (events, tables, tests that end it) is compiled as before.
+
+While ``stepping`` takes whole steps, the loop over currents adds the conductances to the matrix too, for which NEURON
+has a second one; and each function keeps where its variables are, which do not move in that time.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 FLAGS = (
     "-O2",
@@ -69,7 +73,7 @@ static NMLB_INLINE double nmlb_exp(double x) {
 #define exp nmlb_exp
 """
 
-EDITION = 2
+EDITION = 3
 """counts the changes of what this module makes, so that a cache gives nothing that was compiled before them"""
 
 _INDEPENDENT = """
@@ -79,6 +83,28 @@ _INDEPENDENT = """
 #pragma GCC ivdep
 #endif
 for (size_t _iml = 0;"""
+
+_STEPPING = """
+extern "C" long nmlb_stepping __attribute__((weak));  // which call of stepping's it is, 0 at other times
+static NMLB_INLINE long nmlb_call() { return &nmlb_stepping ? nmlb_stepping : 0; }
+static inline double* nmlb_elsewhere(size_t nodes) {
+    static thread_local std::vector<double> unread;
+    if (unread.size() < nodes) unread.resize(nodes);
+    return unread.data();
+}
+"""
+
+_RANGE = "\n_nrn_mechanism_cache_range _lmr{_sorted_token, *_nt, *_ml_arg, _type};\n"
+_KEPT = """
+long const _call = nmlb_call();
+auto const _places = [&] { return _nrn_mechanism_cache_range{_sorted_token, *_nt, *_ml_arg, _type}; };
+static long _kept_call = 0;
+static _nrn_mechanism_cache_range _kept = _places();
+_nrn_mechanism_cache_range _lmr = _call && _kept_call == _call ? _kept : _places();
+if (_call && _kept_call != _call) { _kept = _lmr; _kept_call = _call; }
+"""
+
+_CURRENT, _SLOPE = "_vec_rhs[_ni[_iml]] -= _rhs;", "_vec_d[_ni[_iml]] += _g;"
 
 _AFTER_MACROS = "#define nrn_init "  # the translator's first name of its own, after its own definition of exp
 
@@ -91,20 +117,54 @@ def vectorised(source: str) -> str:
     if "\nstatic size_t _iml" in source:
         # not thread-safe: one counter for the file, which its functions read, so that no loop may have its own
         return source
+    body = _with_slopes(body)
     density = "register_mech(" in body and "point_register_mech(" not in body
-    # point processes of one segment add to the same node, so their currents cannot be added in one go
-    loops = ("nrn_state", "nrn_cur", "nrn_jacob") if density else ("nrn_state",)
-    for name in loops:
-        body = _independent(name, body)
-    return head + EXP + _AFTER_MACROS + body
+    for name in ("nrn_state", "nrn_cur", "nrn_jacob"):
+        body = _changed(name, body, _kept)
+        if density or name == "nrn_state":  # point processes of one segment add to the same node, one after the other
+            body = _changed(name, body, _independent)
+    return head + EXP + _STEPPING + _AFTER_MACROS + body
 
 
-def _independent(function: str, text: str) -> str:
-    """Say of the loop over instances in a function that its turns do not depend on each other."""
+def _found(function: str, text: str) -> re.Match[str] | None:
+    """A function of the translator's, unless it holds code of the model's own."""
     defined = re.search(
         rf"static void {function}\(_nrn_model_sorted_token const& _sorted_token.*?\n}}\n", text, re.DOTALL
     )
-    if defined is None or "VERBATIM" in defined.group(0):
+    return None if defined is None or "VERBATIM" in defined.group(0) else defined
+
+
+def _changed(function: str, text: str, change: Callable[[str], str]) -> str:
+    """The text with one function changed, where it has it."""
+    found = _found(function, text)
+    return text if found is None else text[: found.start()] + change(found.group(0)) + text[found.end() :]
+
+
+def _independent(function: str) -> str:
+    """Say of the loop over instances that its turns do not depend on each other."""
+    return re.sub(r"\nfor \((?:size_t )?_iml = 0;", _INDEPENDENT, function, count=1)
+
+
+def _kept(function: str) -> str:
+    """Look for the places of variables once in a call of stepping's."""
+    return function.replace(_RANGE, _KEPT, 1)
+
+
+def _with_slopes(text: str) -> str:
+    """While stepping, have the loop over currents add their slopes to the matrix, and leave out the loop for these."""
+    current, slope = _found("nrn_cur", text), _found("nrn_jacob", text)
+    if current is None or slope is None:
         return text
-    changed = re.sub(r"\nfor \((?:size_t )?_iml = 0;", _INDEPENDENT, defined.group(0), count=1)
-    return text[: defined.start()] + changed + text[defined.end() :]
+    if current.group(0).count(_CURRENT) != 1 or slope.group(0).count(_SLOPE) != 1:
+        return text
+    if re.search(r"_sav_(?:rhs|d)\[|#if", current.group(0) + slope.group(0)):
+        return text  # an electrode's, which is part of more
+    text = _changed("nrn_cur", text, _adding_slopes)
+    return _changed("nrn_jacob", text, lambda function: function.replace(_RANGE, f"\nif (nmlb_call()) return;{_RANGE}"))
+
+
+def _adding_slopes(function: str) -> str:
+    # at other times they are added to numbers that nobody reads, so that there is one loop
+    where = "auto const _vec_d = nmlb_call() ? _nt->node_d_storage() : nmlb_elsewhere(_nt->end);"
+    function = function.replace(_RANGE, f"{_RANGE}{where}\n", 1)
+    return function.replace(_CURRENT, f"{_CURRENT}\n{_SLOPE}", 1)

@@ -83,6 +83,7 @@ def test_the_loops_of_a_channel_become_vectors(tools: Toolchain, tmp_path: Path)
     build = Build(tools, tmp_path, tmp_path, {"gated.mod": CHANNEL}, 1, lambda done, total: None)
     text = build._translated("gated.mod")
     assert isinstance(build.running, Running) and text.count("ivdep") == 3
+    assert text.count("_vec_d[_ni[_iml]] += _g;") == 2  # with the currents, and by itself
     (tmp_path / "unit.cpp").write_text(text)
     command = [
         *tools.compiler,
