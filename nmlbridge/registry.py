@@ -149,7 +149,12 @@ _NPJSON = re.compile(rb'(?=.{,4096}"netParams"\s*:\s*")(?=.{,4096}"simConfig"\s*
 _PYNN = re.compile(rb"""^[ \t]*(from|import)[ \t]+pyNN\b|["']pyNN\.""", re.M)
 _NETPYNE_PYTHON = re.compile(rb"^[ \t]*(from|import)[ \t]+netpyne\b", re.M)
 _PICKLE = re.compile(rb"\x80[\x02-\x05]")
-REFUSED_PICKLE = "this is a pickle, which can run any code as it is read, and is never read; save the model as JSON"
+REFUSED_PICKLE = (
+    "this is a pickle, which can run any code as it is read, and is never read; save the model as JSON. If you trust a "
+    "file that NetPyNE has saved, Python makes JSON of it: from netpyne import sim; sim.load('model.pkl', "
+    "createNEURONObj=False); sim.cfg.filename, sim.cfg.saveJson, sim.cfg.savePickle = 'model', True, False; "
+    "sim.saveData()"
+)
 _NETPYNE_HOLDS = frozenset({
     "native mechanisms", "networks", "positions", "properties", "connections", "weights", "delays", "places on cells",
     "inputs", "temperature", "simulation", "gap junctions", "continuous projections", "reactions and diffusion",

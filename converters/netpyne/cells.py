@@ -11,13 +11,13 @@ from ...report import Report
 from .anatomy import FAR, Anatomy, Turns
 from .functions import Function
 from .instance import Cell
+from .sections import RESERVED
 from .streams import Stream, of_text
 
 if TYPE_CHECKING:
     from .rules import Model
 
 _PLACE = ("x", "y", "z", "xnorm", "ynorm", "znorm")
-_RESERVED = ("mod", "loc", "vref", "synList")
 
 
 def meets(conditions: Mapping[str, Any], tags: Mapping[str, Any], gid: int) -> bool:
@@ -122,7 +122,7 @@ class Rules:
             for process, parameters in (spec.get("pointps") or {}).items():
                 own = section.setdefault("pointps", {}).setdefault(process, {})
                 for word, one in parameters.items():
-                    plain = word in _RESERVED or one == "gid"
+                    plain = word in RESERVED or one == "gid"
                     value = cell.gid if one == "gid" else one
                     own[word] = value if plain else self._value(value, names, stream,
                                                                 f"{where}.pointps.{process}.{word}")  # fmt: skip

@@ -14,7 +14,7 @@ from .document import beside, load
 from .instance import Instance
 from .python import stated
 from .rules import build
-from .saved import instance_of, is_saved
+from .saved import instance_of, is_saved, rules_of
 
 RANDOMS = ("netpyne", "native")
 
@@ -38,11 +38,15 @@ class Files:
 
     @classmethod
     def of(cls, path: Path, allow: Collection[str], changes: Mapping[str, Any], report: Report) -> Files:
-        """Read a JSON file, an index, or Python that states a model."""
+        """Read a JSON file, an index, or Python that states a model.
+
+        ``changes`` with "instantiate" false make a saved network anew from the rules that are saved with it.
+        """
         rest = dict(changes)
         rng = str(rest.pop("rng", "netpyne"))
         if rng not in RANDOMS:
             raise UsageError(f"there is no rng '{rng}'; there are {', '.join(RANDOMS)}")
+        anew = rest.pop("instantiate", True) in (False, "false", "False", 0)
         if path.suffix == ".py":
             request = {"module": str(path.resolve()), "folder": str(path.resolve().parent)}
             params, config = stated(request | {"changes": _early(rest)}, path, allow, report)
@@ -50,10 +54,13 @@ class Files:
         else:
             data = load(path)
             config = data.get("simConfig") or {}
-            if is_saved(data):
+            if is_saved(data) and anew:
+                found = cls(path, config, rules_of(data, path))
+            elif is_saved(data):
                 found = cls(path, config, data=data)
                 if rng != "netpyne":
-                    raise UsageError(f"{path}: the network is saved as it is; rng has nothing to choose")
+                    raise UsageError(f"{path}: the network is saved as it is, and rng has nothing to choose; with "
+                                     "instantiate=false it is made anew from its rules")  # fmt: skip
             elif "netParams" in data and isinstance(config, str):
                 found = cls._indexed(path, data, _early(rest), allow, report)
             else:
@@ -98,7 +105,8 @@ class Files:
             first, *parts = name.split(".")
             if first == "netParams":
                 if self.params is None:
-                    raise UsageError(f"'{name}': the network is saved as it is, and has no rules to change")
+                    raise UsageError(f"'{name}': the network is saved as it is, and its rules are not used; with "
+                                     "instantiate=false it is made anew from them")  # fmt: skip
                 at: Any = self.params
             else:
                 at = self.config

@@ -11,6 +11,7 @@ from ...graph import Adjuster
 from ...report import Report
 from .instance import Cell, Connection, Instance, Pop
 from .plasticity import adjuster_of
+from .recomputed import recompute
 from .sections import number
 
 _CONNECTION = {
@@ -27,6 +28,23 @@ def is_saved(data: Mapping[str, Any]) -> bool:
     """Whether a NetPyNE file holds an instantiated network."""
     net = data.get("net")
     return isinstance(net, Mapping) and bool(net.get("cells")) and "pops" in net
+
+
+def rules_of(data: Mapping[str, Any], path: Path) -> dict[str, Any]:
+    """The rules that a network was made from; populations in the order of their cells, as names in files are sorted.
+
+    Raises DocumentError or UnsupportedError where the file has none.
+    """
+    net = data["net"]
+    params = net.get("params")
+    made = any(cell.get("conns") or cell.get("stims") for cell in net["cells"])
+    stated = isinstance(params, Mapping) and params.get("popParams")
+    if not stated or (made and not (params.get("connParams") or params.get("stimTargetParams"))):
+        raise UnsupportedError(f"{path}: the file holds the network, and no rules to make it from; leave instantiate")
+    pops, last = net["pops"], len(net["cells"])
+    first = {label: min(pop.get("cellGids") or [last]) for label, pop in pops.items() if isinstance(pop, Mapping)}
+    order = sorted(params["popParams"], key=lambda label: first.get(label, last))
+    return {**params, "popParams": {label: params["popParams"][label] for label in order}}
 
 
 def instance_of(data: Mapping[str, Any], path: Path, report: Report) -> Instance:
@@ -57,6 +75,7 @@ def instance_of(data: Mapping[str, Any], path: Path, report: Report) -> Instance
             joins = bool(pointer) or (isinstance(synapse, Mapping) and bool(synapse.get("pointerParams")))
             _plastic(spec, where, plastic, file, report)
             connections.append(_connection(spec, cells[raw["gid"]], where, file, report, joins))
+    recompute(params, config, cells, connections, file, report)
     return Instance(
         _pops(net["pops"], cells, file), cells, connections, params.get("synMechParams") or {},
         threshold=number(params.get("defaultThreshold", 10.0), "net", "defaultThreshold", file),

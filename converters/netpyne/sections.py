@@ -16,7 +16,7 @@ _KNOWN = {
     "geom", "topol", "mechs", "ions", "pointps", "synMechs", "spikeGenLoc", "threshold", "vinit", "weightNorm", "hObj",
     "secLists", "conds",
 }  # fmt: skip
-_RESERVED = {"mod", "loc", "vref", "synList"}
+RESERVED = {"mod", "loc", "vref", "synList"}
 POINT_DEFAULTS = {"L": 100.0, "diam": 500.0}
 
 
@@ -176,7 +176,7 @@ def _points(
             parameters = {
                 key: number(gid if value == "gid" else value, id, f"{what}: {key}", file)
                 for key, value in spec.items()
-                if key not in _RESERVED and not key.startswith("_") and key != "hObj"
+                if key not in RESERVED and not key.startswith("_") and key != "hObj"
             }
             numbers[(name, label)] = len(points)
             loc = number(spec.get("loc", 0.5), id, f"{what}: loc", file)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .anatomy import FAR, Anatomy
 from .functions import Function
@@ -17,16 +17,20 @@ _PLACE = ("x", "y", "z", "xnorm", "ynorm", "znorm")
 _NO_FUNCTION = ("mod", "label", "loc", "selfNetCon", "pointerParams")
 
 
+def functions_of(label: str, spec: Mapping[str, Any], file: str | None) -> dict[str, Function]:
+    """The parameters of a synMech that are functions."""
+    return {
+        name: Function(value, f"synMechParams.{label}.{name}", file)
+        for name, value in spec.items() if isinstance(value, str) and name not in _NO_FUNCTION
+    }  # fmt: skip
+
+
 def vary(model: Model, cells: Mapping[int, Cell], connections: list[Connection], streams: Mapping[int, Stream]) -> None:
     """Give the connections the values of their synapses, in place. ``streams`` are where each cell's own functions left
     them: those of its synapses draw on."""
     functions: dict[str, dict[str, Function]] = {}
     for label, spec in model.entries("synMechParams"):
-        found = {
-            name: Function(value, f"synMechParams.{label}.{name}", model.file)
-            for name, value in spec.items() if isinstance(value, str) and name not in _NO_FUNCTION
-        }  # fmt: skip
-        if found:
+        if found := functions_of(label, spec, model.file):
             functions[label] = found
     if not functions:
         return

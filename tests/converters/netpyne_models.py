@@ -260,7 +260,7 @@ def _varied() -> dict[str, Any]:
     secs["soma"]["mechs"] = {"hh": HH | {"gnabar": "0.12 + 0.001*ynorm"}}
     synapses = {
         "AMPA": {"mod": "Exp2Syn", "tau1": 0.1, "tau2": "2 + 3*post_ynorm", "e": 0},
-        "NMDA": {"mod": "Exp2Syn", "tau1": "uniform(2, 4)", "tau2": "40 + post_dist_path/20", "e": "normal(0, 1)"},
+        "NMDA": {"mod": "Exp2Syn", "tau1": "uniform(2, 4)", "tau2": "40 + post_dist_path/20", "e": "post_ynorm - 1"},
         "GABA": {"mod": "Exp2Syn", "tau1": 0.1, "tau2": "uniform(8, 12)", "e": -80},
     }
     noise = {"source": "noise", "conds": {"pop": "P"}, "sec": "tuft", "loc": 0.7, "weight": 0.0005, "delay": 1,

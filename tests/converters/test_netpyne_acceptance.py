@@ -15,6 +15,7 @@ import pytest
 import nmlbridge
 from nmlbridge.converters.netpyne.files import Files
 from nmlbridge.converters.netpyne.read import read_simulation
+from nmlbridge.errors import NmlBridgeError
 from nmlbridge.report import Report
 from nmlbridge.simulator.neuron.compile import compile_mods
 from nmlbridge.simulator.run import lowered_of
@@ -65,20 +66,20 @@ for name, params in asked["models"].items():
     one["spikes"] = [list(sim.allSimData["spkt"]), list(sim.allSimData["spkid"])]
     one["synapses"] = sim.totalSynapses
     if name in asked["save"]:
-        config.saveJson, config.filename = True, f"saved {name}"
+        config.saveJson, config.savePickle, config.filename = True, name in asked["pickle"], f"saved {name}"
         sim.saveData()
     found[name] = one
     sim.clearAll()
 json.dump(found, open("found.json", "w"))
 """
-SAVED = ("one population", "junctions")
+SAVED = ("one population", "junctions", "hybrid", "varied")
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """NetPyNE's answers in found.json, a network that it has saved, and the models as JSON."""
     folder = tmp_path_factory.mktemp("netpyne")
-    ask_netpyne(folder, REFERENCE, MODELS, CONFIGS, MODS, save=SAVED, facts=FACTS)
+    ask_netpyne(folder, REFERENCE, MODELS, CONFIGS, MODS, save=SAVED, facts=FACTS, pickle=["one population"])
     return folder
 
 
@@ -199,7 +200,81 @@ def test_a_network_that_netpyne_has_saved_gives_its_spikes(
     assert ours == sorted(np.round(times, 6).tolist())
 
 
-@pytest.mark.parametrize("name", ["hybrid", "subcellular", "junctions", "varied"])
+@pytest.mark.parametrize("name", SAVED)
+def test_a_saved_network_made_anew_from_its_rules_gives_the_same_spikes(
+    name: str, folder: Path, reference: dict[str, Any]
+) -> None:  # fmt: skip
+    times, gids = reference[name]["spikes"]
+    path, anew = folder / f"saved {name}_data.json", {"instantiate": False}
+    ours = spikes(nmlbridge.simulate(path, allow=("mods",), changes=anew))
+    assert ours == sorted(zip(np.round(times, 6).tolist(), map(int, gids), strict=True))
+
+
+def saved_and_made(folder: Path, report: Report) -> tuple[Any, Any]:
+    """The network "varied" as NetPyNE has saved it, and as its rules make it."""
+    saved = Files.of(folder / "saved varied_data.json", (), {}, report).instance(report)
+    return saved, Files.of(folder / "varied.json", (), {}, Report()).instance(Report())
+
+
+def test_functions_in_saved_networks_have_their_values(folder: Path) -> None:
+    """NetPyNE saves "uniform(8, 12)", not the number that a synapse got."""
+    report = Report()
+    saved, made = saved_and_made(folder, report)
+    assert not report.losses
+    assert [note.severity for note in report if note.code == "netpyne-functions"] == ["info"]
+    ours, theirs = (
+        sorted((c.post, c.pre, c.driven, c.section, c.loc, c.synapse, sorted(c.values)) for c in one.connections)
+        for one in (saved, made)
+    )
+    assert ours == theirs
+    assert len({dict(c.values)["tau2"] for c in saved.connections if c.synapse == "GABA"}) > 10
+    for gid, cell in saved.cells.items():
+        for name, section in (cell.secs or {}).items():
+            for mechanism, parameters in made.cells[gid].secs[name]["mechs"].items():
+                for word, value in parameters.items():  # NetPyNE saves L as NEURON has it, in single precision
+                    assert section["mechs"][mechanism][word] == pytest.approx(value, rel=1e-8)
+
+
+def test_random_functions_whose_order_is_lost_are_reported(folder: Path, tmp_path: Path) -> None:
+    data = json.loads((folder / "saved varied_data.json").read_text())
+    data["net"]["params"]["synMechParams"]["NMDA"]["e"] = "normal(0, 1)"
+    path, report = tmp_path / "net_netpyne.json", Report()
+    path.write_text(json.dumps(data))
+    nmlbridge.read(path, report=report)
+    assert [note.severity for note in report if note.code == "netpyne-functions"] == ["approximation"]
+    assert "synMechParams.NMDA.tau1" in str(report)
+
+
+@pytest.mark.parametrize("broken", ["cellParams", "function"])
+def test_functions_that_no_rule_states(broken: str, folder: Path, tmp_path: Path) -> None:
+    data = json.loads((folder / "saved varied_data.json").read_text())
+    if broken == "cellParams":
+        data["net"]["params"]["cellParams"]["T"]["secs"]["apical"]["mechs"] = {"pas": {"g": "3e-5*exp(-dist_path/200)"}}
+    else:
+        data["net"]["params"]["synMechParams"]["NMDA"]["e"] = "elsewhere + 1"
+    path = tmp_path / "net_netpyne.json"
+    path.write_text(json.dumps(data))
+    words = {"cellParams": "pas.e is 'normal.*a function that a rule", "function": "'elsewhere', which is not known"}
+    with pytest.raises(NmlBridgeError, match=words[broken]):
+        nmlbridge.convert(path, tmp_path / "out.nml")
+    assert not (tmp_path / "out.nml").exists()
+
+
+def test_what_the_refusal_of_a_pickle_says_makes_json_of_it(
+    folder: Path, tmp_path: Path, reference: dict[str, Any]
+) -> None:
+    (tmp_path / "model.pkl").write_bytes((folder / "saved one population_data.pkl").read_bytes())
+    with pytest.raises(NmlBridgeError, match="a pickle") as raised:
+        nmlbridge.read(tmp_path / "model.pkl")
+    script = "from netpyne import sim" + str(raised.value).partition("from netpyne import sim")[2]
+    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    ours = spikes(nmlbridge.simulate(tmp_path / "model_data.json"))
+    times, gids = reference["one population"]["spikes"]
+    assert ours == sorted(zip(np.round(times, 6).tolist(), map(int, gids), strict=True))
+
+
+@pytest.mark.parametrize("name", ["one population", "hybrid", "subcellular", "junctions", "varied"])
 def test_saved_by_us_and_read_again_it_spikes_alike(name: str, folder: Path) -> None:
     network = nmlbridge.read(folder / f"{name}.json")
     nmlbridge.write(network, folder / "again_netpyne.json")
