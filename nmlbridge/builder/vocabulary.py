@@ -90,8 +90,10 @@ class Section(Item):
 
     length: Value | None = Field(default=None, description="um")
     diameter: Value | None = Field(default=None, description="um")
-    points: list[tuple[float, float, float, float]] | None = None
-    parent: str | None = None
+    points: list[tuple[float, float, float, float]] | None = Field(
+        default=None, description="um: x, y, z, diameter along it"
+    )
+    parent: str | None = Field(default=None, description="the section it grows from (default: none, for the root)")
     at: float = Field(default=1.0, ge=0, le=1, description="where on the parent it begins, 0 to 1")
     compartments: int | Literal["d_lambda"] = Field(
         default=1, description="how many, or d_lambda: by the length constant"
@@ -109,10 +111,10 @@ class Section(Item):
 class Mechanism(Item):
     """A channel on the membrane; ``density`` may vary along the cell (path_dist, x, y, z, diam, depth)."""
 
-    channel: str
+    channel: str = Field(description="a channel of components, or of an included file")
     density: Value = Field(description="S_per_cm2 unless it has a unit")
     erev: Value = Field(description="mV")
-    ion: str = "non_specific"
+    ion: str = Field(default="non_specific", description="whose current it is: na, k, ca ...")
     where: Selection = Field(default="all", description="which sections")
 
 
@@ -144,14 +146,14 @@ class Ion(Item):
     e: Value | None = Field(default=None, description="mV: its reversal potential")
     i: Value | None = Field(default=None, description="mM inside")
     o: Value | None = Field(default=None, description="mM outside")
-    where: Selection = "all"
+    where: Selection = Field(default="all", description="which sections")
 
 
 class Varying(Item):
     """A value on some sections."""
 
     value: Value
-    where: Selection = "all"
+    where: Selection = Field(default="all", description="which sections")
 
 
 class Biophysics(Item):
@@ -168,18 +170,18 @@ class Biophysics(Item):
 class SectionCell(Item):
     """A cell written out: sections, and what is on their membrane. Becomes a NeuroML cell."""
 
-    sections: dict[Id, Section]
-    groups: dict[Id, Selection] = {}
-    biophysics: Biophysics = Biophysics()
+    sections: dict[Id, Section] = Field(description="one of them has no parent: the root")
+    groups: dict[Id, Selection] = Field(default={}, description="names for parts of it: dend | tuft, path_dist > 500")
+    biophysics: Biophysics = Field(default=Biophysics(), description="what is on the membrane")
 
 
 class SwcCell(Item):
     """A reconstruction (SWC), with groups soma, axon, dendrite, apical by its types. Becomes a NeuroML cell."""
 
-    swc: str
-    groups: dict[Id, Selection] = {}
-    compartments: int | Literal["d_lambda"] = "d_lambda"
-    biophysics: Biophysics = Biophysics()
+    swc: str = Field(description="path of an SWC or ASC file, relative to the specification")
+    groups: dict[Id, Selection] = Field(default={}, description="names for parts of it: dend | tuft, path_dist > 500")
+    compartments: int | Literal["d_lambda"] = Field(default="d_lambda", description="of each unbranched piece")
+    biophysics: Biophysics = Field(default=Biophysics(), description="what is on the membrane")
 
 
 def _kind_of_cell(data: Any) -> str:
@@ -206,9 +208,9 @@ class Region(Item):
     shape: Literal["box", "cylinder", "ellipsoid", "mesh"] = "box"
     file: str | None = Field(default=None, description="STL, OBJ, PLY or OFF: the surface of a mesh")
     scale: Value = Field(default=1.0, description="um: the file's unit of length")
-    x: Range | None = None
-    y: Range | None = None
-    z: Range | None = None
+    x: Range | None = Field(default=None, description="um: from, to")
+    y: Range | None = Field(default=None, description="um: from, to")
+    z: Range | None = Field(default=None, description="um: from, to")
     where: Selection | None = Field(default=None, description="a mask: a formula of x, y, z, depth and other regions")
 
     @model_validator(mode="after")
@@ -247,12 +249,12 @@ class Population(Item):
     cell: str | dict[Id, Value] | None = Field(
         default=None, description="a kind of cells, or several with their shares: {a: 3, b: 1}"
     )
-    spikes: Trains | None = None
-    number: Value | None = None
+    spikes: Trains | None = Field(default=None, description="instead of cell: sources of given spikes")
+    number: Value | None = Field(default=None, description="how many, placed at random")
     density: Value | None = Field(default=None, description="cells per mm3; may be a formula of x, y, z, depth")
-    grid: Grid | None = None
+    grid: Grid | None = Field(default=None, description="at regular places")
     positions: list[tuple[float, float, float]] | None = Field(default=None, description="um")
-    region: str | Region | None = None
+    region: str | Region | None = Field(default=None, description="one of regions, or a region (default: space)")
     tags: dict[Id, str | float] = Field(default={}, description="marks to select by")
     vary: dict[Id, Value] = Field(
         default={}, description="parameters of point cells and sources that differ in each: normal(20 mV, 2 mV)"
@@ -309,18 +311,20 @@ class Plasticity(Item):
 class Connection(Item):
     """A rule for connections between selected cells."""
 
-    from_: Selection = Field(alias="from")
-    to: Selection
-    probability: Value | None = None
+    from_: Selection = Field(alias="from", description="the cells before")
+    to: Selection = Field(description="the cells after")
+    probability: Value | None = Field(default=None, description="of each pair, 0 to 1")
     convergence: Value | None = Field(default=None, description="how many inputs each cell gets, from distinct cells")
     divergence: Value | None = Field(default=None, description="how many outputs each cell gives, to distinct cells")
     pattern: Literal["all_to_all", "one_to_one"] | None = None
     pairs: list[tuple[int, int]] | None = Field(default=None, description="places in from and in to")
     file: str | None = Field(default=None, description="CSV, HDF5, SONATA edges: pre, post; weight, delay")
-    small_world: SmallWorld | None = None
-    degrees: Degrees | None = None
-    synapse: str | list[str] | None = None
-    weight: Value | list[Value] | None = None
+    small_world: SmallWorld | None = Field(default=None, description="a ring, partly rewired")
+    degrees: Degrees | None = Field(default=None, description="given numbers of outputs and inputs")
+    synapse: str | list[str] | None = Field(default=None, description="one of synapses, or several at each contact")
+    weight: Value | list[Value] | None = Field(
+        default=None, description="a factor of the synapse; uS for those of NEURON"
+    )
     delay: Value | None = Field(default=None, description="ms")
     velocity: Value | None = Field(default=None, description="um_per_ms; adds dist_3d / velocity to the delay")
     contacts: Value = Field(default=1, description="synapses for each connected pair")
@@ -334,8 +338,8 @@ class Connection(Item):
     from_synapse: str | None = Field(
         default=None, description="of a graded synapse: what acts on the cell before (default: nothing does)"
     )
-    plasticity: Plasticity | None = None
-    autapses: bool = False
+    plasticity: Plasticity | None = Field(default=None, description="STDP")
+    autapses: bool = Field(default=False, description="cells may be connected with themselves")
 
     @model_validator(mode="after")
     def _rule(self) -> Connection:
@@ -349,13 +353,13 @@ class Connection(Item):
 
 
 class _Stimulus(Item):
-    to: Selection
-    at: Selection | Placement | None = None
+    to: Selection = Field(description="which cells")
+    at: Selection | Placement | None = Field(default=None, description="where on the cell (default: its root segment)")
 
 
 class _ThroughSynapse(_Stimulus):
-    synapse: str | None = None
-    weight: Value | None = None
+    synapse: str | None = Field(default=None, description="one of synapses (default: that of defaults)")
+    weight: Value | None = Field(default=None, description="(default: that of defaults)")
     number: int = Field(default=1, ge=1, description="independent ones for each cell")
 
 
@@ -373,17 +377,17 @@ class Rhythm(_ThroughSynapse):
 
     type: Literal["rhythmic"]
     period: Value = Field(description="ms")
-    start: Value = 0.0
-    stop: Value | None = None
-    jitter: Value = 0.0
+    start: Value = Field(default=0.0, description="ms")
+    stop: Value | None = Field(default=None, description="ms (default: never)")
+    jitter: Value = Field(default=0.0, description="ms: standard deviation")
 
 
 class Times(_ThroughSynapse):
     """Spikes at given times (ms), the same for all, or from a text file with one time a line."""
 
     type: Literal["times"]
-    times: list[float] | None = None
-    file: str | None = None
+    times: list[float] | None = Field(default=None, description="ms")
+    file: str | None = Field(default=None, description="text with one time (ms) a line")
 
     @model_validator(mode="after")
     def _either(self) -> Times:
@@ -395,7 +399,7 @@ class Pulse(_Stimulus):
     """A current (nA) for some time."""
 
     type: Literal["pulse"]
-    amplitude: Value
+    amplitude: Value = Field(description="nA")
     start: Value = Field(default=0.0, description="ms")
     duration: Value = Field(description="ms")
 
@@ -404,36 +408,36 @@ class Sine(_Stimulus):
     """A sine current (nA)."""
 
     type: Literal["sine"]
-    amplitude: Value
+    amplitude: Value = Field(description="nA")
     period: Value = Field(description="ms")
     phase: Value = Field(default=0.0, description="radians")
-    start: Value = 0.0
-    duration: Value
+    start: Value = Field(default=0.0, description="ms")
+    duration: Value = Field(description="ms")
 
 
 class Clamp(_Stimulus):
     """A voltage clamp (mV) through a series resistance (Mohm)."""
 
     type: Literal["voltage_clamp"]
-    voltage: Value
-    start: Value = 0.0
-    duration: Value
-    resistance: Value = 1.0
+    voltage: Value = Field(description="mV")
+    start: Value = Field(default=0.0, description="ms")
+    duration: Value = Field(description="ms")
+    resistance: Value = Field(default=1.0, description="Mohm, in series")
 
 
 class Input(_Stimulus):
     """Any LEMS component that acts on a cell."""
 
     type: Literal["component"]
-    component: str
-    weight: Value | None = None
+    component: str = Field(description="one of components, or of an included file")
+    weight: Value | None = Field(default=None, description="a factor of what it does")
 
 
 class Course(Item):
     """A course in time: values at times (ms), linear between them; two values at one time are a jump."""
 
-    times: list[float] | None = None
-    values: list[float] | None = None
+    times: list[float] | None = Field(default=None, description="ms")
+    values: list[float] | None = Field(default=None, description="one for each time")
     file: str | None = Field(default=None, description="text with two numbers a line: time (ms) and value")
 
     @model_validator(mode="after")
@@ -451,7 +455,7 @@ AnyCourse = Annotated[
 
 
 class _Field(Item):
-    to: Selection
+    to: Selection = Field(description="which cells")
     course: AnyCourse = Field(default=1.0, description="in time: a formula of t (ms), or values listed")
 
 
@@ -497,13 +501,13 @@ class Record(Item):
 class Electrodes(Item):
     """What is seen outside the cells: potentials at places (um), and the current dipole moment."""
 
-    positions: list[tuple[float, float, float]] = []
+    positions: list[tuple[float, float, float]] = Field(default=[], description="um")
     conductivity: float = Field(default=0.3, gt=0, description="S/m")
     source: Literal["line", "point", "soma_point"] = "line"
     radius: Value | None = Field(default=None, description="um: contacts are discs")
     normals: list[tuple[float, float, float]] | None = Field(default=None, description="of the discs (default: z)")
     samples: int = Field(default=50, ge=2, description="points of a disc")
-    dipole: bool = False
+    dipole: bool = Field(default=False, description="also the current dipole moment")
     populations: bool = Field(default=False, description="also of each population on its own")
     cells: Selection | None = Field(default=None, description="also of each of these cells on its own")
     shapes: Literal["given", "joined", "shared"] = "given"
@@ -514,7 +518,7 @@ class Run(Item):
 
     duration: Value = Field(description="ms")
     dt: Value = Field(default=0.025, description="ms")
-    seed: int = Field(default=1, ge=0)
+    seed: int = Field(default=1, ge=0, description="of every random number")
     temperature: Value | None = Field(default=None, description="degC")
 
 
@@ -553,13 +557,13 @@ class Model(Item):
     regions: dict[Id, Region] = {}
     include: list[str] = Field(default=[], description="NeuroML and LEMS files whose components may be used")
     mods: list[str] = Field(default=[], description="mod files, or folders of them; compiled with --allow-mods")
-    cells: dict[Id, Cell] = {}
-    synapses: dict[Id, Synapse] = {}
+    cells: dict[Id, Cell] = Field(default={}, description="kinds of cells")
+    synapses: dict[Id, Synapse] = Field(default={}, description="kinds of synapses")
     components: dict[Id, AnyComponent] = Field(default={}, description="channels, inputs and other LEMS components")
     populations: dict[Id, Population]
-    connections: dict[Id, Connection] = {}
-    stimuli: dict[Id, Stimulus] = {}
-    rxd: Chemistry | None = None
-    record: dict[Id, Record] = {}
+    connections: dict[Id, Connection] = Field(default={}, description="rules")
+    stimuli: dict[Id, Stimulus] = Field(default={}, description="what acts on cells from outside")
+    rxd: Chemistry | None = Field(default=None, description="reactions and diffusion")
+    record: dict[Id, Record] = Field(default={}, description="tables to write, by name")
     electrodes: Electrodes | None = None
     run: Run | None = None

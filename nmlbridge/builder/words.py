@@ -13,6 +13,22 @@ from .language import checked
 
 _NAME = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
 
+# What NEURON's and NetPyNE's users write first, for what is called otherwise here: a hint, not an alias.
+_ELSEWHERE = {
+    "nseg": "compartments", "L": "length", "diam": "diameter", "pt3d": "points", "childX": "at", "parentX": "at",
+    "parentSec": "parent", "cm": "capacitance", "Ra": "resistivity", "mechs": "mechanisms", "secs": "sections",
+    "secLists": "groups", "vinit": "v_init", "gbar": "density",
+    "numCells": "number", "size": "number", "cellType": "cell", "gridSpacing": "grid", "cellsList": "positions",
+    "preConds": "from", "postConds": "to", "pre": "from", "post": "to", "source": "from", "target": "to",
+    "preSynMech": "from_synapse", "synMech": "synapse", "synsPerConn": "contacts", "sec": "at", "loc": "at",
+    "connList": "pairs", "gapJunction": "kind",
+    "amp": "amplitude", "dur": "duration", "del": "start", "delay": "start", "interval": "period", "noise": "jitter",
+    "spkTimes": "times", "celsius": "temperature", "tstop": "duration", "seeds": "seed",
+    "popParams": "populations", "cellParams": "cells", "connParams": "connections", "synMechParams": "synapses",
+    "stimSourceParams": "stimuli", "stimTargetParams": "stimuli", "rxdParams": "rxd", "simConfig": "run",
+    "recordTraces": "record",
+}  # fmt: skip
+
 
 def _value(value: Any) -> float | str:
     if isinstance(value, str):
@@ -43,6 +59,11 @@ Id = Annotated[str, BeforeValidator(_name)]
 Range = tuple[Value, Value]
 
 
+def _meant(word: str, known: list[str]) -> str:
+    here = _ELSEWHERE.get(word)
+    return f"; it is called '{here}'" if here in known else nearest(word, known)
+
+
 class Item(BaseModel):
     """A model that refuses unknown words and offers the nearest known one."""
 
@@ -55,7 +76,7 @@ class Item(BaseModel):
             known = [field.alias or name for name, field in cls.model_fields.items()]
             for word in data:
                 if word not in known and word not in cls.model_fields:
-                    hint = nearest(str(word), known) or f"; there are {', '.join(known)}"
+                    hint = _meant(str(word), known) or f"; there are {', '.join(known)}"
                     raise PydanticCustomError("unknown_word", "'{word}' is not known here{hint}",
                                               {"word": str(word), "hint": hint})  # fmt: skip
         return data

@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from ..graph import Network
 
 _EPILOG = """\
-Without -o the network is built and described. `--schema` prints the JSON Schema of such files, for editors. What a file
-of rules may say is in docs/rules.md. Models of NetPyNE (JSON, index.npjson, Python) are built too.
+Without -o the network is built and described. `--schema` prints the JSON Schema of such files, for editors; `--words`
+all their words. What a file of rules may say is told in docs/rules.md. Models of NetPyNE (JSON, index.npjson, Python)
+are built too.
 """
 
 
@@ -40,6 +41,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--seed", type=whole(0), metavar="N", help="seed instead of that of the run")
     add_allow(parser)
+    parser.add_argument("--words", action="store_true", help="print every word of such files as Markdown, and no more")
     parser.add_argument("--schema", action="store_true", help="print the JSON Schema and do nothing else")
 
 
@@ -47,6 +49,11 @@ def run(arguments: argparse.Namespace) -> int:
     """Build, write, and say what there is."""
     from ..builder import schema
 
+    if arguments.words:
+        from ..builder.reference import words
+
+        print(words(), end="")
+        return 0
     if arguments.schema:
         print(json.dumps(schema(), indent=2))
         return 0
