@@ -28,7 +28,8 @@ SPLITS = ("auto", "off", "force")
 
 _UNEVEN = 1.1  # of the mean: the load of the fullest rank from which on a cell of it may be cut
 _GAIN = 0.9  # of the fullest rank's load: what must be left after a cut
-_TALK = 80000.0  # operations of a step: the 5 to 8 us that pieces on two ranks talk and wait (docs/scaling.md)
+_TALK = 50000.0  # operations of a step: messages between pieces, and waiting for them (docs/scaling.md)
+_JOINED = 60.0  # what a compartment costs more in pieces: multisplit goes through a tree more slowly than tree.py
 _FRACTIONS = (1.0, 0.7, 0.5, 0.35, 0.25, 0.18, 0.12, 0.08)
 _LOOK = 256  # cells of a rank that are looked at, the dearest first
 _SLACK = 1.03  # what a coarser cut may cost more than the finest
@@ -36,10 +37,11 @@ _SLACK = 1.03  # what a coarser cut may cost more than the finest
 
 @dataclass(frozen=True)
 class Part:
-    """A cell that may be cut: its tree and what a step of each section costs."""
+    """A cell that may be cut: its tree, what a step of each section costs, and how much more if the cell is cut."""
 
     tree: Tree
     costs: Floats
+    joined: Floats
 
 
 def place(program: Program, ranks: int, how: str = "auto") -> Placement:
@@ -119,9 +121,7 @@ def _divided(program: Program, whole: Placement, costs: Floats, force: bool) -> 
                     "a whole cell are recorded, or connections to it are plastic, they may not); leave out --split"
                 )
             break
-        more = parts | {
-            gid: Part(Tree.of(template_of(program, gid)["sections"]), section_costs(program, gid)) for gid in gids
-        }
+        more = parts | {gid: _part(program, gid) for gid in gids}
         found = _dealt(program, whole, costs, more, first)
         if not found.cuts or not (first or found.loads.max() + _TALK <= _GAIN * best.loads.max()):
             break
@@ -129,6 +129,12 @@ def _divided(program: Program, whole: Placement, costs: Floats, force: bool) -> 
     if best is whole and tied:
         best.hindrance = tied.get(int(costs.argmax()))
     return best
+
+
+def _part(program: Program, gid: int) -> Part:
+    sections = template_of(program, gid)["sections"]
+    joined = _JOINED * np.array([int(section.get("nseg", 1)) for section in sections], float)
+    return Part(Tree.of(sections), section_costs(program, gid), joined)
 
 
 def _limiting(program: Program, placed: Placement, costs: Floats, but: set[int], anywhere: bool) -> list[int]:
@@ -186,6 +192,7 @@ def _pieces(
         sections = own[pieces[gid]]
         homes[gid] = sections[home_section(template_of(program, gid))]
         if len(set(own.tolist())) > 1:
+            loads += sums(sections, part.joined, ranks)
             cuts[gid] = Cut(part.tree, united(part.tree, pieces[gid], own), sections)
     found = Placement(program, ranks, homes, cuts)
     found.weigh(costs, loads)

@@ -59,7 +59,7 @@ def test_a_giant_cell_in_a_network(launcher: None) -> None:
 
 
 def test_two_giants_on_three_ranks(launcher: None) -> None:
-    program = two(giants.giant(fine=13))
+    program = two(giants.giant(fine=25))
     assert list(place(program, 3).cuts) == [0, 1]
     same(run_program(program, ranks=3), run_program(program))
 
