@@ -87,7 +87,7 @@ def compiled(mods: Mapping[str, str], *, coreneuron: bool = False) -> bool:
 
 
 def _key(tools: Toolchain, mods: Mapping[str, str], coreneuron: bool) -> str:
-    made = ("coreneuron 2", stepping.NEURON, tree.CORE) if coreneuron else ("neuron", stepping.NEURON)
+    made = ("coreneuron 3", stepping.NEURON, tree.CORE) if coreneuron else ("neuron", stepping.NEURON)
     return _hash(tools.identity, *made, *(f"{n}\n{mods[n]}" for n in sorted(mods)))
 
 

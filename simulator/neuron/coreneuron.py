@@ -22,7 +22,7 @@ from . import tree
 from .plastic import MECHANISM
 from .ranks import Placement
 from .shares import hasty
-from .vectorise import EXP
+from .vectorise import EACH, EXP
 
 if TYPE_CHECKING:
     from .compile import Build
@@ -35,6 +35,12 @@ LONGEST = 5.0  # ms: half of the longest time that it goes between two exchanges
 # What a process sends itself it hears of at the next step at the earliest; a time before this step would end the run.
 _SENT, _SENT_IN_TIME = "nsb->_nsb_t[i] = t;", "nsb->_nsb_t[i] = t < nt->_t ? nt->_t : t;"
 _SPACE = "\nnamespace coreneuron {"
+_OWN = EXP + EACH
+_LOOP = """        #pragma omp simd
+        #pragma ivdep
+        for (int id = 0; id < nodecount; id++) {
+            int node_id = node_index[id];
+"""
 _STATIC = re.compile(r"^    static [^=;{(]*?\b(\w+)(?:\[\w*\])* ?[=({;]", re.MULTILINE)
 # In case the makefile cannot be read: those of NEURON 9.
 _FLAGS = (
@@ -166,7 +172,19 @@ def _translated(build: Build, path: Path, place: Path) -> str:
     command = [str(root / "bin" / "nmodl"), str(path), "-o", str(place), "host", "--c", "passes", "--inline"]
     build.running.run(["env", f"NMODLHOME={root}", *command], f"CoreNEURON cannot translate the mechanism {path.name}")
     head, found, body = (place / f"{path.stem}.cpp").read_text().partition(_SPACE)
-    return f"{head}{EXP}{found}{body.replace(_SENT, _SENT_IN_TIME)}"
+    return f"{head}{_OWN}{found}{_in_blocks(body.replace(_SENT, _SENT_IN_TIME))}"
+
+
+def _in_blocks(body: str) -> str:
+    """The currents of a density mechanism, in a loop that sees where the nodes of instances follow each other."""
+    start = body.find("    void nrn_cur_")
+    loop, end = body.find(_LOOP, start), body.find("\n    }\n", start)
+    inner = body[loop + len(_LOOP) : end]
+    if start < 0 or not start < loop < end or "vec_rhs[node_id] -= rhs;" not in inner or "for (" in inner:
+        return body  # several point processes may be at one node
+    inner = inner.removesuffix("\n        }")
+    opening = "        nmlb::each(nodecount, node_index, [&](int id, int node_id) {\n"
+    return f"{body[:loop]}{opening}{inner}\n        }});{body[end:]}"
 
 
 def _built_in(build: Build, place: Path) -> Path:
@@ -211,9 +229,9 @@ def _compiled(build: Build, place: Path, stem: str, sources: Sequence[str]) -> l
 
 def _joined(sources: Sequence[str]) -> str:
     """One source: the headers once, then each mechanism between macros that rename its file-scope names."""
-    parts = [sources[0].partition(EXP)[0] if sources else "", EXP]
+    parts = [sources[0].partition(_OWN)[0] if sources else "", _OWN]
     for row, source in enumerate(sources):
-        head, _, body = source.partition(EXP)
+        head, _, body = source.partition(_OWN)
         parts += [line + "\n" for line in head.splitlines() if line.startswith("#include")]
         names = sorted(set(_STATIC.findall(body)))
         parts += [f"#define {name} {name}__{row}\n" for name in names]

@@ -14,14 +14,15 @@ import ctypes
 from collections.abc import Callable
 from pathlib import Path
 
-from .tree import PRAGMA, TREE
+from .tree import TREE
+from .vectorise import EACH
 
 _HEAD = f"""#include <cerrno>
 #include <cstddef>
 #include "multicore.h"
 #include "nrn_ansi.h"
 #include "nrncvode.h"
-{PRAGMA}{TREE}"""
+{EACH}{TREE}"""
 
 _STEPS = r"""
 extern void (*nrn_multisplit_setup_)();

@@ -15,6 +15,8 @@ put together either, for each mechanism in each step, the name under which a pro
 
 from __future__ import annotations
 
+from .vectorise import EACH
+
 TREE = r"""
 #include <algorithm>
 #include <cstring>
@@ -139,25 +141,15 @@ inline void advance(int n, bool second_order, double const* rhs, double* v) {
 
 // The capacitance of some nodes: its part in the matrix, and its current once the change of v is known.
 inline void charge(int count, int const* nodes, double factor, double const* cm, double* d) {
-    NMLB_INDEPENDENT
-    for (int i = 0; i < count; ++i) d[nodes[i]] += factor * cm[i];
+    each(count, nodes, [=](int i, int node) { d[node] += factor * cm[i]; });
 }
 
 inline void charging(int count, int const* nodes, double factor, double const* cm, double const* rhs, double* i_cap) {
-    NMLB_INDEPENDENT
-    for (int i = 0; i < count; ++i) i_cap[i] = factor * cm[i] * rhs[nodes[i]];
+    each(count, nodes, [=](int i, int node) { i_cap[i] = factor * cm[i] * rhs[node]; });
 }
 }  // namespace nmlb
 """
 """a and b are what a node's voltage gives to its parent's equation and takes from it (both negative)."""
-
-PRAGMA = """
-#if defined(__clang__)
-#define NMLB_INDEPENDENT _Pragma("clang loop vectorize(assume_safety)")
-#else
-#define NMLB_INDEPENDENT _Pragma("GCC ivdep")
-#endif
-"""
 
 CORE = f"""#include <cerrno>
 #include "coreneuron/coreneuron.hpp"
@@ -167,7 +159,7 @@ CORE = f"""#include <cerrno>
 #include "coreneuron/network/partrans.hpp"
 #include "coreneuron/permute/cellorder.hpp"
 #include <mutex>
-{PRAGMA}{TREE}
+{EACH}{TREE}
 namespace coreneuron {{
 static std::map<int, nmlb::Order> orders;  // of each thread that has one
 static std::mutex ordering;

@@ -73,7 +73,39 @@ static NMLB_INLINE double nmlb_exp(double x) {
 #define exp nmlb_exp
 """
 
-EDITION = 3
+EACH = """
+#if defined(__clang__)
+#define NMLB_INDEPENDENT _Pragma("clang loop vectorize(assume_safety)")
+#else
+#define NMLB_INDEPENDENT _Pragma("GCC ivdep")
+#endif
+namespace nmlb {
+// Do something with each of some nodes, given its place and its number. Numbers often follow each other, and then
+// vectors need not be put together one by one.
+constexpr int BLOCK = 16;
+
+template <typename Action>
+static inline void each(int count, int const* nodes, Action action) {
+    int i = 0;
+    for (; i + BLOCK <= count; i += BLOCK) {
+        int const first = nodes[i];
+        int others = 0;
+        for (int k = 0; k < BLOCK; ++k) others |= nodes[i + k] - first - k;
+        if (others) {
+            NMLB_INDEPENDENT
+            for (int k = 0; k < BLOCK; ++k) action(i + k, nodes[i + k]);
+        } else {
+            NMLB_INDEPENDENT
+            for (int k = 0; k < BLOCK; ++k) action(i + k, first + k);
+        }
+    }
+    NMLB_INDEPENDENT
+    for (int k = i; k < count; ++k) action(k, nodes[k]);
+}
+}  // namespace nmlb
+"""
+
+EDITION = 4
 """counts the changes of what this module makes, so that a cache gives nothing that was compiled before them"""
 
 _INDEPENDENT = """

@@ -11,6 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from nmlbridge.simulator.neuron.compile import Build, Running
+from nmlbridge.simulator.neuron.coreneuron import _translated
 from nmlbridge.simulator.neuron.toolchain import Toolchain, find_toolchain
 from nmlbridge.simulator.neuron.vectorise import EXP, vectorised
 
@@ -99,6 +100,17 @@ def test_the_loops_of_a_channel_become_vectors(tools: Toolchain, tmp_path: Path)
     assert len(starts) == 3
     for row in starts:
         assert f"unit.cpp:{row}:" in said, f"the loop in line {row} was not vectorised"
+
+
+def test_the_currents_of_a_channel_go_by_blocks_in_coreneuron(tools: Toolchain, tmp_path: Path) -> None:
+    """A synapse's do not: several may be at one node."""
+    if not (tools.root / "bin" / "nmodl").is_file():
+        pytest.skip("this NEURON has no CoreNEURON")
+    synapse = CHANNEL.replace("SUFFIX gated", "POINT_PROCESS touching")
+    build = Build(tools, tmp_path, tmp_path, {"gated.mod": CHANNEL, "touching.mod": synapse}, 1, lambda a, b: None)
+    channel, point = (_translated(build, tmp_path / name, tmp_path) for name in sorted(build.mods))
+    assert channel.count("nmlb::each(nodecount") == 1
+    assert "nmlb::each(nodecount" not in point
 
 
 def test_what_is_not_the_translators_is_left_alone() -> None:
