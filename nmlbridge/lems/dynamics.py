@@ -32,6 +32,20 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
+class Search:
+    """``//type[attribute=wanted]/name``: a number of the one component, anywhere in the model, that a condition picks.
+
+    ``wanted`` is a text (``literal``), or a path from the component that asks to an attribute or a reference.
+    """
+
+    type: str
+    name: str
+    attribute: str | None = None
+    wanted: str = ""
+    literal: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class StateVariable:
     """A state; dimension None where the file does not say."""
 
@@ -163,6 +177,27 @@ _STEP = re.compile(
     r"\s*([A-Za-z_][A-Za-z0-9_:.-]*|\.\.?)\s*"
     r"(?:\[\s*(?:(\*)|([0-9]+)|([A-Za-z_][A-Za-z0-9_]*)\s*={1,2}\s*(?:'([^']*)'|\"([^\"]*)\"))\s*\])?\s*"
 )
+
+
+_NAME = r"\s*([A-Za-z_][A-Za-z0-9_]*)\s*"
+_SEARCH = re.compile(rf"\s*//{_NAME}(?:\[{_NAME}={{1,2}}\s*(?:'([^']*)'|\"([^\"]*)\"|([^\]'\"]+?))\s*\]\s*)?/{_NAME}")
+
+
+def parse_search(text: str) -> Search | None:
+    """Read ``//Type/name``, ``//Type[a='value']/name`` or ``//Type[a=path]/name``; None if it does not begin with //.
+
+    Raises LemsError if it begins so and is none of them.
+    """
+    if not text.lstrip().startswith("//"):
+        return None
+    match = _SEARCH.fullmatch(text)
+    if match is None:
+        raise LemsError(f"cannot read the path '{text}'; expected //Type/name or //Type[attribute=path]/name")
+    type_, attribute, one, two, path, name = match.groups()
+    if path is not None:
+        parse_path(path)
+        return Search(type_, name, attribute, path)
+    return Search(type_, name, attribute, one if one is not None else two or "", True)
 
 
 def parse_path(text: str) -> tuple[Step, ...]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..errors import LemsError
 from ..units import NONE, Dimension, nearest
-from .dynamics import ConditionalDerivedVariable, DerivedVariable, Dynamics, Step
+from .dynamics import ConditionalDerivedVariable, DerivedVariable, Dynamics, Search, Step, parse_path
 from .evaluate import evaluate
 from .expression import names
 from .flat import External, FlatComponent, Parameter, Property
@@ -109,6 +109,34 @@ def _text(component: Component, attribute: str) -> str | None:
     if attribute in component.references.ids:
         return component.references.ids[attribute]
     return component.texts.get(attribute)
+
+
+def _searched(component: Component, name: str, search: Search) -> Component:
+    wanted = search.wanted
+    if search.attribute is not None and not search.literal:
+        *steps, last = (step.name for step in parse_path(search.wanted))
+        source: Component | None = component
+        for step in steps:
+            assert source is not None
+            source = source.child(step) or (source.references[step] if step in source.references else None)
+            if source is None:
+                raise component.error(f"DerivedParameter '{name}': '{step}' of '{search.wanted}' leads to no component")
+        assert source is not None
+        text = _text(source, last)
+        if text is None:
+            raise component.error(f"DerivedParameter '{name}': '{source.label}' has no '{last}' to search by")
+        wanted = text
+    found = [
+        other
+        for other in component.references.everything()
+        if other.is_a(search.type) and (search.attribute is None or _text(other, search.attribute) == wanted)
+    ]
+    if len(found) != 1:
+        which = f" with {search.attribute}='{wanted}'" if search.attribute is not None else ""
+        raise component.error(
+            f"DerivedParameter '{name}' searches the model for one {search.type}{which}; there are {len(found)}"
+        )
+    return found[0]
 
 
 def grow(component: Component) -> Node:
@@ -314,6 +342,8 @@ class Scope:
 
     def _derived(self, node: Node, name: str) -> float | None:
         member = node.type.derived_parameters[name]
+        if member.search is not None:
+            return self.number(grow(_searched(node.component, name, member.search)), member.search.name)
         if member.value is None:
             assert member.select is not None
             nodes = [node]

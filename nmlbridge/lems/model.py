@@ -64,6 +64,12 @@ class References(Mapping[str, "Component"]):
     def __len__(self) -> int:
         return len({**self.ids, **self._inline})
 
+    def everything(self) -> Iterator[Component]:
+        """All components of the model that these references point into, at any depth."""
+        known: Mapping[str, Component] = getattr(self._find, "known", {})
+        for component in known.values():
+            yield from component.iter()
+
     def put(self, name: str, component: Component) -> None:
         """Set a reference to a component that is written inside its owner."""
         self._inline[name] = component

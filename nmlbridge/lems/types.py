@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from ..element import Element
 from ..errors import LemsError
-from .dynamics import Dynamics, Step, attribute, expression, parse_path, read_dynamics
+from .dynamics import Dynamics, Search, Step, attribute, expression, parse_path, parse_search, read_dynamics
 from .expression import Expr
 
 
@@ -29,12 +29,13 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class DerivedParameter:
-    """A number computed once from the other parameters: an expression or a path."""
+    """A number computed once from the other parameters: an expression, a path, or a search of the model."""
 
     name: str
     dimension: str
     value: Expr | None
     select: tuple[Step, ...] | None = None
+    search: Search | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -303,6 +304,9 @@ def _derived_parameter(name: str, dimension: str, element: Element) -> DerivedPa
     select = element.get("select")
     if select is None:
         return DerivedParameter(name, dimension, expression(element))
+    search = parse_search(select)
+    if search is not None:
+        return DerivedParameter(name, dimension, None, search=search)
     return DerivedParameter(name, dimension, None, parse_path(select))
 
 

@@ -212,6 +212,37 @@ def test_derived_parameters_are_numbers(flat: Flat) -> None:
         flat(SYNAPSES.replace('tauRise="0.5ms" tauDecay="2ms"', 'tauRise="2ms" tauDecay="2ms"'), "AMPA")
 
 
+ENVIRONMENT = """
+<ComponentType name="Ion"/>
+<ComponentType name="Potential"><ComponentReference name="ion" type="Ion"/>
+ <Parameter name="reversal" dimension="voltage"/></ComponentType>
+<ComponentType name="Bath"><Children name="potentials" type="Potential"/></ComponentType>
+<ComponentType name="Pore"><ComponentReference name="ion" type="Ion"/></ComponentType>
+<ComponentType name="Pores"><ComponentReference name="pore" type="Pore"/>
+ <DerivedParameter name="erev" dimension="voltage" select="//Potential[ion=pore/ion]/reversal"/>
+ <DerivedParameter name="other" dimension="voltage" select="//Potential[ion='na']/reversal"/>
+ <Exposure name="sum" dimension="voltage"/>
+ <Dynamics><DerivedVariable name="sum" exposure="sum" dimension="voltage" value="erev + other"/></Dynamics>
+</ComponentType>
+<Ion id="na"/><Ion id="k"/><Pore id="open" ion="k"/><Pores id="p" pore="open"/>
+<Bath id="sea"><Potential ion="na" reversal="50mV"/><Potential ion="k" reversal="-80mV"/></Bath>
+"""
+
+
+def test_a_derived_parameter_searches_the_model(flat: Flat) -> None:
+    found = flat(ENVIRONMENT, "p").parameters
+    assert (found["erev"].value, found["other"].value) == (-0.08, 0.05)
+    for old, new, expected in (
+        ('ion="k" reversal', 'ion="na" reversal', r"'p': .*one Potential with ion='k'; there are 0"),
+        ("[ion='na']", "", r"searches the model for one Potential; there are 2"),
+        ("pore/ion]", "door/ion]", r"'door' of 'door/ion' leads to no component"),
+        ("pore/ion]", "pore/charge]", r"'open' has no 'charge' to search by"),
+        ("//Potential[ion='na']/reversal", "//Potential[ion/reversal", r"model.nml:\d+: .*cannot read the path"),
+    ):
+        with pytest.raises(LemsError, match=expected):
+            flat(ENVIRONMENT.replace(old, new), "p")
+
+
 REFRACTORY = """<iafRefCell id="iaf" leakReversal="-50mV" thresh="-55mV" reset="-70mV" C="0.2nF"
  leakConductance="0.01uS" refract="5ms"/>"""
 
