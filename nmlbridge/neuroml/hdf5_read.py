@@ -7,6 +7,7 @@ Blocks, and from there on a network is built and checked as one from XML is.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,7 @@ def read_hdf5(path: Path, shown: str, report: Report | None = None) -> SourceFil
     """
     try:
         with h5py.File(path, "r") as file:
-            return _Reader(file, path, shown, report or Report()).run()
+            return Reader(file, path, shown, report or Report()).run()
     except DocumentError:
         raise
     except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
@@ -57,7 +58,9 @@ def read_hdf5(path: Path, shown: str, report: Report | None = None) -> SourceFil
                             file=shown) from None  # fmt: skip
 
 
-class _Reader:
+class Reader:
+    """One open file, and what is in it."""
+
     def __init__(self, file: h5py.File, path: Path, shown: str, report: Report) -> None:
         self.file, self.path, self.shown, self.report = file, path, shown, report
         self.rows: dict[int, Rows] = {}
@@ -128,8 +131,8 @@ class _Reader:
     def need(self, owner: Any, name: str) -> str:
         return self.text(owner, name) or self.refuse(owner, f"the attribute '{name}' is missing")
 
-    def table(self, group: Any, layouts: dict[int, tuple[str, ...]]) -> tuple[dict[str, Any], int] | None:
-        """The columns of a group's dataset by name, and how many rows; None if there is none."""
+    def dataset(self, group: Any, layouts: dict[int, tuple[str, ...]]) -> tuple[Any, tuple[str | None, ...]] | None:
+        """The dataset of a group with the names of its columns, its rows unread; None if there is none."""
         datasets = [item for item in self.members(group).values() if isinstance(item, h5py.Dataset)]
         if not datasets:
             return None
@@ -140,18 +143,47 @@ class _Reader:
             self.refuse(group, "the table's data are in another file; a NeuroML HDF5 file must hold its data itself")
         if data.ndim != 2 or data.dtype.kind not in "fiu" or data.size > _MAX_ELEMENTS:
             self.refuse(group, f"expected a table of numbers (rows, columns), found {data.dtype} of shape {data.shape}")
-        count, width = data.shape
-        names: list[str | None] = [self.text(data, f"column_{number}") for number in range(width)]
+        width = data.shape[1]
+        names: tuple[str | None, ...] = tuple(self.text(data, f"column_{number}") for number in range(width))
         if not any(names):
             if width not in layouts:
                 self.refuse(group, f"the table's {width} columns have no names; expected column_0, column_1 ...")
-            names = list(layouts[width])
+            names = layouts[width]
+        return data, names
+
+    def table(self, group: Any, layouts: dict[int, tuple[str, ...]]) -> tuple[dict[str, Any], int] | None:
+        """The columns of a group's dataset by name, and how many rows; None if there is none."""
+        found = self.dataset(group, layouts)
+        if found is None:
+            return None
+        data, names = found
+        count = len(data)
         values = np.empty(data.shape, data.dtype)
         phase = f"read {data.name.rpartition('/')[2]}"
         for start in range(0, count, _BLOCK):
             data.read_direct(values, np.s_[start : start + _BLOCK], np.s_[start : start + _BLOCK])
             self.report.tell(phase, min(start + _BLOCK, count), count)
         return {name: values[:, number] for number, name in enumerate(names) if name}, count
+
+    def table_groups(self) -> Iterator[Any]:
+        """The groups of all networks in the file that hold the rows of one population, projection or input list."""
+        homes = []
+        if "neuroml" in self.file:
+            homes += [group for name, group in self.groups(self.file["neuroml"]).items() if name == "network"]
+        if MORE in self.file:
+            homes += self.groups(self.file[MORE]).values()
+        for home in homes:
+            yield from (group for name, group in self.groups(home).items() if name.startswith(_PREFIXES))
+
+    def layout(self, group: Any) -> tuple[str, Any, tuple[str | None, ...]]:
+        """The kind of such a group, its dataset (None where it has no rows) and the names of the columns."""
+        name = group.name.rpartition("/")[2]
+        kind, layouts = "inputList", _INPUTS
+        if name.startswith("population_"):
+            kind, layouts = "population", _INSTANCES
+        elif name.startswith("projection_"):
+            kind, layouts = self.text(group, "type") or "projection", _CONNECTIONS
+        return (kind, *(self.dataset(group, layouts) or (None, ())))
 
     def whole(self, group: Any, name: str, column: Any) -> Any:
         """A column as int64. Raises DocumentError if it has fractions or is not finite."""
