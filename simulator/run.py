@@ -126,6 +126,20 @@ def simulate(
         document = model if isinstance(model, Document) else read_any(model, report)
         library = load_core().extended(document.elements(), report)
         components = resolve(document.elements(), library, report)
+        if document.target is None and document.networks and not components.of_type("Simulation"):
+            from .bare import stated
+
+            if backend not in (None, "neuron", "coreneuron") or dump_passes is not None:
+                raise UsageError("a network without a Simulation runs in NEURON only, and --dump-passes is not for it")
+            (network, *others) = document.networks
+            if others:
+                raise UsageError(f"{document.path}: there are {1 + len(others)} networks and no Simulation; which one?")
+            return simulate_network(
+                network, stated(Path(document.path), network, duration, dt, seed, method), output=output, ranks=ranks,
+                report=report, progress=progress, model=document.path, backend=backend or "neuron",
+                record_format=record_format, checkpoint=checkpoint, resume=resume, runner=runner,
+                electrodes=electrodes, split=split,
+            )  # fmt: skip
         simulation = components.simulation(document.target)
         outputs = requested(simulation)
         if output is not None:

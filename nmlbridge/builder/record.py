@@ -30,14 +30,15 @@ def settings(context: Context, network: Network, cells: Cells, select: Selection
         place = Place(source.file, source.line(path), f"record.{name}")
         if record.weights is not None:
             weights = _weights(context, network, name, record)
-            tables.append(OutputFile(name, f"{model.name}.{name}.dat", weights, place))
+            tables.append(OutputFile(name, f"{model.name}.{name}.dat", weights, place, named=True))
             continue
         variable = _variable(context, record.variable, (*path, "variable"))
         if record.place is not None:
             where = ",".join(repr(float(number)) for number in record.place)
             if not variable.startswith("rxd/"):
                 raise context.error("outside of cells there are species only, such as k[ecs]", *path, "variable")
-            tables.append(OutputFile(name, f"{model.name}.{name}.dat", ((name, f"{variable}/{where}"),), place))
+            columns.append((name, f"{variable}/{where}"))
+            tables.append(OutputFile(name, f"{model.name}.{name}.dat", tuple(columns), place, named=True))
             continue
         assert record.cells is not None
         for row in select(record.cells, *path, "cells"):
@@ -47,8 +48,8 @@ def settings(context: Context, network: Network, cells: Cells, select: Selection
             if record.at is not None:
                 chosen = parts.select(population, record.at, (*path, "at"))
                 if len(chosen) != 1:
-                    raise context.error(f"'{record.at}' selects {len(chosen)} segments; one can be recorded; [0] behind"
-                                        "it takes the first", *path, "at")  # fmt: skip
+                    raise context.error(f"'{record.at}' selects {len(chosen)} segments; one can be recorded; [0] "
+                                        "behind it takes the first", *path, "at")  # fmt: skip
                 shape = parts.morphology(population)
                 assert shape is not None
                 native = parts.shapes.get(parts.cells[population])

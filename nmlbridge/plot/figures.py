@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..results import Display, Line, Results
 from .fields import dipole, lfp
-from .signals import envelope
+from .signals import MOST_LINES, envelope, traces
 from .spikes import raster
 from .style import canvas, legend, require_matplotlib, save
 
@@ -23,7 +23,8 @@ def draw(results: Results, folder: str | Path, stem: str) -> list[Path]:
     """Draw each Display of a run, a raster if there are spikes, and fields that were recorded; returns the paths.
 
     They are called ``stem``.``id of the Display``.png, ``stem``.raster.png, ``stem``.lfp.png and ``stem``.dipole.png,
-    in ``folder``.
+    in ``folder``. A model of rules has no Displays: each table that it records is drawn, as ``name of the table``.png,
+    or 14 quantities from one end of it to the other.
     """
     require_matplotlib()
     folder = Path(folder)
@@ -42,7 +43,24 @@ def draw(results: Results, folder: str | Path, stem: str) -> list[Path]:
             path = folder / f"{stem}.{name}.png"
             save(figure(results.traces).figure, path)
             drawn.append(path)
+    for file in results.outputs.files:
+        shown = _shown(results, [quantity for _, quantity in file.columns]) if file.named else []
+        if shown:
+            path = folder / f"{_plain(Path(file.name).stem)}.png"
+            path = path.with_suffix(".table.png") if path in drawn else path  # it may be called raster
+            save(traces(results.traces, shown).figure, path)
+            drawn.append(path)
     return drawn
+
+
+def _shown(results: Results, quantities: list[str]) -> list[str]:
+    """What is drawn of a table: what has the first unit, MOST_LINES of it at most; nothing of a table of fields."""
+    if any(quantity.startswith(("lfp", "dipole")) for quantity in quantities):
+        return []
+    alike = [one for one in quantities if results.traces.unit(one) == results.traces.unit(quantities[0])]
+    if len(alike) <= MOST_LINES:
+        return alike
+    return [alike[round(n * (len(alike) - 1) / (MOST_LINES - 1))] for n in range(MOST_LINES)]
 
 
 def draw_display(results: Results, display: Display) -> Figure:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,7 +16,8 @@ from .style import canvas, color_bar, colors, legend, nothing, short
 
 Floats = npt.NDArray[np.float64]
 _MOST_POINTS = 20_000  # a line: more than a figure of this size can show
-_MOST_LINES = 14  # traces that are drawn where none is named
+_LONG_NUMBER = re.compile(r"\d+\.\d{5,}")  # a place on a section, to the last digit
+MOST_LINES = 14  # traces that are drawn where none is named
 _PREFIXES = ((1e-12, "p"), (1e-9, "n"), (1e-6, "u"), (1e-3, "m"), (1.0, ""), (1e3, "k"), (1e6, "M"))
 
 
@@ -41,7 +43,7 @@ def traces(data: Traces, quantities: Sequence[str] = (), axes: Any = None) -> An
     axes.set_ylabel(label or "value")
     axes.set_xlim(data.time[0] * 1e3, data.time[-1] * 1e3)
     if len(chosen) == 1:
-        axes.set_title(short(chosen[0], 80))
+        axes.set_title(short(_LONG_NUMBER.sub(lambda found: f"{float(found[0]):.4g}", chosen[0]), 80))
     legend(axes, len(chosen))
     return axes
 
@@ -169,11 +171,14 @@ def _chosen(data: Traces, quantities: Sequence[str]) -> list[str]:
             raise UsageError(str(lost.args[0])) from None
     if quantities or not len(data):
         return list(quantities)
-    return [name for name, unit in zip(data, data.units, strict=True) if unit == data.units[0]][:_MOST_LINES]
+    return [name for name, unit in zip(data, data.units, strict=True) if unit == data.units[0]][:MOST_LINES]
 
 
 def _prefixed(values: Sequence[Floats], unit: str) -> tuple[float, str]:
     """The scale and the unit that make the largest value a number from 1 to 1000."""
+    if unit == "mol/m3":  # which people write as mM
+        scale, unit = _prefixed([part * 1e-3 for part in values], "M")
+        return scale * 1e3, unit
     largest = max((float(np.abs(part[np.isfinite(part)]).max(initial=0.0)) for part in values), default=0.0)
     if not unit or not largest or not unit.isalpha():
         return 1.0, unit

@@ -11,7 +11,8 @@ import pytest
 
 import nmlbridge
 from nmlbridge.builder import build
-from nmlbridge.errors import ModelError
+from nmlbridge.cli import main
+from nmlbridge.errors import ModelError, UsageError
 from nmlbridge.graph import Network
 from nmlbridge.results import Electrodes
 
@@ -222,7 +223,7 @@ def _edges(network: Network) -> dict[tuple[str, str], Any]:
 
 
 @pytest.mark.parametrize("example", ["10_ping/ping", "11_thalamocortical/loop", "12_cortical_column/column",
-                                     "13_hippocampus/ca1"])  # fmt: skip
+                                     "13_hippocampus/ca1", "14_basal_ganglia/actions"])  # fmt: skip
 def test_examples_in_sonata(example: str, repository: Path, tmp_path: Path) -> None:
     """Every declared example is written as SONATA, and has the same cells and edges when it is read again."""
     network = build(repository / "examples" / f"{example}.yaml").network
@@ -262,3 +263,38 @@ def test_electrodes() -> None:
                            ({"place": 1}, "place")):  # fmt: skip
         with pytest.raises(ModelError, match=message):
             build(data | {"electrodes": {"positions": places, **wrong}})
+
+
+@pytest.mark.neuron
+@pytest.mark.parametrize("example", ["15_epilepsy/slice"])
+def test_examples_run_again_from_sonata(example: str, repository: Path, tmp_path: Path) -> None:
+    """Own cells, inputs and seeds come through: the spikes of the rules, to the last bit."""
+    model = repository / "examples" / f"{example}.yaml"
+    assert main(["build", str(model), "-o", str(tmp_path / "net.sonata")]) == 0
+    first = nmlbridge.simulate(model, duration=100)
+    again = nmlbridge.simulate(tmp_path / "net.sonata", duration=100)
+    assert len(first.spikes) > 50
+    for population, (_, size) in first.spikes.populations.items():
+        for cell in range(size):
+            assert np.array_equal(first.spikes.of(population, cell), again.spikes.of(population, cell))
+
+
+@pytest.mark.neuron
+@pytest.mark.parametrize("name", ["net.nml", "net.h5", "LEMS_net.xml"])
+def test_what_build_writes_can_be_run(name: str, repository: Path, tmp_path: Path) -> None:
+    """A NeuroML file states no run, so the caller does; a LEMS file does."""
+    made = build(repository / "examples/10_ping/ping.yaml")
+    assert made.simulation is not None
+    assert main(["build", str(repository / "examples/10_ping/ping.yaml"), "-o", str(tmp_path / name)]) == 0
+    first = nmlbridge.simulate(repository / "examples/10_ping/ping.yaml", duration=100)
+    run = {"dt": made.simulation.dt, "seed": made.simulation.seed}
+    given: dict[str, Any] = {} if name.startswith("LEMS") else run
+    again = nmlbridge.simulate(tmp_path / name, duration=100, output=tmp_path / "out", **given)
+    assert len(first.spikes) > 100
+    assert np.allclose(np.sort(first.spikes.time), np.sort(again.spikes.time), rtol=0, atol=1e-9)
+    assert any(path.suffix == ".spikes" and path.stat().st_size for path in (tmp_path / "out").iterdir())
+
+
+def test_a_network_alone_asks_for_a_duration(repository: Path) -> None:
+    with pytest.raises(UsageError, match=r"TwoPopulations.net.nml.*no Simulation.*--duration"):
+        nmlbridge.simulate(repository / "examples/01_two_populations/TwoPopulations.net.nml")

@@ -377,3 +377,18 @@ def test_ten_million_spikes_take_seconds() -> None:
     assert sum(totals) == pytest.approx(count)
     assert rate(trains, 10.0).get_xlim() == pytest.approx((0, 10_000))
     assert spikes.last_time(trains, None) > trains.time[-1]
+
+
+@pytest.mark.neuron
+def test_a_run_of_rules_draws_what_it_records(tmp_path: Path) -> None:
+    """Tables of voltages, weights and concentrations, one figure each; many columns are thinned out."""
+    for example, names in (("18_learning/latency", {"latency.raster", "latency.v", "latency.weights"}),
+                           ("16_nmda_spike/dendrite", {"dendrite.soma", "dendrite.tuft"})):  # fmt: skip
+        model = EXAMPLE.parents[1] / f"{example}.yaml"
+        out = tmp_path / example.partition("/")[0]
+        assert main(["run", str(model), "-o", str(out), "--duration", "120", "--plot"]) == 0
+        assert {path.stem for path in out.glob("*.png")} == names
+    trace = Traces(np.arange(10) * 1e-3, np.full((1, 10), 2e-4), ("rxd/ca/cyt/0.541666666",), ("mol/m3",))
+    axes = signals.traces(trace)
+    assert axes.get_ylabel() == "nM" and axes.get_title() == "rxd/ca/cyt/0.5417"
+    assert axes.lines[0].get_ydata() == pytest.approx(np.full(10, 200.0))
