@@ -16,7 +16,7 @@ from .equations import Array, Equations
 from .events import FIRST_FLAG, NEVER, PORT, Handling, classify, net_receive, scheduling, stepwise_statements
 from .fold import constants, prune
 from .kinetics import blocks as kinetic_blocks
-from .mechanism import GATHERED, Mechanism, Role
+from .mechanism import GATHERED, POINT_AREA_UM2, Mechanism, Role
 from .mod import Ion, Line, Mod, Rate, Set, Stmt, lifted, to_nmodl
 from .ode import derivative_block, derived_statements
 from .timing import BEFORE, Timing
@@ -148,7 +148,7 @@ def build(eq: Equations, role: Role, name: str, comment: tuple[str, ...], stagge
     if held is not None:
         assigned.append("v_hold")
     if gather:
-        assigned += [SUM, "area"]
+        assigned.append(SUM)
         initial.insert(0, Set(SUM, ZERO))
     if moved:
         assigned.append("t_last")
@@ -288,7 +288,7 @@ def _gathered(eq: Equations) -> tuple[Equations, list[Stmt]]:
     """The equations with the sum of what is attached as a variable, and the statement that fills it once a step.
 
     mA/cm2 over an area in um2 are 1e-2 nA; an ion's current is outward. It may not be read in BREAKPOINT, where what is
-    attached may not have added its part yet.
+    attached may not have added its part yet. The area is a number, as NEURON 9 gives ``area`` and RANDOM one slot.
     """
     attached = [n for n, x in eq.externals.items() if x.kind == "attachments"]
     if len(attached) != 1:
@@ -297,7 +297,7 @@ def _gathered(eq: Equations) -> tuple[Equations, list[Stmt]]:
             "derivative of v; NEURON can keep one sum"
         )
     unit = eq.factors.get(attached[0], 1.0) / 1e9 if not eq.dimensions[attached[0]].dimensionless else 1.0
-    total = multiply(Num(-1e-2 * unit), multiply(Name(f"i{GATHERED}"), Name("area")))
+    total = multiply(Num(-1e-2 * unit * POINT_AREA_UM2), Name(f"i{GATHERED}"))
     kept = {n: x for n, x in eq.externals.items() if n not in attached}
     eq = eq.map(lambda expr: substitute(expr, {attached[0]: Name(SUM)}))
     derived = dict(eq.derived)

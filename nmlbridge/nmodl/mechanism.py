@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 from ..lems.expression import Expr
@@ -9,6 +10,7 @@ from .equations import Array
 from .mod import Ion, Mod
 
 GATHERED = "gathered"
+POINT_AREA_UM2 = 100 * math.pi  # of the section of an abstract cell: a cylinder of 10 by 10 um
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from ..errors import UnsupportedError
 from ..lems.expression import Bin, Call, Cmp, Expr, Logic, Name, Neg, Num, Piecewise, calls, operands, rebuild
 from .fold import small_power
 
@@ -143,7 +144,15 @@ def _lift(expr: Expr, name: str, statements: list[Stmt]) -> Expr:
 
 
 def to_nmodl(mod: Mod) -> str:
-    """The text of the .mod file."""
+    """The text of the .mod file.
+
+    Raises UnsupportedError for what NEURON gets wrong: it gives ``area`` and RANDOM one slot, and aborts.
+    """
+    if mod.random and "area" in mod.assigned:
+        raise UnsupportedError(
+            f"{mod.name} ({'; '.join(mod.comment)}) draws random numbers and needs the area of its compartment; NEURON "
+            "cannot do both in one mechanism: move one of them into a component of its own"
+        )
     out: list[str] = [f": {line}" for line in mod.comment]
     out += ["", "NEURON {", f"    {mod.kind} {mod.name}", "    THREADSAFE"]
     for ion in mod.ions:

@@ -13,8 +13,9 @@ from ...errors import NetworkError, UnsupportedError
 from ...graph import Population
 from ...lems import Component
 from ...lems.flat import FlatComponent
+from ...nmodl.mechanism import POINT_AREA_UM2
 from ...units import nearest
-from .population import POINT_AREA_UM2, CellKind, Kind
+from .population import CellKind, Kind
 from .tables import Tables
 
 

@@ -24,9 +24,6 @@ class Kind(Enum):
     SOURCE = "source"  # an artificial cell
 
 
-POINT_AREA_UM2 = 100 * np.pi  # of the section of an abstract cell: a cylinder of 10 by 10 um
-
-
 @dataclass
 class Placed:
     """A density or pool on sections of a cell; ``values``: the conductance density per NEURON segment if it varies."""
@@ -50,9 +47,6 @@ class Placed:
     def covers(self, section: int) -> bool:
         """Whether it is on a section."""
         return section in self.sections
-
-
-POINT_AREA_UM2 = 100 * np.pi  # of the section of an abstract cell: a cylinder of 10 by 10 um
 
 
 @dataclass
