@@ -6,7 +6,10 @@ import copy
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ...errors import UnsupportedError
+from ...graph.morphology import by_length_constant
 from ...report import Report
 from .anatomy import FAR, Anatomy, Turns
 from .functions import Function
@@ -99,6 +102,9 @@ class Rules:
                 if key == "geom":
                     geometry = section.setdefault("geom", {})
                     for word, one in value.items():
+                        if word == "nseg" and one == "d_lambda":
+                            geometry[word] = one
+                            continue
                         geometry[word] = self._value(one, names, stream, f"{where}.geom.{word}")
                     if geometry.get("pt3d"):
                         geometry["pt3d"] = self.turns.turned(label, name, cell.gid, geometry["pt3d"])
@@ -108,6 +114,9 @@ class Rules:
                     section["topol"] = dict(section.get("topol") or {}) | dict(value or {})
                 else:
                     section[key] = copy.deepcopy(value)
+            geometry = section.get("geom") or {}
+            if geometry.get("nseg") == "d_lambda":
+                geometry["nseg"] = self._divided(geometry, where)
         for name, spec in rule["secs"].items():  # when all sections are there, as distances along the cell need
             where = f"cellParams.{label}.secs.{name}"
             section = cell.secs[name]
@@ -130,6 +139,18 @@ class Rules:
         labels = cell.tags.setdefault("label", [])
         if isinstance(labels, list):
             labels.append(label)
+
+    def _divided(self, geometry: Mapping[str, Any], where: str) -> int:
+        """The number of segments of a section by its length constant, which NetPyNE has not: nseg "d_lambda"."""
+        try:
+            ra, cm = float(geometry.get("Ra", 35.4)), float(np.mean(geometry.get("cm", 1.0)))
+            if geometry.get("pt3d"):
+                points = np.array(geometry["pt3d"], float)
+                length = np.linalg.norm(np.diff(points[:, :3], axis=0), axis=1)
+                return by_length_constant(length, (points[1:, 3] + points[:-1, 3]) / 2, ra, cm)
+            return by_length_constant(float(geometry["L"]), float(np.mean(geometry["diam"])), ra, cm)
+        except (KeyError, TypeError, ValueError):
+            raise self.model.error(f"{where}.geom.nseg: 'd_lambda' needs numbers for L and diam, or pt3d") from None
 
     def _function(self, text: str, where: str) -> Function:
         if text not in self.functions:

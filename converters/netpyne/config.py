@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
-from ...errors import UnsupportedError
+from ...errors import NetworkError, UnsupportedError
 from ...graph import NativeCell, NativeProcess, Network
 from ...report import Report
 from ...results import Electrodes, Simulation, saved
+from ...units import nearest
 from .sections import number
 from .vocabulary import note_undone
 
@@ -128,11 +129,43 @@ def _traces(config: Mapping[str, Any], network: Network, members: Recorded, repo
         if paths:
             safe = "".join(c if c.isalnum() or c in "_-" else "_" for c in label)
             files[f"{safe}.dat"] = paths
-        elif cells:
-            report.add(
-                "netpyne-trace", "loss", f"recordTraces '{label}' is at no place of the recorded cells", file=file
-            )
+            continue
+        asked = [(pop, row) for pop, row in cells if _meets(spec.get("conds"), network, pop, row)]
+        if asked:
+            raise _impossible(label, spec, network, asked[0], file)
+        if cells:
+            report.add("netpyne-trace", "loss", f"recordTraces '{label}': its conds meet none of the recorded cells",
+                       file=file)  # fmt: skip
     return files
+
+
+def _impossible(
+    label: str, spec: Mapping[str, Any], network: Network, at: tuple[str, int], file: str | None
+) -> NetworkError:  # fmt: skip
+    """Why a trace can be of none of the cells that are recorded, told of the first (NetPyNE is silent)."""
+    population, row = at
+    cell, section = network.native.get(network.populations[population].component), spec.get("sec")
+    place = f"cell {population}[{row}]"
+    if not isinstance(spec.get("var"), str):
+        why = "it names no variable: var"
+    elif not isinstance(cell, NativeCell):
+        why = f"{place} is a {getattr(cell, 'mechanism', 'process')}, which has no section '{section}'"
+    elif section not in cell.index:
+        why = f"{place} has no section '{section}'{nearest(str(section), list(cell.index)) or _among(cell.index)}"
+    elif spec.get("pointp"):
+        why = f"section '{section}' of {place} has no process '{spec['pointp']}'"
+    else:
+        here = list(cell.sections[cell.index[section]].mechanisms)
+        why = (f"section '{section}' of {place} has no mechanism '{spec.get('mech')}'"
+               f"{nearest(str(spec.get('mech')), here) or _among(here)}")  # fmt: skip
+    return NetworkError(
+        f"variable '{spec.get('var')}' cannot be recorded: {why}. Mend or remove the trace, or name cells that have it "
+        "by its conds or by recordCells", file=file, component=f"simConfig.recordTraces.{label}",
+    )  # fmt: skip
+
+
+def _among(names: Iterable[str]) -> str:
+    return f"; there are {', '.join(list(names)[:6]) or 'none'}"
 
 
 def _path(spec: Mapping[str, Any], cell: Any, at: str) -> str | None:

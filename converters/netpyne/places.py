@@ -111,6 +111,12 @@ class Placement:
             span = self.tags.get(f"{axis}normRange")
             volume = volume * (span[1] - span[0]) if span is not None else volume
         density, along = self.tags["density"], None
+        if isinstance(density, str) and self.shape != "cuboid":
+            found = self._by_place(density, volume)
+            if not len(found):
+                raise self.model.error(f"popParams.{self.label}: the density leaves no cell in its volume")
+            self.tags["numCells"] = len(found)
+            return found
         if isinstance(density, str):
             along, column = self._by_depth(density, volume)
             self.tags["numCells"] = len(column)
@@ -125,11 +131,28 @@ class Placement:
                 places[:, i] = column
         return places
 
+    def _by_place(self, text: str, volume: float) -> Floats:
+        """Places in a cylinder or ellipsoid by rejection from a density function, which NetPyNE has for boxes only."""
+        function = Function(text, f"popParams.{self.label}.density", self.model.file)
+        names = {f"{axis}norm": i for i, axis in enumerate(_AXES)}
+        function.check_names(dict.fromkeys(names, 0.5))
+        spans = [self.tags.get(f"{name}Range") or [0.0, 1.0] for name in names]
+        used = sorted(function.names & names.keys())
+        grid = np.meshgrid(*(np.linspace(*spans[names[name]], 1001 if len(used) == 1 else 65) for name in used))
+        most = float(np.max(function(dict(zip(used, grid, strict=True))))) if used else float(function({}))
+        if not 0 <= most < np.inf:
+            raise function.error(f"is {most:g} at most; a density is positive and finite")
+        places = self._drawn(self._count(volume * most, "the largest density times volume"))
+        for i, axis in enumerate(_AXES):
+            self._squeeze(places, axis, i)
+        density = np.broadcast_to(function({name: places[:, i] for name, i in names.items() if name in used}),
+                                  len(places))  # fmt: skip
+        stream = self.model.stream(self.label, int(most), self.first, int(self.model.seeds["loc"]))
+        return places[density > most * stream.many(len(places))]
+
     def _by_depth(self, text: str, volume: float) -> tuple[str, Floats]:
         """Places along one axis, by rejection from a density function of it."""
         function = Function(text, f"popParams.{self.label}.density", self.model.file)
-        if self.shape != "cuboid":
-            raise UnsupportedError(f"popParams.{self.label}: density functions are for cuboid networks only")
         if len(function.names) != 1 or not function.names <= {"xnorm", "ynorm", "znorm"}:
             raise function.error("must use exactly one of xnorm, ynorm, znorm")
         name = next(iter(function.names))

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from ..element import Element
 from ..errors import ModelError
-from ..graph.morphology import CABLE, Morphology
+from ..graph.morphology import CABLE, Morphology, by_length_constant
 from .context import Context, Path_, used_names
 from .listed import file_of
 from .segments import segment_column, segment_sets
@@ -23,8 +23,6 @@ from .select import select_segments
 from .vocabulary import Biophysics, Mechanism, Section, SectionCell, SwcCell
 
 Floats = npt.NDArray[np.float64]
-_FREQUENCY = 100.0  # Hz, at which d_lambda is meant
-_D_LAMBDA = 0.1
 _SPREAD = np.deg2rad(40.0)  # between the directions of sections that leave one place
 _MOST_COMPARTMENTS = 32767
 
@@ -109,7 +107,7 @@ class WrittenCell:
         return self.tag("property", {"tag": "numberInternalDivisions", "value": str(count)})
 
     def _compartments(self, said: int | str, length: Floats, diameter: Floats) -> int:
-        """As many as said, or by the length constant; Hines & Carnevale 2001, doi 10.1177/107385840100700207."""
+        """As many as said, or by the length constant."""
         if said != "d_lambda":
             count = int(said)
         else:
@@ -117,8 +115,7 @@ class WrittenCell:
             cm = self.context.number(capacitance, "uF_per_cm2", *self.path, "biophysics", "capacitance") if (
                 not isinstance(capacitance, list)) else 1.0  # fmt: skip
             ra = self.context.number(self.biophysics.resistivity, "ohm_cm", *self.path, "biophysics", "resistivity")
-            constant = 1e5 * np.sqrt(diameter / (4 * np.pi * _FREQUENCY * ra * cm))
-            count = int((float((length / constant).sum()) / _D_LAMBDA + 0.9) / 2) * 2 + 1
+            count = by_length_constant(length, diameter, ra, cm)
         if not 1 <= count <= _MOST_COMPARTMENTS:
             raise self.context.error(f"{count} compartments; expected 1 to {_MOST_COMPARTMENTS}", *self.path)
         return count

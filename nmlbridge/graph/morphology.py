@@ -125,6 +125,16 @@ class Morphology:
         )
 
 
+def by_length_constant(length: Any, diameter: Any, resistivity: float, capacitance: float) -> int:
+    """How many compartments (an odd number) let each be a tenth of the length constant at 100 Hz at most.
+
+    ``length`` and ``diameter`` of the pieces of a cable (um), ohm cm, uF/cm2. Hines & Carnevale 2001, doi
+    10.1177/107385840100700207.
+    """
+    constant = 1e5 * np.sqrt(np.asarray(diameter, float) / (4 * np.pi * 100.0 * resistivity * capacitance))
+    return int((float((np.asarray(length, float) / constant).sum()) / 0.1 + 0.9) / 2) * 2 + 1
+
+
 def divisions_of(text: str) -> int:
     """The number of compartments that a numberInternalDivisions states; 1 if it states none.
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ...errors import SimulatorError
 from ...graph.chemistry import VOLTAGE, parse
 from ...lems.expression import Apply, Bin, Call, Cmp, Expr, Name, Neg, Num
+from .shape import define_shape
 
 if TYPE_CHECKING:
     from .build import Network
@@ -34,6 +35,8 @@ class Chemistry:
         self.network, self.rxd, self.spec = network, rxd, spec
         self.constants: Mapping[str, float] = spec["constants"]
         self.kept: list[Any] = []
+        if any(region.get("box") is not None for region in spec["regions"]):
+            define_shape(network)  # before rxd does it, which does not see the other ranks
         self.regions = {region["name"]: self._region(region) for region in spec["regions"]}
         self.species = {one["name"]: self._species(one) for one in spec["species"]}
         for reaction in spec["reactions"]:

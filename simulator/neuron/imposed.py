@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from .outline import outline
 from .played import play_shares, play_sums
+from .shape import define_shape
 
 if TYPE_CHECKING:
     from .build import Network
@@ -81,7 +82,7 @@ class Imposed:
             if cell is None:
                 continue
             if any(not network.h.n3d(sec=section) for section in cell.sections):
-                network.h.define_shape()
+                define_shape(network)
             if name not in self.axial:
                 self.axial[name] = Axial.of(cell)
             if gid not in self.rows:

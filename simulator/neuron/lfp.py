@@ -18,6 +18,7 @@ from ...extras import require
 from .build import Network
 from .outline import Outline, outline, points_of
 from .record import ColumnFile
+from .shape import define_shape
 from .template import Cell
 
 Floats = NDArray[np.float64]
@@ -94,7 +95,7 @@ class Field:
         everyone = [network.cells[gid] for p in spec["populations"] for gid in network.local(p["first_gid"], p["size"])]
         bare = any(not network.h.n3d(sec=section) for cell in everyone for section in cell.sections)
         if bare or spec["shapes"] != "given":
-            network.h.define_shape()
+            define_shape(network)
         for population in spec["populations"]:
             places = network.program.column(population["positions"]) if "positions" in population else None
             shared = spec["shapes"] == "shared"

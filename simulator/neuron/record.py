@@ -134,12 +134,16 @@ class Recorder:
                                  + self._meant(place)) from None  # fmt: skip
 
     def _named(self, place: Mapping[str, Any]) -> str:
-        """The section by its name, in brackets, where there is one."""
+        """The cell and the section by their names, in brackets, where there is one."""
         cell = self.network.cells.get(place.get("gid", -1))
         section = place.get("section")
         if cell is None or section is None or not 0 <= section < len(cell.sections):
             return ""
-        return f" (section '{cell.sections[section].name().rpartition('.')[2]}')"
+        gid, told = place["gid"], ""
+        for population in self.network.program.spec.get("populations", ()):
+            if population["first_gid"] <= gid < population["first_gid"] + population["size"]:
+                told = f"cell {population['id']}[{gid - population['first_gid']}], "
+        return f" ({told}section '{cell.sections[section].name().rpartition('.')[2]}')"
 
     def _meant(self, place: Mapping[str, Any]) -> str:
         mechanism = place.get("mechanism")
