@@ -138,7 +138,9 @@ class Placement:
         function.check_names(dict.fromkeys(names, 0.5))
         spans = [self.tags.get(f"{name}Range") or [0.0, 1.0] for name in names]
         used = sorted(function.names & names.keys())
-        grid = np.meshgrid(*(np.linspace(*spans[names[name]], 1001 if len(used) == 1 else 65) for name in used))
+        count = 1001 if len(used) == 1 else 65
+        grid = np.meshgrid(*(np.linspace(float(low), float(high), count)
+                             for low, high in (spans[names[name]] for name in used)))  # fmt: skip
         most = float(np.max(function(dict(zip(used, grid, strict=True))))) if used else float(function({}))
         if not 0 <= most < np.inf:
             raise function.error(f"is {most:g} at most; a density is positive and finite")
