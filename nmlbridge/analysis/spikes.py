@@ -27,9 +27,9 @@ _CELL = re.compile(r"(.+)\[(-?\d+)\]")
 def select(spikes: SpikeTrains, include: Item | Sequence[Item] = "all") -> tuple[SpikeTrains, Ints]:
     """Some cells alone: their trains, with the cells numbered anew from 0 by their gids, and the gids that they had.
 
-    ``include`` is one of, or a list of: "all", a population, a gid, "pop[3]", ("pop", 3), ("pop", [0, 2]); an index
-    below 0 counts from the end. Populations without a chosen cell are left out. Raises UsageError for what is not
-    there.
+    ``include`` is one of, or a list of: "all" (as NetPyNE's "allCells" and "eachPop"), a population, a gid, "pop[3]",
+    ("pop", 3), ("pop", [0, 2]); an index below 0 counts from the end. Populations without a chosen cell are left out.
+    Raises UsageError for what is not there.
     """
     chosen: list[Ints] = []
     for item in [include] if isinstance(include, (str, int, tuple)) else include:
@@ -51,7 +51,7 @@ def select(spikes: SpikeTrains, include: Item | Sequence[Item] = "all") -> tuple
 def _gids(spikes: SpikeTrains, item: Item) -> Ints:
     """The gids that an item of ``select`` means."""
     known = spikes.populations
-    if item == "all":
+    if item in ("all", "allCells", "eachPop") and item not in known:
         spans = [np.arange(first, first + size) for first, size in known.values()]
         return np.concatenate(spans) if spans else np.unique(spikes.gid)
     if isinstance(item, int):

@@ -98,6 +98,9 @@ def _valid(source: Source, folder: Path, changes: Mapping[str, Any]) -> Specific
 
 def _change(data: dict[str, Any], name: str, value: Any) -> None:
     steps = name.split(".") if "." in name else ["parameters", name]
+    if name == "rng" and isinstance(data.get("run"), dict) and name not in (data.get("parameters") or {}):
+        steps = ["run", name]
+        data["run"].setdefault(name, value)
     at: Any = data
     for number, step in enumerate(steps):
         last = number == len(steps) - 1

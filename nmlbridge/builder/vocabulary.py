@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic import ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from .substances import Chemistry
@@ -520,6 +520,18 @@ class Run(Item):
     dt: Value = Field(default=0.025, description="ms")
     seed: int = Field(default=1, ge=0, description="of every random number")
     temperature: Value | None = Field(default=None, description="degC")
+    rng: Literal["native"] = Field(default="native", description="streams of its own for each rule, pair and stimulus")
+
+    @field_validator("rng", mode="before")
+    @classmethod
+    def _rng(cls, value: Any) -> Any:
+        if value == "netpyne":
+            raise PydanticCustomError(
+                "rng", "NetPyNE draws for its own rules, cell by cell in its order; rules here have no such numbers: "
+                "state the model in NetPyNE's words (netParams and simConfig as JSON or Python), where 'netpyne' is "
+                "the default; or leave rng out"
+            )  # fmt: skip
+        return value
 
 
 class Defaults(Item):

@@ -78,6 +78,8 @@ BAD = {
     "not a number": ("number: 20", "number: [20]", 13, "number"),
     "half a cell": ("number: 20", "number: 20.5", 13, "whole number"),
     "no duration": ("duration: 100 ms", "dt: 0.1", 21, "'duration' is missing"),
+    "random numbers of NetPyNE": ("duration: 100 ms", "duration: 100 ms, rng: netpyne", 21, "in NetPyNE's words"),
+    "random numbers of no one": ("duration: 100 ms", "duration: 100 ms, rng: mine", 21, "'mine' is none of native"),
     "duration of nothing": ("duration: 100 ms", "duration: 0", 21, "more than zero"),
     "syntax of a formula": ('"normal(gain, 0.1)"', "2 *", 16, "character"),
     "place on a point cell": ("delay: 1 ms", "at: soma", 16, "points"),
@@ -126,6 +128,12 @@ def test_a_bomb_of_aliases_is_refused() -> None:
     lines += [f"b{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 12)]
     with pytest.raises(DocumentError, match="too many values"):
         Specification.parse("\n".join(lines))
+
+
+def test_the_random_numbers_of_netpyne_are_refused_by_name(good: Path) -> None:
+    with pytest.raises(ModelError, match=r"run.rng.*NetPyNE's words \(netParams"):
+        build(good, rng="netpyne")
+    assert len(build(good, rng="native").network.projections) == 1
 
 
 def test_a_density_on_the_wrong_side_of_zero() -> None:

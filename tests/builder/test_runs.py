@@ -298,3 +298,25 @@ def test_what_build_writes_can_be_run(name: str, repository: Path, tmp_path: Pat
 def test_a_network_alone_asks_for_a_duration(repository: Path) -> None:
     with pytest.raises(UsageError, match=r"TwoPopulations.net.nml.*no Simulation.*--duration"):
         nmlbridge.simulate(repository / "examples/01_two_populations/TwoPopulations.net.nml")
+
+
+def test_sources_of_noise_on_one_cell_are_independent() -> None:
+    """Two of one rate: cells that they drive fire no more alike than by chance."""
+    source = {"type": "poisson", "to": "A", "rate": 40, "synapse": "syn", "weight": 1}
+    cell = {"type": "iafCell", "leakReversal": "-60 mV", "thresh": "-59.9 mV", "reset": "-60 mV", "C": "0.1 nF",
+            "leakConductance": "0.1 uS"}  # fmt: skip
+    data: dict[str, Any] = {
+        "cells": {"relay": cell},
+        "synapses": {"syn": {"type": "expOneSynapse", "gbase": "50 nS", "erev": "0 mV", "tauDecay": "0.2 ms"}},
+        "populations": {"A": {"cell": "relay", "number": 20}}, "run": {"duration": 2000, "dt": 0.1},
+    }  # fmt: skip
+    trains = {}
+    for names in (("one",), ("two",), ("one", "two")):
+        found = run(data | {"stimuli": dict.fromkeys(names, source)}).spikes
+        trains[names] = [set(np.round(found.time[found.gid == gid] * 1e3).astype(int).tolist()) for gid in range(20)]
+    alike = [len(a & b) / len(a) for a, b in zip(trains[("one",)], trains[("two",)], strict=True)]
+    assert all(len(train) > 40 for train in trains[("one",)])
+    assert np.mean(alike) < 0.1  # by chance 40 Hz times 1 ms; it would be 1 if they fired together
+    for gid in range(20):  # each is what it is, whoever else there is
+        both = trains[("one",)][gid] | trains[("two",)][gid]
+        assert len(trains[("one", "two")][gid] ^ both) < 0.25 * len(both)
