@@ -30,6 +30,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--backend", choices=("neuron", "coreneuron"), default="neuron",
                         help="what integrates (default: neuron); what coreneuron cannot run is an error")  # fmt: skip
     parser.add_argument("--rate", type=float, metavar="HZ", help="events a second of each cell and source (default 10)")
+    parser.add_argument("--source-rate", type=float, metavar="HZ", help="of sources that are no cells (default: same)")
     parser.add_argument("--dt", type=milliseconds, metavar="TIME", help="time step instead of the document's")
     parser.add_argument("--duration", type=milliseconds, metavar="TIME", help="length instead of the document's")
     parser.add_argument("--method", metavar="NAME", help="integration method instead of the document's")
@@ -47,13 +48,16 @@ def run(arguments: argparse.Namespace) -> int:
     rate = RATE if arguments.rate is None else arguments.rate
     if not 0 <= rate < 1e6:
         raise UsageError(f"--rate is {rate:g} Hz; it must be at least 0 and below a million")
+    sources = arguments.source_rate
+    if sources is not None and not 0 <= sources < 1e6:
+        raise UsageError(f"--source-rate is {sources:g} Hz; it must be at least 0 and below a million")
     if arguments.output is not None and arguments.script is None:
         raise UsageError("-o names the file of a script; say which with --script slurm, pbs or sge")
     with ProgressBar() as progress:
         found = plan(
-            arguments.file, ranks=arguments.ranks, rate=rate, dt=arguments.dt, duration=arguments.duration,
-            method=arguments.method, progress=progress, split=arguments.split, backend=arguments.backend,
-            allow=allowed(arguments),
+            arguments.file, ranks=arguments.ranks, rate=rate, sources=sources, dt=arguments.dt,
+            duration=arguments.duration, method=arguments.method, progress=progress, split=arguments.split,
+            backend=arguments.backend, allow=allowed(arguments),
         )  # fmt: skip
     script = ""
     if arguments.script:

@@ -86,6 +86,17 @@ def compiled(mods: Mapping[str, str], *, coreneuron: bool = False) -> bool:
     return (cache_folder() / _key(find_toolchain(), mods, coreneuron) / _LIBRARY).is_file()
 
 
+def outstanding(mods: Mapping[str, str]) -> tuple[list[str], int, bool]:
+    """What ``compile_mods`` would compile now: mechanisms that the cache lacks, in how many units, and whether the part
+    that all libraries share as well."""
+    tools, cache = find_toolchain(), cache_folder()
+    cache.mkdir(parents=True, exist_ok=True)
+    build = Build(tools, cache, cache, mods, processors(), lambda done, total: None)
+    missing = build._cached()[1]
+    units = len(_batches({name: mods[name] for name in missing}, processors())) if missing else 0
+    return missing, units, not build.kept_object("solver", stepping.NEURON).is_file()
+
+
 def _key(tools: Toolchain, mods: Mapping[str, str], coreneuron: bool) -> str:
     made = ("coreneuron 3", stepping.NEURON, tree.CORE) if coreneuron else ("neuron", stepping.NEURON)
     return _hash(tools.identity, *made, *(f"{n}\n{mods[n]}" for n in sorted(mods)))
@@ -117,9 +128,13 @@ class Build:
         # An object of the cache may hold another mechanism of the same SUFFIX, which is not wanted here.
         return self._linked([*self._compiled_all(list(self.mods)), *solver.result()])
 
+    def kept_object(self, stem: str, text: str) -> Path:
+        """Where the cache has such an object, or would have it."""
+        return self.objects / f"{stem}-{_hash(self.tools.identity, text)}.o"
+
     def kept(self, stem: str, text: str, make: Callable[[str, Path, str], None]) -> list[Path]:
         """The object of a source of ours that NEURON can do without, from the cache or put there; none if it fails."""
-        kept = self.objects / f"{stem}-{_hash(self.tools.identity, text)}.o"
+        kept = self.kept_object(stem, text)
         if not kept.is_file():
             made = self.folder / f"{stem}.o"
             try:

@@ -55,7 +55,7 @@ class Run:
         self.library = library
         self.told = 0.0
         with self._phase("build"):
-            h = self.h = _neuron(library, ranks)
+            h = self.h = start_neuron(library, ranks)
             self.pc = h.ParallelContext()
             self.rank, self.ranks = int(self.pc.id()), int(self.pc.nhost())
             if self.ranks != ranks:
@@ -224,7 +224,7 @@ class Run:
             _say({"phase": phase, "done": done, "total": total})
 
 
-def _neuron(library: Path | None, ranks: int) -> Any:
+def start_neuron(library: Path | None, ranks: int) -> Any:
     """NEURON's top level with the mechanisms loaded, and MPI started if there are several ranks."""
     os.environ["NEURON_MODULE_OPTIONS"] = "-nogui -nobanner"
     from neuron import h

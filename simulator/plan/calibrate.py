@@ -12,53 +12,32 @@ import json
 import os
 import platform
 import resource
-import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, fields
+import tempfile
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..backend import RawResults
-from ..neuron.compile import cache_folder, compile_mods
+from ..neuron.compile import Build, cache_folder
+from ..neuron.exchange import measured
 from ..neuron.launch import run_program
 from ..neuron.mpi import find_launcher, find_library
 from ..neuron.toolchain import find_toolchain
-from ..program import BLOCKS, Program
+from ..program import BLOCKS
 from ..work import work
+from . import trials
+from .outside import PARTS
+from .trials import CELLS, LIGHT, MANY_CALLS, MANY_OPERATIONS, POINT, SOURCE, STEPS
 
-VERSION = 5
-_RUNS = 19
-_CELLS, _STEPS, _SEGMENTS, _LONG = 2000, 4000, 40, 40_000
+VERSION = 8
+_RUNS = 23
+_SEGMENTS, _SECTIONS, _LONG = 40, 10, 40_000
+_CONTACTS, _VOXELS = 32, 20
+WIDTH = 4  # instances of a mechanism that are computed at once
 _POINTS, _FAN, _RATE = 3, 40, 20.0  # of a cell; connections from each source; Hz
-
-LIGHT = "NEURON { SUFFIX callight NONSPECIFIC_CURRENT i THREADSAFE } ASSIGNED { v i } BREAKPOINT { i = 1e-4*(v + 65) }"
-_TERMS = " + ".join(f"{0.1 + k / 100}*(v + {k})*(v - {k})" for k in range(1, 13))
-MANY_OPERATIONS = (
-    "NEURON { SUFFIX calops NONSPECIFIC_CURRENT i THREADSAFE RANGE x } ASSIGNED { v i x }\n"
-    f"BREAKPOINT {{ x = {_TERMS}\n i = 1e-12*x }}"
-)
-_GATES = "\n".join(
-    f" a = exp(0.0{k + 1}*(v + 40))\n b = exp(-0.0{k + 1}*(v + 65))\n s{k}' = a*(1 - s{k}) - b*s{k}" for k in range(4)
-)
-MANY_CALLS = f"""
-NEURON {{ SUFFIX calexp NONSPECIFIC_CURRENT i THREADSAFE }} ASSIGNED {{ v i }} STATE {{ s0 s1 s2 s3 }}
-BREAKPOINT {{ SOLVE states METHOD cnexp i = 1e-12*s0*s1*s2*s3*(v + 65) }}
-INITIAL {{ s0 = 0 s1 = 0 s2 = 0 s3 = 0 }}
-DERIVATIVE states {{ LOCAL a, b
-{_GATES}
-}}
-"""
-POINT = """
-NEURON { POINT_PROCESS CalPoint NONSPECIFIC_CURRENT i RANGE tau THREADSAFE } PARAMETER { tau = 3 }
-ASSIGNED { v i } STATE { g } INITIAL { g = 0 }
-BREAKPOINT { SOLVE states METHOD cnexp i = g*v } DERIVATIVE states { g' = -g/tau } NET_RECEIVE(w) { g = g + w }
-"""
-SOURCE = """
-NEURON { ARTIFICIAL_CELL CalSource RANGE interval } PARAMETER { interval = 50 } ASSIGNED { n }
-INITIAL { n = 0 net_send(interval, 1) }
-NET_RECEIVE(w) { if (flag == 1) { n = n + 1 net_event(t) net_send(interval, 1) } }
-"""
 
 
 @dataclass(frozen=True)
@@ -68,6 +47,7 @@ class Costs:
     start: float  # s: NEURON, with nothing in it
     start_mb: float
     build_cell: float
+    build_section: float
     build_segment: float
     build_density: float
     build_point: float
@@ -77,6 +57,7 @@ class Costs:
     mb_library: float
     mb_mechanism: float
     mb_cell: float
+    mb_section: float
     mb_segment: float
     mb_density: float
     mb_point: float
@@ -93,44 +74,86 @@ class Costs:
     sample: float
     column: float  # of values that one block writes
     event: float
+    fire: float  # a source, of which events come
     exchange: float  # of spikes between two ranks
+    transfer: float  # of voltages
     start_mpi: float
     mb_mpi: float
-    compile_start: float
+    compile_link: float
+    compile_unit: float  # that the compiler is given at once
     compile_letter: float
+    compile_solver: float  # what every library has besides
+    # of fields, electrodes, reactions and diffusion: 0 where nobody asked
+    build_imposed: float = 0.0  # of a compartment
+    mb_imposed: float = 0.0
+    step_field: float = 0.0  # of any
+    step_imposed: float = 0.0
+    start_seen: float = 0.0  # of any electrodes
+    start_seen_mb: float = 0.0
+    build_seen: float = 0.0
+    mb_seen: float = 0.0
+    step_electrodes: float = 0.0
+    step_seen: float = 0.0
+    step_product: float = 0.0  # of a compartment and a row of the matrix
+    start_rxd: float = 0.0
+    start_rxd_mb: float = 0.0
+    build_node: float = 0.0
+    mb_node: float = 0.0
+    step_rxd: float = 0.0
+    step_node: float = 0.0
+    step_reacting: float = 0.0
+    step_voxel: float = 0.0
 
 
-def costs(progress: Callable[[float, float], None] | None = None) -> Costs:
-    """The measured costs, from the cache if this machine and this NEURON have been measured before (half a minute)."""
+Progress = Callable[[float, float], None]
+
+
+def costs(progress: Progress | None = None, parts: Collection[str] = PARTS) -> Costs:
+    """The measured costs, from the cache if this machine and this NEURON have been measured before (half a minute).
+
+    Those of ``parts`` ("fields", "electrodes", "rxd") are measured where they are asked for; others are 0 if unknown.
+    """
     key = f"{find_toolchain().identity}-{platform.node()}-{os.cpu_count()}-{VERSION}"
     file = cache_folder().parent / f"costs-{hashlib.sha256(key.encode()).hexdigest()[:16]}.json"
+    names = {each.name for each in fields(Costs)}
     try:
-        known = json.loads(file.read_text())
-        return Costs(**{each.name: float(known[each.name]) for each in fields(Costs)})
-    except (OSError, ValueError, KeyError, TypeError):
-        pass
-    found = _measure(progress or (lambda done, total: None))
-    file.parent.mkdir(parents=True, exist_ok=True)
-    temporary = file.with_suffix(f".{os.getpid()}")
-    temporary.write_text(json.dumps(asdict(found), indent=1))
-    os.replace(temporary, file)
-    return found
+        known = {name: float(value) for name, value in json.loads(file.read_text()).items() if name in names}
+        Costs(**known)
+    except (OSError, ValueError, AttributeError, TypeError):
+        known = {}
+    said = progress or (lambda done, total: None)
+    found = known or _measure(said)
+    for part in parts:
+        if not _OF_PART[part][0] <= found.keys():
+            found = found | _OF_PART[part][1](_runner(said, _OF_PART[part][2]))
+    if found is not known:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        temporary = file.with_suffix(f".{os.getpid()}")
+        temporary.write_text(json.dumps(found, indent=1))
+        os.replace(temporary, file)
+    return Costs(**found)
 
 
-def _measure(progress: Callable[[float, float], None]) -> Costs:
+Run = Callable[..., tuple[float, float, float]]
+
+
+def _runner(progress: Progress, total: int) -> Run:
+    """What builds and runs a trial: seconds to build and to simulate, and MB."""
     done = 0
 
-    def run(*mods: str, ranks: int = 1, **changes: Any) -> tuple[float, float, float, Program]:
-        """Seconds to build and to simulate, MB, and the Program."""
+    def run(*mods: str, ranks: int = 1, **changes: Any) -> tuple[float, float, float]:
         nonlocal done
-        program = _program(mods, **changes)
-        raw = run_program(program, ranks=ranks)
+        raw = run_program(trials.trial(mods, **changes), ranks=ranks)
         done += 1
-        progress(min(done, _RUNS), _RUNS)
-        return _cpu(raw, "build"), _cpu(raw, "simulate"), raw.phases["simulate"]["peak_mb"], program
+        progress(min(done, total), total)
+        return _cpu(raw, "build"), _cpu(raw, "simulate"), float(raw.phases["simulate"]["peak_mb"])
 
-    few, many = _compiling(1), _compiling(4)
-    letter = max((many[0] - few[0]) / (many[1] - few[1]), 0.0)
+    return run
+
+
+def _measure(progress: Progress) -> dict[str, float]:
+    run = _runner(progress, _RUNS)
+    compiling = _compiling()
     nothing = run(cells=1, steps=1)
     one, three = run(LIGHT, cells=1, steps=1), run(LIGHT, MANY_OPERATIONS, MANY_CALLS, cells=1, steps=1)
     still = run(cells=1, steps=_LONG)
@@ -139,70 +162,143 @@ def _measure(progress: Callable[[float, float], None]) -> Costs:
     library_mb = max(one[2] - nothing[2] - each_mb, 0.0)
     loaded_mb, loaded = library_mb + each_mb, each_build  # what one mechanism takes that nobody has
     cells = run()
-    cables = run(cells=_CELLS // _SEGMENTS, segments=_SEGMENTS)
+    cables = run(cells=CELLS // _SEGMENTS, segments=_SEGMENTS)
+    branched = run(cells=CELLS // _SECTIONS, sections=_SECTIONS)
     light, operations, calls = run(LIGHT), run(MANY_OPERATIONS), run(MANY_CALLS)
     points = run(POINT, points=_POINTS)
-    quiet = run(POINT, SOURCE, points=_POINTS, sources=_CELLS, interval=1e9)
-    wired = run(POINT, SOURCE, points=_POINTS, sources=_CELLS, fan=_FAN, interval=1e9)
-    loud = run(POINT, SOURCE, points=_POINTS, sources=_CELLS, fan=_FAN, interval=1e3 / _RATE)
+    quiet = run(POINT, SOURCE, points=_POINTS, sources=CELLS, interval=1e9)
+    wired = run(POINT, SOURCE, points=_POINTS, sources=CELLS, fan=_FAN, interval=1e9)
+    loud = run(POINT, SOURCE, points=_POINTS, sources=CELLS, fan=_FAN, interval=1e3 / _RATE)
+    firing = run(POINT, SOURCE, points=_POINTS, sources=CELLS, interval=1e2 / _RATE)
     # the same blocks, short and long, with and without columns
-    short, long = ((run(cells=300, steps=n)[1], run(cells=300, columns=300, steps=n)[1]) for n in (_STEPS, 5 * _STEPS))
+    short, long = ((run(cells=300, steps=n)[1], run(cells=300, columns=300, steps=n)[1]) for n in (STEPS, 5 * STEPS))
     taken = ((short[1] - short[0]) / 300, (long[1] - long[0]) / 300)
-    sample = max((taken[1] - taken[0]) / (4 * _STEPS), 0.0)
-    exchange, start_mpi, mb_mpi = _exchange(lambda **c: run(LIGHT, **c))
+    sample = max((taken[1] - taken[0]) / (4 * STEPS), 0.0)
+    exchange, transfer, start_mpi, mb_mpi = _exchange(lambda **c: run(LIGHT, **c))
 
-    per = _CELLS * _STEPS
-    # B cells of one segment and C cables of many: what a cell and what a segment takes
-    cell, segment = _two((cells[1], cables[1]), (nothing[1],) * 2, (_CELLS, _CELLS // _SEGMENTS), (_CELLS, _CELLS))
-    build_cell, build_segment = _two((cells[0], cables[0]), (nothing[0],) * 2, (_CELLS, _CELLS // _SEGMENTS),
-                                     (_CELLS, _CELLS))  # fmt: skip
-    mb_cell, mb_segment = _two((cells[2], cables[2]), (nothing[2],) * 2, (_CELLS, _CELLS // _SEGMENTS),
-                               (_CELLS, _CELLS))  # fmt: skip
+    per = CELLS * STEPS
+    # cells of one section, of many, and of one with many segments: what a cell, a section and a segment takes
+    rows = (cells, branched, cables)
+    build_cell, build_section, build_segment = _three([each[0] - nothing[0] for each in rows])
+    mb_cell, mb_section, mb_segment = _three([each[2] - nothing[2] for each in rows])
+    cell, segment = _two((cells[1], cables[1]), (nothing[1],) * 2, (CELLS, CELLS // _SEGMENTS), (CELLS, CELLS))
     texts = work({str(k): text for k, text in enumerate((LIGHT, MANY_OPERATIONS, MANY_CALLS, POINT))})
-    rows = [texts[name] for name in ("callight", "calops", "calexp")]
-    matrix = np.array([[1.0, row.operations, row.calls] for row in rows])
+    worked = [texts[name] for name in ("callight", "calops", "calexp")]
+    matrix = np.array([[1.0, row.operations, row.calls] for row in worked])
     extra = np.array([max(each[1] - cells[1], 0.0) / per for each in (light, operations, calls)])
     instance, operation, call = (max(float(value), 0.0) for value in np.linalg.solve(matrix, extra))
-    arithmetic = sum(instance + operation * row.operations + call * row.calls for row in rows)
+    arithmetic = sum(instance + operation * row.operations + call * row.calls for row in worked)
     point = (points[1] - cells[1]) / per / _POINTS
     point -= instance + operation * texts["CalPoint"].operations + call * texts["CalPoint"].calls
-    netcons = _CELLS * _FAN
-    fired = _CELLS * _RATE * _STEPS * 0.025e-3
-    return Costs(
-        start=nothing[0],
-        start_mb=nothing[2],
-        build_cell=build_cell,
-        build_segment=build_segment,
-        build_density=_over(light[0] - cells[0] - loaded, _CELLS),
-        build_point=_over(points[0] - cells[0] - loaded, _CELLS * _POINTS),
-        build_source=_over(quiet[0] - points[0] - loaded, _CELLS),
-        build_netcon=_over(wired[0] - quiet[0], netcons),
-        build_mechanism=each_build,
-        mb_library=library_mb,
-        mb_mechanism=each_mb,
-        mb_cell=mb_cell,
-        mb_segment=mb_segment,
-        mb_density=_over(calls[2] - cells[2] - loaded_mb, _CELLS),
-        mb_point=_over(points[2] - cells[2] - loaded_mb, _CELLS * _POINTS),
-        mb_source=_over(quiet[2] - points[2] - each_mb, _CELLS),
-        mb_netcon=_over(wired[2] - quiet[2], netcons),
-        step=_over(still[1] - nothing[1], _LONG),
-        step_mechanism=max((busy[1] - still[1]) / _LONG - arithmetic, 0.0) / 3,
-        step_cell=cell / _STEPS,
-        step_segment=segment / _STEPS,
-        step_instance=instance,
-        step_operation=operation,
-        step_call=call,
-        step_point=max(point, 0.0),
-        sample=sample,
-        column=max(taken[0] - sample * _STEPS, 0.0) / BLOCKS,
-        event=_over(loud[1] - wired[1], fired * _FAN),
-        exchange=exchange,
-        start_mpi=start_mpi,
-        mb_mpi=mb_mpi,
-        compile_start=max(few[0] - letter * few[1], 0.0),
-        compile_letter=letter,
-    )
+    netcons = CELLS * _FAN
+    fired = CELLS * _RATE * STEPS * 0.025e-3
+    fire = _over(firing[1] - quiet[1], 10 * fired)
+    return {
+        "start": nothing[0],
+        "start_mb": nothing[2],
+        "build_cell": build_cell,
+        "build_section": build_section,
+        "build_segment": build_segment,
+        "build_density": _over(light[0] - cells[0] - loaded, CELLS),
+        "build_point": _over(points[0] - cells[0] - loaded, CELLS * _POINTS),
+        "build_source": _over(quiet[0] - points[0] - loaded, CELLS),
+        "build_netcon": _over(wired[0] - quiet[0], netcons),
+        "build_mechanism": each_build,
+        "mb_library": library_mb,
+        "mb_mechanism": each_mb,
+        "mb_cell": mb_cell,
+        "mb_section": mb_section,
+        "mb_segment": mb_segment,
+        "mb_density": _over(calls[2] - cells[2] - loaded_mb, CELLS),
+        "mb_point": _over(points[2] - cells[2] - loaded_mb, CELLS * _POINTS),
+        "mb_source": _over(quiet[2] - points[2] - each_mb, CELLS),
+        "mb_netcon": _over(wired[2] - quiet[2], netcons),
+        "step": _over(still[1] - nothing[1], _LONG),
+        "step_mechanism": max((busy[1] - still[1]) / _LONG - WIDTH * arithmetic, 0.0) / 3,
+        "step_cell": cell / STEPS,
+        "step_segment": segment / STEPS,
+        "step_instance": instance,
+        "step_operation": operation,
+        "step_call": call,
+        "step_point": max(point, 0.0),
+        "sample": sample,
+        "column": max(taken[0] - sample * STEPS, 0.0) / BLOCKS,
+        "event": _over(loud[1] - wired[1] - fire * fired, fired * _FAN),
+        "fire": fire,
+        "exchange": exchange,
+        "transfer": transfer,
+        "start_mpi": start_mpi,
+        "mb_mpi": mb_mpi,
+        **compiling,
+    }
+
+
+def _measure_field(run: Run) -> dict[str, float]:
+    """What imposed fields take."""
+    number = CELLS // _SEGMENTS
+    plain, one = run(cells=number, segments=_SEGMENTS), run(cells=1, steps=1)
+    few, many = run(cells=1, outside=trials.field), run(cells=number, segments=_SEGMENTS, outside=trials.field)
+    still = run(cells=1)
+    step = _over(few[1] - still[1], STEPS)
+    return {
+        "build_imposed": _over(many[0] - plain[0] - max(few[0] - one[0], 0.0), CELLS),
+        "mb_imposed": _over(many[2] - plain[2], CELLS),
+        "step_field": step,
+        "step_imposed": _over(many[1] - plain[1] - step * STEPS, CELLS * STEPS),
+    }
+
+
+def _measure_electrodes(run: Run) -> dict[str, float]:
+    """What electrodes take."""
+    cables = {"cells": CELLS // _SEGMENTS, "segments": _SEGMENTS}
+    plain, one, still = run(**cables), run(cells=1, steps=1), run(cells=1)
+    few, many = run(cells=1, outside=trials.electrodes(1)), run(**cables, outside=trials.electrodes(1))
+    wide = run(**cables, outside=trials.electrodes(_CONTACTS))
+    start, mb, step = max(few[0] - one[0], 0.0), max(few[2] - one[2], 0.0), _over(few[1] - still[1], STEPS)
+    product = _over(wide[1] - many[1], CELLS * STEPS * (_CONTACTS - 1))
+    return {
+        "start_seen": start,
+        "start_seen_mb": mb,
+        "build_seen": _over(wide[0] - plain[0] - start, CELLS),
+        "mb_seen": _over(wide[2] - plain[2] - mb, CELLS),
+        "step_electrodes": step,
+        "step_seen": max(_over(many[1] - plain[1] - step * STEPS, CELLS * STEPS) - product, 0.0),
+        "step_product": product,
+    }
+
+
+def _measure_rxd(run: Run) -> dict[str, float]:
+    """What reactions and diffusion take."""
+    steps, long = STEPS // 4, STEPS // 10
+    cables = {"cells": CELLS // _SEGMENTS, "segments": _SEGMENTS, "steps": steps}
+    plain, one, still = run(**cables), run(cells=1, steps=1), run(cells=1, steps=STEPS)
+    few = run(cells=1, steps=STEPS, outside=trials.chemistry(True))
+    inert, busy = (run(**cables, outside=trials.chemistry(reacting)) for reacting in (False, True))
+    cube = run(cells=1, steps=long, outside=trials.chemistry(False, _VOXELS))
+    start, mb, step = max(few[0] - one[0], 0.0), max(few[2] - one[2], 0.0), _over(few[1] - still[1], STEPS)
+    return {
+        "start_rxd": start,
+        "start_rxd_mb": mb,
+        "build_node": _over(inert[0] - plain[0] - start, 3 * CELLS),
+        "mb_node": _over(busy[2] - plain[2] - mb, 3 * CELLS),
+        "step_rxd": step,
+        "step_node": _over(inert[1] - plain[1] - step * steps, 3 * CELLS * steps),
+        "step_reacting": _over(busy[1] - inert[1], CELLS * steps),
+        "step_voxel": _over(cube[1] - (step + still[1] / STEPS) * long, _VOXELS**3 * long),
+    }
+
+
+_OF_PART: dict[
+    str, tuple[set[str], Callable[[Run], dict[str, float]], int]
+] = {  # what is measured, how, in how many runs
+    "fields": ({"build_imposed", "mb_imposed", "step_field", "step_imposed"}, _measure_field, 5),
+    "electrodes": (
+        {"start_seen", "build_seen", "step_electrodes", "step_seen", "step_product"},
+        _measure_electrodes,
+        6,
+    ),
+    "rxd": ({"start_rxd", "build_node", "step_rxd", "step_node", "step_reacting", "step_voxel"}, _measure_rxd, 7),
+}
 
 
 def _two(
@@ -214,6 +310,15 @@ def _two(
     return cell, max((second - cell * cells[1]) / segments[1], 0.0)
 
 
+def _three(totals: list[float]) -> tuple[float, float, float]:
+    """The cost of a cell, a section and a segment, from runs with as many segments in ever fewer sections and cells."""
+    plain, branched, cables = totals
+    few, fewer = CELLS // _SECTIONS, CELLS // _SEGMENTS
+    cell = max((plain - branched) / (CELLS - few), 0.0)
+    section = max((branched - cables - cell * (few - fewer)) / (CELLS - fewer), 0.0)
+    return cell, section, max((cables - (cell + section) * fewer) / CELLS, 0.0)
+
+
 def _over(difference: float, number: float) -> float:
     return max(difference, 0.0) / number
 
@@ -222,73 +327,37 @@ def _cpu(raw: RawResults, phase: str) -> float:
     return float(raw.phases[phase]["cpu"])
 
 
-def _compiling(number: int) -> tuple[float, float]:
-    """Seconds to compile so many mechanisms that no cache has, and the letters of their texts."""
-    stamp = f"{time.time_ns()}"
-    mods = {
-        f"cal{k}_{number}.mod": MANY_CALLS.replace("calexp", f"cal{k}_{number}") + f"\n: {stamp}\n"
-        for k in range(number)
+def _compiling() -> dict[str, float]:
+    """Seconds to compile: the library, each unit, each letter, and what is in all libraries. No cache is used."""
+
+    def spent(text: str, name: str, number: int, jobs: int) -> tuple[float, int]:
+        mods = {f"{name}{k}_{number}.mod": text.replace(name, f"{name}{k}_{number}") for k in range(number)}
+        start = resource.getrusage(resource.RUSAGE_CHILDREN)
+        with tempfile.TemporaryDirectory() as folder:
+            Build(find_toolchain(), cache, Path(folder), mods, jobs, lambda done, total: None).library()
+        end = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return end.ru_utime + end.ru_stime - start.ru_utime - start.ru_stime, sum(map(len, mods.values()))
+
+    with tempfile.TemporaryDirectory() as empty:
+        cache = Path(empty)
+        first, again = spent(LIGHT, "callight", 1, 1), spent(LIGHT.replace("1e-4", "2e-4"), "callight", 1, 1)
+        apart, long = spent(LIGHT, "callight", 2, 2), spent(MANY_CALLS, "calexp", 12, 1)
+    letter = max((long[0] - again[0]) / (long[1] - again[1]), 0.0)
+    unit = max(apart[0] - again[0] - letter * (apart[1] - again[1]), 0.0)
+    return {
+        "compile_link": max(again[0] - unit - letter * again[1], 0.0),
+        "compile_unit": unit,
+        "compile_letter": letter,
+        "compile_solver": max(first[0] - again[0], 0.0),
     }
-    start = resource.getrusage(resource.RUSAGE_CHILDREN)
-    compile_mods(mods, jobs=1)
-    end = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return end.ru_utime + end.ru_stime - start.ru_utime - start.ru_stime, sum(map(len, mods.values()))
 
 
-def _exchange(run: Callable[..., tuple[float, float, float, Program]]) -> tuple[float, float, float]:
-    """Seconds of one exchange of spikes between two ranks, seconds and MB to start MPI on each.
+def _exchange(run: Run) -> tuple[float, float, float, float]:
+    """Seconds of one exchange of spikes and of voltages between two ranks, seconds and MB to start MPI on each.
 
-    Where there is no MPI to measure, what is usual: 20 us, 0.1 s, 15 MB.
+    Where there is no MPI to measure, what is usual: 2 us, 2 us, 0.05 s, 15 MB.
     """
     if find_launcher() is None or find_library(find_launcher()) is None:
-        return 20e-6, 0.1, 15.0
-    one, two = run(cells=2, ring=True), run(cells=2, ring=True, ranks=2)
-    return _over(two[1] - one[1], _STEPS), max(two[0] - one[0], 0.0), max(two[2] / 2 - one[2], 0.0)
-
-
-def _program(
-    mods: tuple[str, ...], *, cells: int = _CELLS, segments: int = 1, steps: int = _STEPS, points: int = 0,
-    sources: int = 0, fan: int = 0, interval: float = 1e9, columns: int = 0, ring: bool = False,
-) -> Program:  # fmt: skip
-    """Equal cells of some segments; ``mods`` are on all of them, with so many points, sources and connections."""
-    names = [text.split("{", 1)[1].split()[1] for text in mods]
-    kinds = dict(zip(names, [text.split("{", 1)[1].split()[0] for text in mods], strict=True))
-    tables: dict[str, Any] = {"cm": np.ones(segments), "v": np.full(segments, -65.0)}
-    template = {
-        "id": "c",
-        "sections": [{"name": "soma", "L": 20.0 * segments, "diam": 5.0, "nseg": segments, "parent": -1,
-                      "parent_x": 1.0, "Ra": 100.0}],
-        "cm": "T:cm",
-        "v_init": "T:v",
-        "inserts": [{"mechanism": n, "sections": [0], "parameters": {}} for n in names if kinds[n] == "SUFFIX"],
-        "ions": [],
-        "points": [],
-        "source": {"kind": "voltage", "section": 0, "x": 0.5, "threshold": 0.0},
-    }  # fmt: skip
-    spec: dict[str, Any] = {
-        "templates": [template],
-        "populations": [{"id": "p", "template": 0, "first_gid": 0, "size": cells}],
-        "recordings": [
-            {"column": k, "gid": k, "section": 0, "x": 0.5, "variable": "v", "scale": 1e-3} for k in range(columns)
-        ],
-        "spikes": "all",
-        "run": {"dt": 0.025, "duration": 0.025 * steps, "celsius": 6.3, "seed": 1, "second_order": 0},
-    }
-    if ring and not points:
-        points, mods = 1, (*mods, POINT)
-        names.append("CalPoint")
-    if points:
-        number = cells * points
-        tables |= {"gid": np.arange(number) % cells, "section": np.zeros(number, int), "x": np.full(number, 0.5)}
-        spec["points"] = [{"id": "s", "mechanism": "CalPoint", "gid": "T:gid", "section": "T:section", "x": "T:x",
-                           "parameters": {}}]  # fmt: skip
-    if sources:
-        spec["populations"].append({"id": "n", "artificial": "CalSource", "first_gid": cells, "size": sources,
-                                    "parameters": {"interval": interval}})  # fmt: skip
-    heads = np.repeat(np.arange(cells, cells + sources), fan) if fan else np.arange(cells if ring else 0)
-    if len(heads):
-        tables |= {"head": heads, "row": (np.arange(len(heads)) * 7919 + 1) % (cells * points)}
-        tables |= {"weight": np.full(len(heads), 1e-9), "delay": np.full(len(heads), 0.025 if ring else 1.0)}
-        spec["netcons"] = [{"source_gid": "T:head", "points": "s", "index": "T:row", "weight": "T:weight",
-                            "delay": "T:delay"}]  # fmt: skip
-    return Program(spec, tables, {f"{name}.mod": text for name, text in zip(names, mods, strict=True)})
+        return 2e-6, 2e-6, 0.05, 15.0
+    one, two = run(cells=2, ring=True, steps=1), run(cells=2, ring=True, ranks=2, steps=1)
+    return *measured(), max(two[0] - one[0], 0.0), max(two[2] / 2 - one[2], 0.0)

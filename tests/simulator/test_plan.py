@@ -18,7 +18,7 @@ from nmlbridge.cli import main
 from nmlbridge.errors import UsageError
 from nmlbridge.simulator.neuron import mpi
 from nmlbridge.simulator.neuron.launch import run_program
-from nmlbridge.simulator.plan import SCHEDULERS, batch_script
+from nmlbridge.simulator.plan import SCHEDULERS, batch_script, trials
 from nmlbridge.simulator.plan.calibrate import Costs, costs
 from nmlbridge.simulator.plan.count import load, shortest_delay
 from nmlbridge.simulator.plan.predict import foresee, prepared
@@ -196,7 +196,7 @@ def test_a_giant_cell_is_counted_where_its_pieces_are() -> None:
 def test_what_coreneuron_lacks_is_said_before_the_run(capsys: pytest.CaptureFixture[str],
                                                       monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip
     """Delays between ranks below two steps, and cells that are split; on one rank nothing stands in the way."""
-    monkeypatch.setattr("nmlbridge.simulator.plan.predict.costs", lambda progress: UNIT)
+    monkeypatch.setattr("nmlbridge.simulator.plan.predict.costs", lambda progress, parts: UNIT)
     words = ["plan", str(EXAMPLE), "--backend", "coreneuron", "--dt", "1", "-n"]
     assert main([*words, "2"]) != 0
     assert "have a delay below two steps (2 ms)" in capsys.readouterr().err
@@ -219,7 +219,7 @@ def test_batch_scripts_refuse_what_cannot_be_written() -> None:
 @pytest.mark.neuron
 def test_the_verb_writes_a_script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
                                   capsys: pytest.CaptureFixture[str]) -> None:  # fmt: skip
-    monkeypatch.setattr("nmlbridge.simulator.plan.predict.costs", lambda progress: UNIT)
+    monkeypatch.setattr("nmlbridge.simulator.plan.predict.costs", lambda progress, parts: UNIT)
     assert main(["plan", str(EXAMPLE), "-n", "2", "--script", "slurm", "-o", str(tmp_path / "job.sh"), "--json"]) == 0
     answer = json.loads(capsys.readouterr().out)
     assert answer["ranks"] == 2 and answer["cells"] == 12 and len(answer["memory"]) == 2
@@ -227,3 +227,28 @@ def test_the_verb_writes_a_script(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert main(["plan", str(EXAMPLE), "-o", str(tmp_path / "x")]) == 2
     assert main(["plan", str(EXAMPLE)]) == 0
     assert "12 cells" in capsys.readouterr().out
+
+
+def test_what_is_outside_of_cells_is_counted() -> None:
+    """Two cells of 40 compartments: fields, electrodes, and reactions in them."""
+    made = [
+        trials.trial((), cells=2, segments=40, outside=part)
+        for part in (trials.field, trials.electrodes(3), trials.chemistry(True), trials.chemistry(False, 5))
+    ]
+    field, seen, reacting, around = (load(program, 1).outside for program in made)
+    assert field.imposed.sum() == 80 and seen.seen.sum() == 80 and seen.products.sum() == 240
+    assert (reacting.nodes.sum(), reacting.reacting.sum(), reacting.voxels) == (240, 80, 0)
+    assert (around.nodes.sum(), around.voxels) == (0, 125)
+    assert np.array_equal(load(made[0], 2).outside.imposed, [40, 40])
+    plain = foresee(trials.trial((), cells=2, segments=40), UNIT, 1)
+    for program in made:
+        found = foresee(program, UNIT, 1)
+        assert found.simulate[0] > plain.simulate[0] and found.memory[0] > plain.memory[0]
+
+
+def test_rates_of_sources_are_their_own() -> None:
+    program = trials.trial((trials.POINT, trials.SOURCE), points=1, cells=10, sources=10, fan=2)
+    slow, same, fast = (foresee(program, UNIT, 1, rate=10.0, sources=rate).simulate[0] for rate in (0.0, None, 100.0))
+    assert slow < same < fast and load(program, 1).driven.sum() == 20
+    # 20 deliveries and 10 sources, 10 Hz for 100 ms
+    assert same - slow == pytest.approx((20 + 10) * 10 * 0.1)
