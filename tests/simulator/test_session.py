@@ -283,3 +283,18 @@ def test_what_cannot_be_is_said() -> None:
             session.alone("A[1]")
         with session.alone("A[3]") as alone:
             alone.run()
+
+
+def test_formulas_are_taken_in_changes() -> None:
+    """A weight by distance, an amplitude by a parameter, in a network that stands: as if built with them."""
+    data = copy.deepcopy(NATIVE)
+    data["space"] = {"x": [0, 300], "y": [0, 300], "z": [0, 300]}
+    data["stimuli"]["i"] = {"type": "pulse", "to": "A", "amplitude": 0.1, "duration": 50}
+    changes = {"connections.AB.weight": "0.02 * exp(-dist_3d / 100)", "stimuli.i.amplitude": "0.3 + 0.1 * gain"}
+    with build(copy.deepcopy(data)).session(vary=changes) as session:
+        before = session.run()
+        session.change(**changes)
+        after = session.run()
+    with build(copy.deepcopy(data), **changes).session(vary={"stimuli.i.amplitude": 0.1}) as other:
+        assert same(after, other.run())
+    assert len(before.spikes) > 0 and not same(before, after)

@@ -88,3 +88,68 @@ def test_the_spikes_of_netpynes_changes(tmp_path: Path) -> None:
         assert sorted(int(g) for g in gids) == sorted(results.spikes.gid.tolist())
         counts.append(len(times))
     assert len(set(counts)) == 4 and min(counts) > 50
+
+
+LOOP = """
+import json
+from netpyne import sim, specs
+from neuron import h
+model = json.load(open("model.json"))
+sim.create(specs.NetParams(model["net"]["params"]), specs.SimConfig(model["simConfig"]))
+found, seen = [], []
+def spikes():
+    found.append([list(sim.allSimData["spkt"]), list(sim.allSimData["spkid"])])
+sim.simulate()
+spikes()
+sim.net.modifyStims({"conds": {"source": "step"}, "amp": 0.6})
+sim.simulate()
+spikes()
+def loop(t):
+    count = len([one for one in sim.simData["spkt"] if one <= t - 1])
+    weight = 0.004 * (count % 7)
+    sim.net.modifyConns({"conds": {"label": "hop"}, "weight": weight})
+    seen.append([t, count, weight])
+sim.runSimWithIntervalFunc(10, loop)
+sim.gatherData()
+spikes()
+print("found" + json.dumps({"spikes": found, "seen": seen}, default=float))
+"""
+
+
+@pytest.mark.skipif(find_spec("netpyne") is None, reason="netpyne is not installed (extra dev)")
+def test_stimuli_and_a_loop_closed_at_intervals(tmp_path: Path) -> None:
+    """modifyStims, and a function at intervals that sees the time and the spikes and changes weights by them."""
+    params = PARAMS | {
+        "stimSourceParams": {"step": {"type": "IClamp", "del": 20, "dur": 150, "amp": 0.1}},
+        "stimTargetParams": {"step": {"source": "step", "conds": {"pop": "hop"}, "sec": "soma", "loc": 0.5}},
+    }
+    (tmp_path / "model.json").write_text(json.dumps({"net": {"params": params}, "simConfig": CONFIG}))
+    done = subprocess.run([sys.executable, "-c", LOOP], cwd=tmp_path, capture_output=True, text=True, check=False,
+                          timeout=300)  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    theirs = json.loads(next(line for line in done.stdout.splitlines() if line.startswith("found"))[5:])
+    network, simulation = read_simulation(tmp_path / "model.json")
+    (hop,) = (p for p in network.projections if p.attributes.get("netpyne_label") == "hop")
+    (label,) = {i.component for i in network.inputs if network.native[i.component].mechanism == "IClamp"}
+    step = network.native[label]
+    assert isinstance(step, NativeProcess)
+    seen: list[list[float]] = []
+
+    def loop(session: nmlbridge.Session) -> None:
+        # the spikes of a step are known in the next one, to either: so those of a ms ago
+        count = int((session.spikes.time * 1e3 <= session.t - 1).sum())
+        session.set_weights(hop.id, 0.004 * (count % 7))
+        seen.append([session.t, count, 0.004 * (count % 7)])
+
+    with nmlbridge.Session(network, simulation) as session:
+        ours = [session.run()]
+        session.replace(dataclasses.replace(network, native=network.native | {
+            label: dataclasses.replace(step, parameters={**step.parameters, "amp": 0.6})}))  # fmt: skip
+        ours += [session.run(), session.run(every=10, call=loop)]
+    ends = [row for row in theirs["seen"] if row[0] < CONFIG["duration"] - 1]
+    assert np.allclose([row for row in seen if row[0] < CONFIG["duration"] - 1], ends, rtol=0, atol=1e-6)
+    assert len(ends) == 19 and len({row[2] for row in ends}) > 3
+    for (times, gids), results in zip(theirs["spikes"], ours, strict=True):
+        assert np.allclose(sorted(times), np.sort(results.spikes.time * 1e3), rtol=0, atol=1e-6)
+        assert sorted(int(g) for g in gids) == sorted(results.spikes.gid.tolist())
+    assert len({len(times) for times, _ in theirs["spikes"]}) == 3
