@@ -92,7 +92,8 @@ class Format:
         self._note(network, report, lost)
         network = resolve_name("nmlbridge.graph.features:without")(network, lost, report or Report())
         native = network.native and "native mechanisms" not in self.features
-        if native or ("differing cells" not in self.features and any(p.values for p in network.populations.values())):
+        differing = any(p.values and p.component not in network.native for p in network.populations.values())
+        if native or (differing and "differing cells" not in self.features):
             # a format of shapes alone has no use for notes on mechanisms
             said = report if "components" in self.features else None
             network = resolve_name("nmlbridge.converters.native:in_components")(network, said)
@@ -158,7 +159,7 @@ REFUSED_PICKLE = (
 _NETPYNE_HOLDS = frozenset({
     "native mechanisms", "networks", "positions", "properties", "connections", "weights", "delays", "places on cells",
     "inputs", "temperature", "simulation", "gap junctions", "continuous projections", "reactions and diffusion",
-    "plasticity",
+    "plasticity", "courses",
 })  # fmt: skip
 _COMPILED = frozenset({
     "components", "component types", "morphologies", "biophysics",
@@ -289,7 +290,7 @@ _FORMATS = (
         writer="nmlbridge.simulator.neuron.project:write",
         features=(_SCRIPT - {"positions"}) | {
             "component types", "native mechanisms", "morphologies", "biophysics", "places on cells", "gap junctions",
-            "continuous projections", "temperature", "imposed fields", "plasticity",
+            "continuous projections", "temperature", "imposed fields", "plasticity", "courses",
             "differing cells",
             "reactions and diffusion",
         },

@@ -13,9 +13,19 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from ...errors import NetworkError, UnsupportedError
-from ...graph import Adjuster, ImposedField, InputList, NativeCell, NativeProcess, Network, Population, Projection
+from ...graph import (
+    Adjuster,
+    ImposedField,
+    InputList,
+    NativeCell,
+    NativeProcess,
+    Network,
+    Population,
+    Projection,
+)
 from ...report import Report
 from . import streams
+from .courses import Shaped, rates_of
 from .names import Names
 from .sections import cell_of, number
 
@@ -92,6 +102,8 @@ class Instance:
     fields: Sequence[Field] = ()
     plastic: Mapping[str, Adjuster] = field(default_factory=dict)
     """what adjusts the weights of the connections of a label"""
+    courses: Mapping[tuple[bool, str], Shaped] = field(default_factory=dict)
+    """how weights change in time: of the connections of a label (False), of the stimuli of a source (True)"""
 
     def network(self, report: Report) -> Network:
         """The hub's Network. Raises NetworkError or UnsupportedError that names the cell or the rule."""
@@ -116,16 +128,17 @@ class _Assembly:
             self.population(pop)
         projections = self.projections()
         inputs = self.inputs()
+        made = Network(
+            self.names.fresh("network"), self.populations, [*projections, *self.sent], inputs,
+            temperature=self.instance.celsius + 273.15, native=self.native, fields=self.fields(), file=self.file,
+        )  # fmt: skip
         renumbered = [gid for gid in self.place if self.gid(gid) != gid]
         if renumbered:
             self.report.add(
                 "netpyne-gids", "info", f"{len(renumbered)} cells have another number than in NetPyNE, the first is "
                 f"{renumbered[0]}: cells of one population that differ become populations of their own", file=self.file,
             )  # fmt: skip
-        return Network(
-            self.names.fresh("network"), self.populations, [*projections, *self.sent], inputs,
-            temperature=self.instance.celsius + 273.15, native=self.native, fields=self.fields(), file=self.file,
-        )  # fmt: skip
+        return made
 
     def gid(self, gid: int) -> int:
         population, row = self.place[gid]
@@ -204,11 +217,6 @@ class _Assembly:
         mechanism = cell.tags.get("cellModel")
         if not isinstance(mechanism, str):
             raise NetworkError(f"cell {cell.gid} of '{pop.label}' has neither sections nor a cellModel", file=self.file)
-        for name in ("rates", "dynamicRates"):
-            if cell.params.get(name) is not None:
-                raise UnsupportedError(
-                    f"population '{pop.label}': {name} (rates that change in time) are not supported"
-                )
         names = sorted(set(cell.params) - _NO_PARAMETER) if mechanism != "VecStim" else []
         key = json.dumps([mechanism, names, stem])
         if key not in self.kinds:
@@ -247,6 +255,9 @@ class _Assembly:
         each = [self.parameters(cell, process.mechanism) for cell in cells]
         values = {name: np.array([one[name] for one in each]) for name in each[0]}
         more: dict[str, Any] = {"values": {n: v for n, v in values.items() if not (v == process.parameters[n]).all()}}
+        course = rates_of(cells, process.id, self.file)
+        if course is not None:
+            more["course"] = course
         if process.mechanism == "NetStim":
             more["random"] = np.array([
                 (streams.of_text("NetStim"), cell.gid, int(cell.params.get("seed", self.instance.seed)))
@@ -359,14 +370,16 @@ class _Assembly:
             columns: list[tuple[Any, ...]] = list(zip(*table, strict=True))
             kinds = tuple(dict.fromkeys(columns[6]))
             ids = {name: number for number, name in enumerate(kinds)}
+            shaped = self.instance.courses.get((False, label))
             found.append(Projection(
                 self.names.fresh(Names().id(f"{label or 'conn'}_{source}_{target}")), "chemical", source, target,
                 np.array(columns[0]), np.array(columns[1]), post_segment=np.array(columns[2]),
                 post_fraction=np.array(columns[3], float), weight=np.array(columns[4], float),
                 delay=np.array(columns[5], float), synapses=kinds, synapse=np.array([ids[n] for n in columns[6]]),
-                attributes={"netpyne_label": label} if label else {}, file=self.file,
+                attributes=({"netpyne_label": label} if label else {}) | (shaped.attributes if shaped else {}),
+                file=self.file,
                 values={name: np.array([dict(own)[name] for own in columns[7]]) for name, _ in columns[7][0]},
-                plasticity=self.instance.plastic.get(label),
+                plasticity=self.instance.plastic.get(label), course=shaped.course if shaped else None,
             ))  # fmt: skip
         return found + self.junctions(joined)
 
@@ -433,13 +446,15 @@ class _Assembly:
                 self.senders(source, population, component, label, columns, values)
                 continue
             process = self.driver(source, usual, component)
+            shaped = self.instance.courses.get((True, source))
             common = self.native[process].parameters
             found.append(InputList(
                 self.names.fresh(Names().id(label)), process, population, np.array(columns[0]),
                 segment=np.array(columns[1]), fraction=np.array(columns[2], float), weight=np.array(columns[3], float),
                 delay=np.array(columns[4], float), random=np.array(columns[6], dtype=np.uint32),
                 values={name: column for name, column in values.items() if not (column == common[name]).all()},
-                attributes={"netpyne_source": source}, file=self.file,
+                attributes={"netpyne_source": source} | (shaped.attributes if shaped else {}), file=self.file,
+                course=shaped.course if shaped else None,
             ))  # fmt: skip
         return found
 
@@ -447,6 +462,7 @@ class _Assembly:
                 values: dict[str, Any]) -> None:  # fmt: skip
         """NetStims that act on the cells' own processes, where there is no synapse to drive: cells of their own, which
         stand after all others, so that these keep their numbers."""
+        shaped = self.instance.courses.get((True, source))
         id, process = self.names.fresh(Names().id(f"{label}_sources")), self.names.fresh(Names().id(source))
         usual = columns[5][0]
         self.report.add("netpyne-stimulus", "info", f"the stimulus '{source}' acts on the own process of cells of "
@@ -461,6 +477,7 @@ class _Assembly:
             self.names.fresh(Names().id(label)), "chemical", id, population, np.arange(len(columns[0])),
             np.array(columns[0]), post_segment=np.array(columns[1]), post_fraction=np.array(columns[2], float),
             weight=np.array(columns[3], float), delay=np.array(columns[4], float), synapses=(port,), file=self.file,
+            course=shaped.course if shaped else None, attributes=shaped.attributes if shaped else {},
         ))  # fmt: skip
 
     def driver(self, source: str, parameters: dict[str, float], synapse: str) -> str:

@@ -13,6 +13,7 @@ from ...errors import NetworkError, UnsupportedError
 from ...report import Report
 from .cells import Rules
 from .connect import connect
+from .courses import rates_in, shape_of
 from .instance import SENDS, Cell, Connection, Instance, Pop
 from .places import Placement, border
 from .plasticity import adjusters_of
@@ -102,12 +103,17 @@ def build(params: Mapping[str, Any], config: Mapping[str, Any], report: Report, 
     fields = stimulate(model, cells, connections, report)
     vary(model, cells, connections, rules.streams)
     values = config.get("hParams") or {}
+    duration = float(config.get("duration", 1000.0))
+    shaped = (((driven, label), shape_of(entry.get("shape"), duration, f"{name}.{label}", file))
+              for driven, name in ((False, "connParams"), (True, "stimSourceParams"))
+              for label, entry in model.entries(name))  # fmt: skip
     return Instance(
         pops, cells, connections, dict(model.entries("synMechParams")),
         threshold=model.number("defaultThreshold", 10.0), celsius=float(values.get("celsius", 6.3)),
         v_init=float(values.get("v_init", -65.0)),
         seed=int(model.seeds["stim"]), own_streams=own, inverted_y=bool(config.get("invertedYCoord", True)),
         fields=fields, plastic=adjusters_of(dict(model.entries("connParams")), file, report),
+        courses={label: course for label, course in shaped if course is not None},
         moved_points=bool(config.get("pt3dRelativeToCellLocation", True)), file=file,
     )  # fmt: skip
 
@@ -130,8 +136,6 @@ def _population(model: Model, label: str, tags: dict[str, Any], cells: dict[int,
         }  # fmt: skip
         shared |= {name: value for name, value in (rule.get("params") or {}).items() if name not in shared}
         tags["cellModel"] = mechanism
-        if tags.get("dynamicRates"):
-            raise UnsupportedError(f"popParams.{label}: dynamicRates is not supported")
     copied = {*(model.params.get("popTagsCopiedToCells") or ("cellModel", "cellType"))}
     gids = []
     for row, place in enumerate(Placement(model, label, tags, first).cells()):
@@ -141,6 +145,9 @@ def _population(model: Model, label: str, tags: dict[str, Any], cells: dict[int,
             own["borderCorrect"] = border(model, label, tags, own)
         cell = Cell(gid, own, secs=None if artificial else {})
         if artificial:
+            changing = rates_in(tags.get("dynamicRates"), row)
+            if changing is not None:
+                own["params"] = {**dict(own.get("params") or {}), "rates": changing}
             cell.params = rules.point_parameters(cell, {**shared, **dict(own.get("params") or {})}, label)
             cell.params.setdefault("seed", model.seeds["stim"])
             if mechanism == "VecStim":

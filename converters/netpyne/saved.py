@@ -9,6 +9,7 @@ from typing import Any
 from ...errors import DocumentError, NetworkError, UnsupportedError
 from ...graph import Adjuster
 from ...report import Report
+from .courses import Shaped, shape_of
 from .instance import Cell, Connection, Instance, Pop
 from .plasticity import adjuster_of
 from .recomputed import recompute
@@ -17,10 +18,10 @@ from .sections import number
 _CONNECTION = {
     "preGid", "preLabel", "sec", "loc", "synMech", "weight", "delay", "label", "weightIndex", "preLoc", "preSec",
     "pointer", "gapJunction", "threshold", "hObj", "synsPerConn", "connsPerNetCon", "synMechIndex",
-    "plast", "distributeSynsUniformly", "connRandomSecFromList",
+    "plast", "shape", "distributeSynsUniformly", "connRandomSecFromList",
 }  # fmt: skip
 _UNBUILT = {
-    "shape": "weights that change in time", "gapId": "gap junctions of old versions",
+    "gapId": "gap junctions of old versions",
 }  # fmt: skip
 
 
@@ -75,6 +76,9 @@ def instance_of(data: Mapping[str, Any], path: Path, report: Report) -> Instance
             joins = bool(pointer) or (isinstance(synapse, Mapping) and bool(synapse.get("pointerParams")))
             _plastic(spec, where, plastic, file, report)
             connections.append(_connection(spec, cells[raw["gid"]], where, file, report, joins))
+    duration = number(config.get("duration", 1000.0), "simConfig", "duration", file)
+    courses = _courses(net["cells"], columns, duration, file)
+    connections = [_stated(one, cells, params, courses) for one in connections] if courses else connections
     recompute(params, config, cells, connections, file, report)
     return Instance(
         _pops(net["pops"], cells, file), cells, connections, params.get("synMechParams") or {},
@@ -84,8 +88,47 @@ def instance_of(data: Mapping[str, Any], path: Path, report: Report) -> Instance
         seed=int((config.get("seeds") or {}).get("stim", 1)),
         inverted_y=bool(config.get("invertedYCoord", True)),
         plastic={label: rule for label, rule in plastic.items() if rule is not None},
+        courses=courses,
         moved_points=bool(config.get("pt3dRelativeToCellLocation", True)), file=file,
     )  # fmt: skip
+
+
+def _courses(
+    raw: list[Any], columns: list[str] | None, duration: float, file: str
+) -> dict[tuple[bool, str], Shaped]:  # fmt: skip
+    """The shapes of weights by label or source, of which all connections must have one."""
+    found: dict[tuple[bool, str], Any] = {}
+    for place, cell in enumerate(raw):
+        for at, connection in enumerate(cell.get("conns") or ()):
+            where = f"net.cells[{place}].conns[{at}]"
+            spec = _named(connection, columns, where, file)
+            driven = spec.get("preGid") == "NetStim"
+            key = (driven, str(spec.get("preLabel" if driven else "label") or ""))
+            shape = spec.get("shape") or None
+            if found.setdefault(key, shape) != shape:
+                raise UnsupportedError(f"{file}: {where}: the connections labelled '{key[1]}' have different shapes of "
+                                       "weights; give those that differ a label of their own")  # fmt: skip
+    made = ((key, shape_of(shape, duration, f"'{key[1]}'", file)) for key, shape in found.items())
+    return {key: course for key, course in made if course is not None}
+
+
+def _stated(
+    one: Connection, cells: Mapping[int, Cell], params: Mapping[str, Any], courses: Mapping[tuple[bool, str], Shaped]
+) -> Connection:  # fmt: skip
+    """A connection with the weight that its rule states: NetPyNE plays that one, and saves it scaled."""
+    cell, models = cells[one.post], params.get("scaleConnWeightModels")
+    if (one.driven, str(cell.stims[one.pre].get("source")) if one.driven else one.label) not in courses:
+        return one
+    scale = params.get("scaleConnWeight", 1.0)
+    if isinstance(models, Mapping) and cell.tags.get("cellModel") in models:
+        scale = models[cell.tags["cellModel"]]
+    if one.driven:
+        scale = params.get("scaleConnWeightNetStims", 1.0)
+    section = (cell.secs or {}).get(one.section or "") or {}
+    if isinstance(section.get("weightNorm"), list):
+        nseg = int((section.get("geom") or {}).get("nseg", 1))
+        scale = scale * section["weightNorm"][round(one.loc * nseg) - 1]
+    return one._replace(weight=one.weight / scale) if scale else one
 
 
 def _cell(raw: Any, place: int, file: str) -> Cell:

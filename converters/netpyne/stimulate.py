@@ -22,7 +22,6 @@ _FUNCTIONS = (
     "start", "noise", "weight", "delay", "synsPerConn", "loc",
 )  # fmt: skip
 _PLACE = ("x", "y", "z", "xnorm", "ynorm", "znorm")
-_REFUSED = {"shape": "weights that change in time"}
 
 
 def stimulate(
@@ -41,9 +40,9 @@ def stimulate(
             )
         if source.get("type") is None or source.get("originalFormat"):
             raise UnsupportedError(f"stimSourceParams.{target['source']}: type '{source.get('type')}' is not supported")
-        for word, what in _REFUSED.items():
-            if source.get(word) or target.get(word):
-                raise UnsupportedError(f"stimTargetParams.{label}: {what} are not supported")
+        if target.get("shape"):
+            report.add("netpyne-stimulus", "approximation", f"stimTargetParams.{label}: as in NetPyNE, shape changes "
+                       "nothing; that of stimSourceParams does", file=model.file)  # fmt: skip
         if source.get("plast") or target.get("plast"):
             report.add("netpyne-plasticity", "approximation", f"stimTargetParams.{label}: as in NetPyNE, plast changes "
                        "nothing: a mechanism is told of cells' spikes only", file=model.file)  # fmt: skip
@@ -133,10 +132,11 @@ def _drive(
     synapses = synapses if isinstance(synapses, list) else [synapses]
     scale = float(model.constants["scaleConnWeightNetStims"])
     section = target.get("sec") if isinstance(target.get("sec"), str) else None
+    rule = {**target, "shape": source.get("shape")}
     for number, synapse in enumerate(synapses):
         values = contacts.of_synapse(stated, target, synapses, number, f"stimTargetParams.{label}")
         values["synsPerConn"] = stated["synsPerConn"]
-        contacts.contact(label, target, -1, cell.gid, synapse, section if section else target.get("sec"), values,
+        contacts.contact(label, rule, -1, cell.gid, synapse, section if section else target.get("sec"), values,
                          connections, driven=True, scale=scale, stim=stim)  # fmt: skip
 
 

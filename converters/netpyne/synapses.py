@@ -81,7 +81,7 @@ class Contacts:
         if any(place is None for place in places):
             return False
         rows = np.searchsorted(at, post)
-        scales = np.array([self.scale(self.cells[gid]) for gid in at.tolist()])
+        scales = np.array([1.0 if rule.get("shape") else self.scale(self.cells[gid]) for gid in at.tolist()])
         weights = scales[rows] * numbers["weight"]
         apart = np.array([self.cells[gid].secs is None or not self.self_connections for gid in at.tolist()], bool)
         keep = (pre != post) | ~apart[rows]
@@ -153,7 +153,12 @@ class Contacts:
         weight = values["weight"] if values["weight"] is not None else self.model.constants["defaultWeight"]
         delay = values["delay"] if values["delay"] is not None else self.model.constants["defaultDelay"]
         count = int(values["synsPerConn"]) if values["synsPerConn"] is not None else 1
-        if scale is None:
+        shaped = bool(rule.get("shape"))  # NetPyNE plays the weight as it is stated
+        if shaped:
+            scale = 1.0
+            if isinstance(weight, list):
+                raise UnsupportedError(f"{label}: a shape of weights in a list is not supported")
+        elif scale is None:
             scale = self.scale(cell)
         weights = self.spread(weight, count, "weight", label)
         delays = self.spread(delay, count, "delay", label)
@@ -180,7 +185,7 @@ class Contacts:
             amount = scale * w
             if cell.secs is not None and name is not None:
                 norm = cell.secs[name].get("weightNorm")
-                if isinstance(norm, list):
+                if isinstance(norm, list) and not shaped:
                     amount *= norm[round(x * int(cell.secs[name]["geom"].get("nseg", 1))) - 1]
             if not self.zero_weights and amount == 0.0:
                 continue

@@ -19,6 +19,7 @@ from ...graph import Adjuster, InputList, NativeCell, NativeProcess, Network, Po
 from ...report import Report
 from ...results import settings_in
 from . import streams
+from .courses import SHAPE
 from .model import write_model
 from .plasticity import WIRED
 
@@ -51,6 +52,9 @@ def _note_left_out(network: Network, report: Report) -> None:
     for projection in network.projections:
         if projection.plasticity is not None:
             report.add("netpyne-plasticity", "loss", "its plasticity is left out", component=projection.id)
+    parts: list[Any] = [*network.projections, *network.inputs, *network.populations.values()]
+    for id in (part.id for part in parts if part.course is not None):
+        report.add("netpyne-course", "loss", "how its weights or rates change in time is left out", component=id)
 
 
 class _Writer:
@@ -144,6 +148,11 @@ class _Writer:
     def artificial(self, part: NativeProcess, population: Population, row: int) -> dict[str, Any]:
         found: dict[str, Any] = dict(part.parameters) | {n: float(c[row]) for n, c in population.values.items()}
         if part.mechanism == "NetStim":
+            if population.course is not None and population.course.variable == "interval":
+                intervals = population.course.values
+                intervals = intervals if intervals.ndim == 1 else intervals[row]
+                found["rates"] = [[streams.rate_of(one) for one in intervals.tolist()],
+                                  population.course.times.tolist()]  # fmt: skip
             found["seed"] = self.seed_of(population.random, row, int(population.gids[row]), population.id)
         return found
 
@@ -239,7 +248,7 @@ class _Writer:
                 self.junctions(projection)
                 continue
             parts = [self.part(synapse, f"projection '{projection.id}'") for synapse in projection.synapses]
-            plast = self.plast(projection)
+            plast = self.plast(projection) | self.shape(projection)
             pre, post = network.populations[projection.presynaptic], network.populations[projection.postsynaptic]
             label = projection.attributes.get("netpyne_label", projection.id)
             for row in range(len(projection)):
@@ -263,6 +272,16 @@ class _Writer:
                     entry |= {"synMech": self.label(part, values), **plast}
                     self.note_synapse(cell, entry, part)
                 cell["conns"].append(entry)
+
+    def shape(self, owner: Projection | InputList) -> dict[str, Any]:
+        """The shape of its weights."""
+        if owner.course is None:
+            return {}
+        if SHAPE in owner.attributes:
+            return {"shape": json.loads(owner.attributes[SHAPE])}
+        self.report.add("netpyne-course", "loss", "how its weights change in time is left out: NetPyNE has pulses only",
+                        component=owner.id)  # fmt: skip
+        return {}
 
     def plast(self, projection: Projection) -> dict[str, Any]:
         """The plast of all its connections."""
@@ -351,7 +370,7 @@ class _Writer:
                 "start": values.get("start", 50.0), "number": values.get("number", 10.0),
                 "seed": self.seed_of(inputs.random, row, cell["gid"], inputs.id),
             })  # fmt: skip
-            cell["conns"].append(place | {
+            cell["conns"].append(place | self.shape(inputs) | {
                 "preGid": "NetStim", "preLabel": label, "label": inputs.id, "synMech": part.drives,
                 "weight": 1.0 if inputs.weight is None else float(inputs.weight[row]),
                 "delay": 0.0 if inputs.delay is None else float(inputs.delay[row]),

@@ -1,5 +1,6 @@
 """The graph: what a network is, as columns."""
 
+from .courses import Course
 from .fields import ImposedField
 from .native import NativeCell, NativePoint, NativeProcess, NativeSection
 from .network import Network
@@ -10,6 +11,7 @@ from .reactions import Reactions
 
 __all__ = [
     "Adjuster",
+    "Course",
     "ImposedField",
     "InputList",
     "NativeCell",

@@ -37,6 +37,12 @@ def without(network: Network, lost: Collection[str], report: Report) -> Network:
     if "plasticity" in there:
         changes["projections"] = [p if p.plasticity is None else replace(p, plasticity=None)
                                   for p in network.projections]  # fmt: skip
+    if "courses" in there:
+        changes["projections"] = [replace(p, course=None) if p.course is not None else p
+                                  for p in changes.get("projections", network.projections)]  # fmt: skip
+        changes["inputs"] = [replace(i, course=None) if i.course is not None else i for i in network.inputs]
+        changes["populations"] = {id: replace(p, course=None) if p.course is not None else p
+                                  for id, p in network.populations.items()}  # fmt: skip
     if "reactions and diffusion" in there:
         changes["chemistry"] = None
     if "imposed fields" in there:
@@ -139,6 +145,13 @@ def _annotations(network: Network) -> str:
     return _populations(network, lambda p: has(p.extra)) or _elements(network, tags, "element")
 
 
+def _courses(network: Network) -> str:
+    """Where weights or parameters change in time."""
+    lists = _first([each.id for each in network.inputs if each.course is not None], "input list")
+    return (_projections(network, lambda p: p.course is not None)
+            or _populations(network, lambda p: p.course is not None) or lists)  # fmt: skip
+
+
 FEATURES: dict[str, Callable[[Network], str]] = {
     "components": _components,
     "component types": lambda n: _elements(n, ("ComponentType",), "type"),
@@ -156,6 +169,7 @@ FEATURES: dict[str, Callable[[Network], str]] = {
     "delays": lambda n: _projections(n, lambda p: p.delay is not None and bool(np.any(p.delay != 0))),
     "places on cells": _on_cell,
     "plasticity": lambda n: _projections(n, lambda p: p.plasticity is not None),
+    "courses": _courses,
     "gap junctions": lambda n: _projections(n, lambda p: p.kind == "electrical"),
     "continuous projections": lambda n: _projections(n, lambda p: p.kind == "continuous"),
     "inputs": lambda n: _first([i.id for i in n.inputs], "input list"),
@@ -167,5 +181,5 @@ FEATURES: dict[str, Callable[[Network], str]] = {
 }
 """Each feature by its name, and a function that says where a network has it ("" if it has not)."""
 
-REMOVABLE = ("plasticity", "reactions and diffusion", "imposed fields")
+REMOVABLE = ("plasticity", "courses", "reactions and diffusion", "imposed fields")
 """features that a network can do without, for a format that has no place for them"""

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from ..element import Element
 from ..errors import NetworkError
 from .columns import Floats, Ints, filled, frozen, in_range, same_length
+from .courses import Course
 
 
 @dataclass(eq=False)
@@ -45,6 +46,8 @@ class Population:
     random: npt.NDArray[np.uint32] | None = None
     train_rows: Ints | None = None
     train_times: Floats | None = None
+    course: Course | None = None
+    """how a parameter of its sources changes in time"""
     orientations: Floats | None = None
 
     def __post_init__(self) -> None:

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from ..element import Element
 from ..pile import chosen, counted
 from .columns import Floats, Ints, filled, frozen, same_length
+from .courses import Course
 from .plasticity import Adjuster, Stdp
 
 DEFAULT: Any = None  # of a column that the constructor fills in: typed as the column that it becomes
@@ -56,6 +57,8 @@ class Projection:
     line: int | None = None
     values: dict[str, Floats] = field(default_factory=dict)
     plasticity: Stdp | Adjuster | None = None
+    course: Course | None = None
+    """how the weights change in time"""
     rule: str | None = None
     """the rule that made it, where there is one"""
 
@@ -129,6 +132,8 @@ class InputList:
     delay: Floats | None = None
     values: dict[str, Floats] = field(default_factory=dict)
     random: npt.NDArray[np.uint32] | None = None
+    course: Course | None = None
+    """how the weights change in time"""
 
     def __post_init__(self) -> None:
         self.target = frozen(self.target, np.int64)

@@ -61,6 +61,7 @@ class Network:
         self.groups: dict[str, Group] = {}
         self.generators: dict[str, Group] = {}
         self.sources: set[int] = set()  # gids of this rank that send events
+        self.courses: list[Any] = []  # Vectors that are played
         self.netcons = h.List()  # takes a quarter less memory than a Python list of them
         self.further = h.List()  # NetCons inside of plastic connections
         self.made: list[tuple[int, NDArray[np.int64], int]] | None = None  # group, rows, place in netcons of the first
@@ -197,8 +198,26 @@ class Network:
             self._spiking(gid, self.h.NetCon(cell, None))
             self.tick(1)
         self.groups[name] = group
+        if "course" in population:
+            course = population["course"]
+            times, values = self._steps(course)
+            places = ((getattr(cell, f"_ref_{course['variable']}"), row) for row, cell in group.members.items())
+            for place, row in places:
+                self._follow(place, times, values if values.ndim == 1 else values[row])
         if "trains" in population:
             self._play(population["trains"], group)
+
+    def _steps(self, course: Mapping[str, Any]) -> tuple[Any, NDArray[np.float64]]:
+        """When a number changes, as a Vector that all rows share, and what it becomes."""
+        times = self.h.Vector(self.program.column(course["times"]))
+        self.courses.append(times)
+        return times, np.asarray(self.program.column(course["values"]))
+
+    def _follow(self, place: Any, times: Any, values: NDArray[np.float64]) -> None:
+        """A variable takes one value after the other."""
+        vector = self.h.Vector(values)
+        vector.play(place, times)
+        self.courses.append(vector)
 
     def _play(self, trains: Mapping[str, Any], group: Group) -> None:
         """Have the members, NetStims, send given events: a NetStim at rest sends one event for each that it gets."""
@@ -347,7 +366,7 @@ class Network:
             short = elsewhere & (delay < least)
             self.lengthened += int((short & (delay < self.dt - 1e-9)).sum())
             delay[short] = least
-        keep = self.netcons.append
+        keep, begin = self.netcons.append, len(self.netcons)
         try:
             for start in range(0, len(rows), _BLOCK):
                 part = slice(start, start + _BLOCK)
@@ -368,6 +387,12 @@ class Network:
                 self.tick(len(columns[0]))
         except KeyError as missing:
             raise SimulatorError(f"connections to '{spec['points']}': there is no row {missing}") from None
+        if "course" in spec:
+            times, factors = self._steps(spec["course"])
+            slot = 0 if weight.ndim == 1 else weight.shape[1] - 1
+            for at in range(len(rows)):
+                amount = weight[at] if weight.ndim == 1 else weight[at, slot]
+                self._follow(self.netcons[begin + at]._ref_weight[slot], times, factors * amount)
 
     # continuous coupling
 

@@ -98,6 +98,10 @@ def _lacking(program: Program) -> Iterator[str]:
     for mechanism in sorted(set(_mechanisms(spec)) - made - NATIVE):
         if not mechanism.endswith("_ion"):
             yield f"it has no mechanism '{mechanism}'"
+    groups = [*spec.get("populations", ()), *spec.get("netcons", ())]
+    groups += [generator.get("targets") or {} for generator in spec.get("generators", ())]
+    if any("course" in group for group in groups):
+        yield "weights and rates that change in time are played in NEURON's memory, which it does not share"
     if any("trains" in population for population in spec.get("populations", ())):
         yield "given spike trains are told to NEURON's sources at the start, which are not handed over"
 

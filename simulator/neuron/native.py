@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...errors import UnsupportedError
-from ...graph import Adjuster, InputList, Network, Population, Projection, Stdp
+from ...graph import Adjuster, Course, InputList, Network, Population, Projection, Stdp
 from ...graph.native import Along, NativeCell, NativeProcess, mechanisms_of
 from ...pile import counted, joined, made, picked, shifted
 from .attachments import Floats, Ints, matching, stream_of
@@ -55,6 +55,7 @@ class Arrivals:
     peers: tuple[Ints, Ints, Floats] | None = None
     """(gid, section, x) of the other sides of junctions"""
     plastic: Stdp | Adjuster | None = None
+    course: Course | None = None
     whole: bool = True  # whether these are all rows of the projection
 
 
@@ -121,7 +122,7 @@ class Natives:
         rows = Arrivals(
             gid, section, x, weight, delay, source_gid=shifted(picked(projection.pre, chosen), pre.offset),
             values={name: picked(column, chosen) for name, column in projection.values.items()}, label=projection.id,
-            plastic=projection.plasticity, whole=chosen is None,
+            plastic=projection.plasticity, course=projection.course, whole=chosen is None,
         )  # fmt: skip
         if process.kind == "port":
             self.ports.append((process, post.id, rows))
@@ -164,7 +165,7 @@ class Natives:
         if random is None:
             random = self._streams(inputs.id, len(gid))
         rows = Arrivals(gid, section, x, weight, delay, generator=process, values=inputs.values, random=random,
-                        label=inputs.id)  # fmt: skip
+                        label=inputs.id, course=inputs.course)  # fmt: skip
         self.group(self.process(process.drives)).chunks.append(rows)
 
     def process(self, id: str) -> NativeProcess:
@@ -265,11 +266,19 @@ class Natives:
         if rows.plastic is not None:
             entry = {"id": rows.label, "begin": 0, "end": len(rows.gid), "variable": None, **rows.plastic.stated()}
             more |= {"plastic": [entry], "start": self.tables.add(f"{key}.start", weight)}
+        more |= self._course(key, rows.course)
         return {
             "source_gid": self.tables.add(f"{key}.source", rows.source_gid), "points": points,
             "index": self.tables.add(f"{key}.index", index), "weight": self.tables.add(f"{key}.weight", weight),
             "delay": self.tables.add(f"{key}.delay", rows.delay), **more,
         }  # fmt: skip
+
+    def _course(self, key: str, course: Course | None) -> dict[str, Any]:
+        """What a Program says of numbers that change in time."""
+        if course is None:
+            return {}
+        return {"course": {"variable": course.variable, "times": self.tables.add(f"{key}.times", course.times),
+                           "values": self.tables.add(f"{key}.values", course.values)}}  # fmt: skip
 
     def _generator(self, key: str, points: str, rows: Arrivals, index: Ints) -> dict[str, Any]:
         source = rows.generator
@@ -283,7 +292,7 @@ class Natives:
             "targets": {
                 "points": points, "index": self.tables.add(f"{key}.index", index),
                 "weight": self.tables.add(f"{key}.weight", rows.weight),
-                "delay": self.tables.add(f"{key}.delay", rows.delay),
+                "delay": self.tables.add(f"{key}.delay", rows.delay), **self._course(key, rows.course),
             },
         }  # fmt: skip
         if source.mechanism in RANDOM and rows.random is not None:
@@ -384,6 +393,7 @@ class Natives:
             played = kind.native.mechanism == PLAYED
             parameters: dict[str, Any] = {} if played else {**kind.native.parameters, **values}
             entry = {"artificial": "NetStim" if played else kind.native.mechanism, "parameters": parameters}
+            entry |= self._course(population.id, population.course)
             if kind.native.mechanism in RANDOM:
                 random = population.random
                 random = self._streams(population.id, population.size) if random is None else random

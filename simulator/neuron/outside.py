@@ -30,11 +30,30 @@ if TYPE_CHECKING:
     from .settings import Settings
 
 
+def may_change(network: Network) -> None:
+    """UnsupportedError for weights that change in time where no events of NEURON's own have them."""
+    for projection in network.projections:
+        own = projection.kind == "chemical" and network.native.keys() >= set(projection.synapses)
+        if projection.course is not None and not own:
+            raise UnsupportedError(f"the weights of '{projection.id}' change in time; those of NEURON's own synapses "
+                                   "can")  # fmt: skip
+    for inputs in network.inputs:
+        process = network.native.get(inputs.component)
+        if inputs.course is not None and getattr(process, "drives", None) is None:
+            raise UnsupportedError(f"the weights of '{inputs.id}' change in time; those of NEURON's own sources that "
+                                   "drive a synapse can")  # fmt: skip
+    for population in network.populations.values():
+        if population.course is not None and population.component not in network.native:
+            raise UnsupportedError(f"a parameter of '{population.id}' changes in time; those of NEURON's own sources "
+                                   "can")  # fmt: skip
+
+
 def outside(network: Network, kinds: Mapping[str, CellKind], tables: Tables, settings: Settings) -> dict[str, Any]:
     """The "fields" and "rxd" of a Program, where there are any.
 
     Raises UnsupportedError for cells that have no shape, or a scheme that has neither.
     """
+    may_change(network)
     for there, lacking in ((network.fields, "imposed fields"), (network.chemistry, "reactions and diffusion")):
         if there and settings.compat:
             raise UnsupportedError(f"the compatibility scheme has no {lacking}; take another --method")

@@ -173,8 +173,33 @@ def _imposed() -> dict[str, Any]:
     }  # fmt: skip
 
 
+def _shaped() -> dict[str, Any]:
+    """Weights and rates that change in time."""
+    steps = {"rates": [20, 0, 150, 60], "times": [0, 30, 60, 100]}
+    own = {"rates": [[30, 90], [0, 200]], "times": [0, 75]}
+    source = {"cellModel": "NetStim", "noise": 0.7, "start": 0}
+    gauss = {"pulseType": "gaussian", "pulseWidth": 20, "pulsePeriod": 35, "switchOnOff": [10, 60, 80]}
+    return {
+        "popParams": {"S": source | {"numCells": 3, "rate": 40, "dynamicRates": steps},
+                      "T": source | {"numCells": 2, "rate": 50, "dynamicRates": own},
+                      "U": source | {"numCells": 2, "rates": [[100, 10], [0, 50]]},
+                      "V": source | {"numCells": 2, "rate": 80},
+                      "P": {"cellType": "P", "numCells": 4}, "Q": {"cellType": "P", "numCells": 3}},
+        "cellParams": {"P": CELL}, "synMechParams": {"exc": EXC},
+        "stimSourceParams": {"noise": {"type": "NetStim", "rate": 90, "noise": 1, "shape": {
+            "pulseType": "square", "pulseWidth": 15, "pulsePeriod": 40}}},
+        "stimTargetParams": {"noise": {"source": "noise", "conds": {"pop": "Q"}, "sec": "soma", "loc": 0.5,
+                                       "weight": "0.02+0.01*uniform(0,1)", "delay": 1, "synMech": "exc"}},
+        "connParams": {
+            **{f"{pop}->P": rule(pop, "P", weight=0.006, delay=1.5) for pop in "STU"},
+            "V->P": rule("V", "P", weight="0.01+0.01*post_ynorm", shape=gauss, synsPerConn=2, sec="dend"),
+            "P->Q": rule("P", "Q", weight=0.01, shape={"switchOnOff": [0, 50]}),
+        },
+    }  # fmt: skip
+
+
 MODELS: dict[str, dict[str, Any]] = {
-    "imposed": _imposed(), "drives": _drives(), "border": _border(), "plastic": _plastic(),
+    "shaped": _shaped(), "imposed": _imposed(), "drives": _drives(), "border": _border(), "plastic": _plastic(),
 }  # fmt: skip
 CONFIG: dict[str, Any] = {"duration": 150, "dt": 0.025, "recordStep": 0.5, "recordCells": ["all"],
                           "recordTraces": {"V": {"sec": "soma", "loc": 0.5, "var": "v"}}}  # fmt: skip

@@ -72,6 +72,63 @@ def test_the_spikes_and_traces_of_netpyne(name: str, folder: Path, theirs: dict[
             np.testing.assert_allclose(found, trace, rtol=0, atol=1e-5 if name == "imposed" else 1e-7)
 
 
+def spikes(results: nmlbridge.Results) -> list[tuple[float, int]]:
+    return sorted(zip(np.round(results.spikes.time * 1e3, 6).tolist(), results.spikes.gid.tolist(), strict=True))
+
+
+SAVE = """
+import json, sys
+from netpyne import sim, specs
+model = json.load(open("shaped.json"))
+config = specs.SimConfig(model["simConfig"])
+config.saveJson, config.savePickle, config.filename, config.analysis = True, False, "saved", {}
+params = specs.NetParams(model["net"]["params"] | {"scaleConnWeight": 1.25, "scaleConnWeightNetStims": 0.5})
+sim.createSimulateAnalyze(simConfig=config, netParams=params)
+"""
+
+
+@pytest.mark.neuron
+def test_courses_of_weights_and_rates_are_saved(folder: Path, tmp_path: Path) -> None:
+    """As NetPyNE saves them, with weights that it scales; as we save them; on two ranks."""
+    done = subprocess.run([sys.executable, "-c", SAVE], cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    path = folder / "saved_data.json"
+    data = json.loads(path.read_text())["simData"]
+    ours = spikes(nmlbridge.simulate(path))
+    assert ours == sorted(zip(np.round(data["spkt"], 6).tolist(), map(int, data["spkid"]), strict=True))
+    report = Report()
+    nmlbridge.convert(path, tmp_path / "again_netpyne.json", report=report)
+    assert not [note for note in report.losses if "course" in note.code]
+    assert spikes(nmlbridge.simulate(tmp_path / "again_netpyne.json")) == ours
+    two = spikes(nmlbridge.simulate(path, ranks=2))
+    assert two == ours and len(ours) > 60
+
+
+@pytest.mark.neuron
+def test_courses_are_named_where_they_are_lost(folder: Path, tmp_path: Path) -> None:
+    for name in ("net.nml", "index.npjson"):
+        report = Report()
+        nmlbridge.convert(folder / "shaped.json", tmp_path / name, report=report)
+        assert [note for note in report.losses if "courses" in str(note) or "change in time" in str(note)]
+    with pytest.raises(NmlBridgeError, match="change in time are played in NEURON's memory"):
+        nmlbridge.simulate(folder / "shaped.json", backend="coreneuron")
+
+
+@pytest.mark.parametrize(("shape", "said"), [
+    ({"pulseType": "saw"}, "pulseType is 'saw'; there are square and gaussian"),
+    ({"pulsewidth": 3}, "expected pulsePeriod, pulseType"), ({"switchOnOff": [5, 3]}, "times in their order"),
+    ({"pulsePeriod": 0}, "pulsePeriod above 0"), ({"pulseWidth": "wide"}, "'wide'; expected a number"),
+])  # fmt: skip
+def test_bad_shapes(shape: dict[str, Any], said: str, tmp_path: Path) -> None:
+    params = json.loads(json.dumps(MODELS["shaped"]))
+    params["connParams"]["V->P"]["shape"] = shape
+    path = tmp_path / "model.json"
+    path.write_text(json.dumps({"net": {"params": params}, "simConfig": {"duration": 5}}))
+    with pytest.raises(NmlBridgeError, match=said) as raised:
+        nmlbridge.read(path)
+    assert "V->P" in str(raised.value)
+
+
 @pytest.mark.neuron
 def test_weights_that_a_mod_file_adjusts(folder: Path, theirs: dict[str, Any]) -> None:
     from nmlbridge.converters.netpyne.read import read_simulation
