@@ -283,6 +283,8 @@ class Rule:
             raise self.context.error(f"neighbours is {neighbours}; expected an even number below {count}",
                                      *path, "neighbours")  # fmt: skip
         chance = self.context.number(rewire, "", *path, "rewire")
+        if not 0 <= chance <= 1:
+            raise self.context.error(f"the probability is {chance:g}; expected 0 to 1", *path, "rewire")
         half = neighbours // 2
         steps = np.concatenate([np.arange(-half, 0), np.arange(1, half + 1)])
         key = self.context.key("connection", self.name, "rewire")

@@ -172,6 +172,12 @@ def test_small_world() -> None:
     assert (projection.pre != projection.post).all()
 
 
+@pytest.mark.parametrize("rewire", [-0.1, 2])
+def test_rewiring_is_a_probability(rewire: float) -> None:
+    with pytest.raises(ModelError, match=r"small_world.rewire.*expected 0 to 1"):
+        built({"to": "A", "small_world": {"neighbours": 6, "rewire": rewire}})
+
+
 def test_degrees_follow_their_propensity() -> None:
     network = built({"degrees": {"into": 10, "out": "1 + 3 * (pre_index < 100)"}}, (200, 2000))
     out = np.bincount(network.projections[0].pre, minlength=200)
