@@ -17,6 +17,11 @@ DECAY = {"x": [0, 40, 200], "values": [1, 0.5, 0]}
 SIDE = st.integers(1, 400).map(float)
 
 
+# weights that are drawn: their means and standard deviations
+DRAWN = {"normal(1, 0.1)": (1, 0.1), "uniform(1, 5)": (3, 4 / 12**0.5), "lognormal(2, 1)": (2, 1),
+         "exponential(0.3)": (0.3, 0.3), "chance(0.3)": (0.3, 0.21**0.5), "poisson(1.5)": (1.5, 1.5**0.5)}  # fmt: skip
+
+
 @st.composite
 def regions(draw: st.DrawFn) -> dict[str, Any]:
     region: dict[str, Any] = {"shape": draw(st.sampled_from(["box", "cylinder", "ellipsoid"]))}
@@ -55,9 +60,16 @@ def rules(draw: st.DrawFn, names: list[str]) -> dict[str, Any]:
         st.fixed_dictionaries({"divergence": st.sampled_from([0, 1, "chance(p)"])}),
         st.fixed_dictionaries({"degrees": st.fixed_dictionaries({"into": st.sampled_from([0, 1, "chance(p)"]),
                                                                  "out": st.sampled_from([1, "1 + pre_index"])})}),
+        st.fixed_dictionaries({"pairs": st.lists(st.sampled_from([(0, 1), (1, 0), (2, 0)]), min_size=1, max_size=3,
+                                                 unique=True)}),
+        st.fixed_dictionaries({"pattern": st.just("one_to_one"), "autapses": st.just(True)}),
+        st.fixed_dictionaries({"small_world": st.fixed_dictionaries({"neighbours": st.just(2),
+                                                                     "rewire": st.sampled_from([0, 0.3, 1])})}),
     ))  # fmt: skip
+    if "small_world" in rule or rule.get("pattern") == "one_to_one":  # among the cells of one population
+        rule["from"] = rule["to"]
     rule |= draw(st.fixed_dictionaries({}, optional={
-        "weight": st.sampled_from([0.5, "normal(1, 0.1)", "exp(-dist_2d / 50)", "p * post_depth"]),
+        "weight": st.sampled_from([0.5, "exp(-dist_2d / 50)", "p * post_depth", *DRAWN]),
         "delay": st.sampled_from(["1 ms", 2, "uniform(1, 5)", "0.5 + dist_3d / 300"]),
         "contacts": st.sampled_from([0, 2, "poisson(1.5)"]),
         "autapses": st.just(True),
@@ -81,9 +93,9 @@ def specifications(draw: st.DrawFn) -> dict[str, Any]:
 
 
 def _some(data: dict[str, Any]) -> bool:
-    """Whether every population has a cell, and every convergence something to choose from."""
+    """Whether every population has cells for pairs and rings, and every convergence something to choose from."""
     network = build(data | {"connections": {}}).network
-    return all(population.size > 1 for population in network.populations.values())
+    return all(population.size > 2 for population in network.populations.values())
 
 
 def _places(projections: list[Any], rule: dict[str, Any], offsets: dict[str, Any]) -> tuple[Any, Any]:
@@ -118,6 +130,10 @@ def test_any_specification(data: dict[str, Any]) -> None:
     offsets = {name: population.positions for name, population in network.populations.items()}
     for name, rule in data["connections"].items():
         mine = [p for p in network.projections if p.id == name or p.id.startswith(f"{name}_")]
+        weights = np.concatenate([np.zeros(0), *(p.weight for p in mine if p.weight is not None)])
+        if rule.get("weight") in DRAWN and len(weights) > 100:
+            mean, deviation = DRAWN[rule["weight"]]
+            assert abs(weights.mean() - mean) < 7 * deviation / np.sqrt(len(weights))
         if rule.get("contacts", 1) != 1:
             continue
         found = sum(len(p) for p in mine)
@@ -144,6 +160,15 @@ def test_any_specification(data: dict[str, Any]) -> None:
             for axis in (0, 1):
                 for number in range(distance.shape[axis]):
                     _likely(made.take(number, axis).sum(), expected.take(number, axis))
+        elif "pairs" in rule:
+            assert found == len(set(rule["pairs"]))
+        elif rule.get("pattern") == "one_to_one":
+            before, after = _places(mine, rule, offsets)
+            assert sorted(before) == sorted(after) == list(range(len(post))) and (before == after).all()
+        elif "small_world" in rule:
+            before, after = _places(mine, rule, offsets)
+            assert (np.bincount(after, minlength=len(post)) == 2).all() and (before != after).all()
+            assert len(set(zip(before, after, strict=True))) == 2 * len(post)
         elif "pattern" in rule:
             assert found == pairs.sum()
         elif rule.get("convergence", rule.get("degrees", {}).get("into")) in (0, 1):
