@@ -38,7 +38,8 @@ BAD = {
     # what is put for what, on which line the error is, which words it says
     "misspelt key": ("probability:", "probabilty:", 16, "did you mean 'probability'"),
     "misspelt section": ("stimuli:", "stimulus:", 17, "did you mean 'stimuli'"),
-    "cyclic topology": ("{type: iafCell", "{sections: {a: {length: 9, diameter: 2, parent: b}, b: {length: 9, diameter: 2, "
+    "cyclic topology": ("{type: iafCell",
+                        "{sections: {a: {length: 9, diameter: 2, parent: b}, b: {length: 9, diameter: 2, "
                         "parent: a}}}\n  other: {type: iafCell", 9, "circle: a -> b -> a"),
     "misspelt type": ("iafCell", "iafCel", 9, "did you mean 'iafCell'"),
     "misspelt parameter": ("thresh:", "tresh:", 9, "did you mean 'thresh'"),
