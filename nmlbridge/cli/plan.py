@@ -102,7 +102,8 @@ def _say(found: Plan, stream: TextIO) -> None:
         f"  in all     {found.seconds:10.2f} s",
         f"  starter    {found.parent_memory:10.2f} MB",
         f"  disk       {found.disk:10.2f} MB",
-        f"  balance of the ranks {found.balance:.2f}; events: {found.rate:g} Hz from each cell and source (assumed)",
+        f"  balance of the ranks {found.balance:.2f}; events: {found.rate:g} Hz from each cell, "
+        f"{found.source_rate:g} Hz from each source (assumed)",
     ]
     if found.ranks > 1:
         lines.append(f"  ranks wait {found.waiting.mean():.3g} s for the slowest, on the average")

@@ -32,7 +32,8 @@ class Plan:
     """What a run will take. ``build`` and ``simulate`` (s) and ``memory`` (MB) have one number a rank.
 
     ``compile`` is in s, 0 if the cache has the mechanisms; ``parent_memory`` (MB) is of the process that starts the
-    run; ``disk`` (MB) is what it records. ``rate`` (Hz) is the assumption about events.
+    run; ``disk`` (MB) is what it records. ``rate`` and ``source_rate`` (Hz) are the
+    assumptions about events.
     """
 
     model: str
@@ -47,6 +48,7 @@ class Plan:
     load: Load
     steps: int
     duration: float
+    source_rate: float
 
     @property
     def seconds(self) -> float:
@@ -76,6 +78,7 @@ class Plan:
             "model": self.model, "ranks": self.ranks, "seconds": round(self.seconds, 3),
             "compile": round(self.compile, 3),
             **per_rank, "parent_memory": round(self.parent_memory, 1), "disk": round(self.disk, 3), "rate": self.rate,
+            "source_rate": self.source_rate,
             "balance": round(self.balance, 3), "dearest": self.load.dearest, "share": round(self.load.share, 6),
             "useful_ranks": self.useful, "split": list(self.load.split), "remarks": list(self.load.remarks),
             "steps": self.steps, "duration": self.duration,
@@ -189,6 +192,7 @@ def foresee(
         load=counts,
         steps=shape.steps,
         duration=shape.duration,
+        source_rate=driving,
     )
 
 
