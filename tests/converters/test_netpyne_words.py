@@ -17,6 +17,9 @@ from nmlbridge.converters.netpyne import vocabulary
 from nmlbridge.converters.netpyne.files import Files
 from nmlbridge.errors import NmlBridgeError
 from nmlbridge.report import Report
+from nmlbridge.simulator.backend import Checkpointing
+from nmlbridge.simulator.neuron.launch import run_program
+from nmlbridge.simulator.run import lowered_of
 
 from .netpyne_words import CONFIGS, MODELS, in_netpyne
 
@@ -102,6 +105,24 @@ def test_courses_of_weights_and_rates_are_saved(folder: Path, tmp_path: Path) ->
     assert spikes(nmlbridge.simulate(tmp_path / "again_netpyne.json")) == ours
     two = spikes(nmlbridge.simulate(path, ranks=2))
     assert two == ours and len(ours) > 60
+
+
+@pytest.mark.neuron
+def test_courses_go_on_after_a_checkpoint(folder: Path, tmp_path: Path) -> None:
+    network = nmlbridge.read(folder / "shaped.json")
+    assert network.settings is not None
+    program = lowered_of(network, network.settings, Report()).program
+    whole = run_program(program)
+
+    def progress(phase: str, done: float, total: float) -> None:
+        if phase == "simulate" and done >= 90:
+            raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        run_program(program, checkpointing=Checkpointing(tmp_path / "kept", 1001), progress=progress)
+    rest = run_program(program, checkpointing=Checkpointing(tmp_path / "kept", 0, resume=True))
+    np.testing.assert_array_equal(rest.spike_times, whole.spike_times)
+    np.testing.assert_array_equal(rest.columns, whole.columns)
 
 
 @pytest.mark.neuron
