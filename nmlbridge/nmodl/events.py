@@ -50,12 +50,16 @@ def classify(eq: Equations, continuous: set[str], artificial: bool, variable: bo
         terms = conjuncts(test)
         timed = [t for t in terms if "t" in names(t)]
         flowing = [t for t in terms if names(t) & continuous]
-        heavy = any(isinstance(a, Emit) or a.variable == "v" or calls(a.expr, "random") for a in condition.actions)
+        telling = any(isinstance(a, Emit) or a.variable == "v" for a in condition.actions)
+        heavy = telling or any(isinstance(a, Assign) and calls(a.expr, "random") for a in condition.actions)
         when = _due(timed[0]) if len(timed) == 1 and not flowing else None
         if when is not None and (heavy or artificial or variable or condition.regime is not None):
             handling.scheduled.append((condition, when))
         elif heavy or artificial or condition.regime is not None:
             watch = next((t for t in flowing if isinstance(t, Cmp) and t.op not in ("==", "!=")), None)
+            if watch is None and not (telling or artificial or variable or condition.regime is not None):
+                handling.stepwise.append(condition)  # draws anew in every step of a stretch of time
+                continue
             if watch is None or artificial:
                 raise UnsupportedError(
                     f"'{eq.id}' ({eq.type}): NEURON has no event for its OnCondition; the test must compare time or "

@@ -3,6 +3,9 @@
 pulseGenerator, sineGenerator, rampGenerator and the voltage clamps of the core write their current as a state that
 OnConditions set at every step. Taken as a Piecewise in time it is exact at any step, and NEURON sees the conductance of
 a clamp. Source: LEMS 0.7.6, OnCondition is looked at after every step; later conditions override earlier ones.
+
+Not held is what is drawn at random, as each look at a function would draw anew, and what is computed from a memory that
+the same step goes on to change (``x = a * old + noise; old = x``): a look afterwards would compute it a second time.
 """
 
 from __future__ import annotations
@@ -13,7 +16,7 @@ from itertools import pairwise
 import numpy as np
 
 from ..lems.evaluate import evaluate
-from ..lems.expression import Cmp, Expr, Num, Piecewise, names, operands
+from ..lems.expression import Cmp, Expr, Num, Piecewise, calls, names, operands
 from ..lems.flat import Assign, Condition
 from .algebra import linear, simplify, subtract
 from .equations import Equations
@@ -45,6 +48,8 @@ def hold(eq: Equations) -> Equations:
             continue
         if any(eq.depends({variable}) & names(action.expr) for _, action in pairs):
             continue
+        if any(calls(action.expr, "random") for _, action in pairs) or _outdated(eq, variable):
+            continue
         if not _no_gap(eq, [condition.test for condition, _ in pairs]):
             continue
         start = [a.expr for a in eq.on_start if a.variable == variable]
@@ -64,6 +69,30 @@ def hold(eq: Equations) -> Equations:
         on_start=[a for a in eq.on_start if a.variable not in held],
         conditions=conditions,
     )
+
+
+def _outdated(eq: Equations, variable: str) -> bool:
+    """Whether what ``variable`` is computed from is assigned after it in the same step, and it is not then itself."""
+    order = [
+        (row, action.variable, names(action.expr))
+        for row, condition in enumerate(eq.conditions)
+        for action in condition.actions
+        if isinstance(action, Assign)
+    ]
+    sources = {name: eq.depends({name}) for name in {name for _, name, _ in order} - {variable}}
+    again = {row for row, name, _ in order if name == variable}
+    for place, (row, name, used) in enumerate(order):
+        if name != variable:
+            continue
+        needed: set[str] = set()
+        grown = {source for source, reach in sources.items() if reach & used}
+        while grown - needed:
+            needed |= grown
+            further = set().union(*(u for _, n, u in order if n in needed))
+            grown = {source for source, reach in sources.items() if reach & further}
+        if any(n in needed and (r == row or r not in again) for r, n, _ in order[place + 1 :]):
+            return True
+    return False
 
 
 def edges(eq: Equations, tests: list[Expr]) -> list[np.ndarray] | None:

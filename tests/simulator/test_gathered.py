@@ -48,3 +48,41 @@ def test_a_noisy_rate_follows_the_sum_of_its_inputs(tmp_path: Path) -> None:
 def test_random_numbers_and_an_area_do_not_go_together() -> None:
     with pytest.raises(UnsupportedError, match=r"pool_x .*random numbers and needs the area"):
         to_nmodl(Mod(name="pool_x", kind="SUFFIX", assigned=("area",), random=True))
+
+
+PROCESS = """<Lems><Target component="sim"/>
+<Include file="Cells.xml"/><Include file="Networks.xml"/><Include file="Simulation.xml"/>
+<ComponentType name="slowNoise" extends="basePointCurrent"><Parameter name="begin" dimension="time"/>
+ <Parameter name="end" dimension="time"/>
+ <Parameter name="keep" dimension="none"/><Parameter name="amp" dimension="none"/>
+ <Exposure name="x" dimension="none"/><Constant name="unit" dimension="current" value="1pA"/><Dynamics>
+ <StateVariable name="i" exposure="i" dimension="current"/><StateVariable name="x" exposure="x" dimension="none"/>
+ <StateVariable name="old" dimension="none"/><StateVariable name="draw" dimension="none"/>
+ <OnCondition test="t .geq. begin .and. t .lt. end"><StateAssignment variable="draw" value="random(1) - 0.5"/>
+ </OnCondition>
+ <OnCondition test="t .geq. begin .and. t .lt. end"><StateAssignment variable="x" value="keep * old + amp * draw"/>
+  <StateAssignment variable="old" value="x"/><StateAssignment variable="i" value="x * unit"/></OnCondition>
+ <OnCondition test="t .geq. end"><StateAssignment variable="x" value="0"/><StateAssignment variable="i" value="0"/>
+ </OnCondition></Dynamics></ComponentType>
+<slowNoise id="s" begin="1ms" end="1990ms" keep="0.98" amp="3"/>
+<iafCell id="c" C="100pF" leakConductance="5nS" leakReversal="-70mV" thresh="90mV" reset="-70mV"/>
+<network id="n"><population id="p" component="c" size="8"/>INPUTS</network>
+<Simulation id="sim" length="2000ms" step="0.1ms" target="n"><OutputFile id="o" fileName="x.dat">COLUMNS
+</OutputFile></Simulation></Lems>"""
+
+
+def test_noise_with_a_memory_is_computed_once_a_step(tmp_path: Path) -> None:
+    """x(n+1) = 0.98 x(n) + 3 (u - 1/2), in a stretch of time: its steps, its correlation, its deviation."""
+    inputs = "".join(f'<explicitInput target="p[{n}]" input="s"/>' for n in range(8))
+    columns = "".join(f'<OutputColumn id="c{n}" quantity="p[{n}]/synapses:s:0/x"/>' for n in range(8))
+    file = tmp_path / "LEMS_process.xml"
+    file.write_text(PROCESS.replace("INPUTS", inputs).replace("COLUMNS", columns))
+    results = nmlbridge.simulate(file, seed=5)
+    x = np.array([results[f"p[{n}]/synapses:s:0/x"] for n in range(8)])
+    assert not x[:, :9].any() and not x[:, -90:].any()
+    x = x[:, 500:19000]
+    draws = (x[:, 1:] - 0.98 * x[:, :-1]) / 3
+    assert np.abs(draws).max() <= 0.5 + 1e-9  # of an x that is computed twice they would go beyond
+    assert draws.std() == pytest.approx(np.sqrt(1 / 12), rel=0.02)
+    correlation = np.corrcoef(draws[:, 1:].ravel(), draws[:, :-1].ravel())[0, 1]
+    assert abs(correlation) < 4 / np.sqrt(draws.size)
