@@ -22,6 +22,7 @@ from . import tree
 from .plastic import MECHANISM
 from .ranks import Placement
 from .shares import hasty
+from .stepping import KNOWN
 from .vectorise import EACH, EXP
 
 if TYPE_CHECKING:
@@ -126,7 +127,7 @@ def hand_over(library: Path | None) -> None:
 
     coreneuron.enable = True
     coreneuron.verbose = 0
-    ours = sys.platform != "darwin" and neuron.__version__.startswith("9.0.")
+    ours = sys.platform != "darwin" and neuron.__version__.startswith(KNOWN)
     coreneuron.cell_permute = int(ours)  # has the nodes put in the order of ``tree``
 
 

@@ -272,13 +272,19 @@ extern "C" long nmlb_advance(long steps) {
 
 NEURON = f"{_HEAD}{_STEPS}"
 
+KNOWN = "9.0."
+"""The NEURON whose steps these are: another may have more to do in one, which would be left out without a word."""
+
 
 def stepper(library: Path | None) -> Callable[[int], int] | None:
     """A function that takes so many steps of this process's NEURON and says how many it took, from the library.
 
-    None where the library has none, or something else solves already.
+    None where the library has none, where NEURON is not one whose steps are known to be these, or where something else
+    solves already.
     """
-    if library is None:
+    import neuron
+
+    if library is None or not neuron.__version__.startswith(KNOWN):
         return None
     loaded = ctypes.CDLL(str(library))
     if not hasattr(loaded, "nmlb_advance") or not loaded.nmlb_solve(1):

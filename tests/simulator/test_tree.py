@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from nmlbridge.simulator.neuron.compile import compile_mods
+from nmlbridge.simulator.neuron.stepping import stepper
 
 pytestmark = pytest.mark.neuron
 
@@ -134,3 +135,9 @@ def test_the_numbers_are_those_of_neuron(library: Path, shapes: list[list[int]],
         assert ours[2:] == own[2:], how
     if not extra:  # CoreNEURON has the geometry of the start
         assert _run(library, "core", shapes, extra)[2:] == own[2:]
+
+
+def test_a_neuron_whose_steps_are_not_known_takes_its_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    neuron = pytest.importorskip("neuron")
+    monkeypatch.setattr(neuron, "__version__", "9.1.0")
+    assert stepper(tmp_path / "a library that is not even opened.so") is None
