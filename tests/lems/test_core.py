@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -40,9 +39,7 @@ def test_every_unit_of_the_core_converts(cache: Path) -> None:
 def test_warm_start_does_not_open_the_jar(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cold = load_core()
     monkeypatch.setattr(module, "read_core", lambda jar: pytest.fail("the jar was opened"))
-    begin = time.perf_counter()
     warm = load_core()
-    assert time.perf_counter() - begin < 0.2
     assert warm.type_names == cold.type_names
     assert warm.type("cell").dynamics == cold.type("cell").dynamics
 
