@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 Ints = npt.NDArray[np.int64]
 _AXES = ("x", "y", "z", "xnorm", "ynorm", "znorm")
 _FUNCTIONS = ("weight", "delay", "synsPerConn", "loc")
+_BEFORE = ("preSecs", "preLocs")
 _CHUNK = 1 << 21  # pairs that are looked at together
 
 
@@ -58,7 +59,11 @@ def connect(model: Model, cells: Mapping[int, Cell], connections: list[Connectio
             report.add("netpyne-empty", "info", f"connParams.{label}: no cell meets its "
                        f"{'preConds' if not pre else 'postConds'}", file=model.file)  # fmt: skip
             continue
-        _Rule(model, label, rule, cells, sorted(pre), sorted(post), contacts).connect(connections)
+        made = _Rule(model, label, rule, cells, sorted(pre), sorted(post), contacts)
+        if made.kind != "fromListConn" and (unread := [word for word in _BEFORE if rule.get(word)]):
+            report.add("netpyne-rule", "loss", f"connParams.{label}: {' and '.join(unread)} belong to connList; as in "
+                       "NetPyNE they are not read, and the place is preSec and preLoc", file=model.file)  # fmt: skip
+        made.connect(connections)
 
 
 class _Rule:
@@ -251,8 +256,10 @@ class _Rule:
         for name, column in found.items():
             if not isinstance(column, list):
                 self._finite(column, name)
-        words = (*_FUNCTIONS, "sec", "preSecs", "preLocs")
-        return {name: found.get(name, self.rule.get(name)) for name in words} | {"columns": list(found)}
+        stated = {name: self.rule.get(name) for name in (*_FUNCTIONS, "sec", *_BEFORE)}
+        if self.kind != "fromListConn":
+            stated |= dict.fromkeys(_BEFORE)
+        return stated | found | {"columns": list(found)}
 
     def in_order(self, function: Function, pre: Ints, post: Ints) -> npt.NDArray[np.float64]:
         """Values of a random function that NetPyNE draws for all pairs at once, those of one source together."""
@@ -267,7 +274,7 @@ class _Rule:
     def own_lists(self, count: int) -> dict[str, Any]:
         """Values that a list gives one by one for the pairs of connList."""
         found: dict[str, Any] = {}
-        for name in ("weight", "delay", "loc", "sec", "preSecs", "preLocs"):
+        for name in ("weight", "delay", "loc", "sec", *_BEFORE):
             value = self.rule.get(name)
             if not isinstance(value, list):
                 continue

@@ -61,6 +61,24 @@ def mods_of(
     return texts_of(files.values())
 
 
+def hparams_of(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """simConfig.hParams; a simConfig that has none has NetPyNE's."""
+    given = config.get("hParams")
+    return {"celsius": 6.3, "v_init": -65.0, "clamp_resist": 0.001} if given is None else given
+
+
+def celsius_of(params: Mapping[str, Any], config: Mapping[str, Any], file: str | None) -> float:
+    """The temperature (degC): of hParams, else of the first rule for cells that has one, else NEURON's own."""
+    stated = {"simConfig.hParams": hparams_of(config)} | {
+        f"cellParams.{label}.globals": rule.get("globals")
+        for label, rule in (params.get("cellParams") or {}).items() if isinstance(rule, Mapping)
+    }  # fmt: skip
+    for where, given in stated.items():
+        if isinstance(given, Mapping) and "celsius" in given:
+            return number(given["celsius"], where, "celsius", file)
+    return 6.3
+
+
 def set_globals(
     mods: Mapping[str, str], params: Mapping[str, Any], config: Mapping[str, Any], network: Network, report: Report
 ) -> dict[str, str]:  # fmt: skip
@@ -71,7 +89,7 @@ def set_globals(
     """
     file = str(network.file)
     wanted: dict[str, tuple[Any, str]] = {name: (value, "hParams") for name, value in
-                                          (config.get("hParams") or {}).items()}  # fmt: skip
+                                          hparams_of(config).items()}  # fmt: skip
     for label, rule in (params.get("cellParams") or {}).items():
         given = rule.get("globals") if isinstance(rule, Mapping) else None
         for name, value in (given or {}).items():

@@ -52,5 +52,7 @@ def _members(instance: Instance, network: Network) -> Recorded:
     for population in network.populations.values():
         label = population.properties.get("netpyne_pop", population.id)
         members.setdefault(label, []).extend((population.id, row) for row in range(population.size))
+    for pop in instance.pops:
+        members.setdefault(pop.label, [])  # a population may have no cells
     order = [cell for pop in instance.pops for cell in members[pop.label]]
     return Recorded(members, order)

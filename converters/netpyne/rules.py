@@ -15,6 +15,7 @@ from .cells import Rules
 from .connect import connect
 from .courses import rates_in, shape_of
 from .instance import SENDS, Cell, Connection, Instance, Pop
+from .mechanisms import celsius_of
 from .places import Placement, border
 from .plasticity import adjusters_of
 from .stimulate import stimulate
@@ -109,7 +110,7 @@ def build(params: Mapping[str, Any], config: Mapping[str, Any], report: Report, 
               for label, entry in model.entries(name))  # fmt: skip
     return Instance(
         pops, cells, connections, dict(model.entries("synMechParams")),
-        threshold=model.number("defaultThreshold", 10.0), celsius=float(values.get("celsius", 6.3)),
+        threshold=model.number("defaultThreshold", 10.0), celsius=celsius_of(params, config, file),
         v_init=float(values.get("v_init", -65.0)),
         seed=int(model.seeds["stim"]), own_streams=own, inverted_y=bool(config.get("invertedYCoord", True)),
         fields=fields, plastic=adjusters_of(dict(model.entries("connParams")), file, report),

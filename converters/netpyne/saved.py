@@ -11,6 +11,7 @@ from ...graph import Adjuster
 from ...report import Report
 from .courses import Shaped, shape_of
 from .instance import Cell, Connection, Instance, Pop
+from .mechanisms import celsius_of
 from .plasticity import adjuster_of
 from .recomputed import recompute
 from .sections import number
@@ -83,7 +84,7 @@ def instance_of(data: Mapping[str, Any], path: Path, report: Report) -> Instance
     return Instance(
         _pops(net["pops"], cells, file), cells, connections, params.get("synMechParams") or {},
         threshold=number(params.get("defaultThreshold", 10.0), "net", "defaultThreshold", file),
-        celsius=number((config.get("hParams") or {}).get("celsius", 6.3), "net", "celsius", file),
+        celsius=celsius_of(params, config, file),
         v_init=number((config.get("hParams") or {}).get("v_init", -65.0), "net", "v_init", file),
         seed=int((config.get("seeds") or {}).get("stim", 1)),
         inverted_y=bool(config.get("invertedYCoord", True)),

@@ -35,9 +35,15 @@ def vary(model: Model, cells: Mapping[int, Cell], connections: list[Connection],
     if not functions:
         return
     first = next(iter(model.params.get("synMechParams") or {}))
+    shared = not model.config.get("oneSynPerNetcon", True)
+    made: dict[tuple[int, str, float, str], tuple[tuple[str, float], ...]] = {}
     for row, connection in enumerate(connections):
         cell, label = cells[connection.post], connection.synapse or first
         if label not in functions or cell.secs is None or connection.section is None:
+            continue
+        place = (connection.post, connection.section, connection.loc, label)
+        if shared and place in made:  # the synapse is there already; its functions are not computed again
+            connections[row] = connection._replace(values=made[place])
             continue
         names = {f"post_{name}": cell.tags[name] for name in _PLACE if name in cell.tags}
         stream = streams[connection.post]
@@ -54,4 +60,5 @@ def vary(model: Model, cells: Mapping[int, Cell], connections: list[Connection],
                          anatomy.distances(connection.section, connection.loc, wanted).items()}  # fmt: skip
             function.check_names(here)
             values.append((name, float(function(here, stream))))
-        connections[row] = connection._replace(values=tuple(values))
+        made[place] = tuple(values)
+        connections[row] = connection._replace(values=made[place])
