@@ -29,6 +29,7 @@ from .neuron.changes import differences
 from .neuron.lower import Lowered
 from .neuron.record import SPIKE
 from .neuron.talk import Talk
+from .procedures import calls, on_cells, on_projection
 from .program import Program, Shape, is_table
 from .quantities import split_path
 from .run import lowered_of, provenance_of
@@ -180,10 +181,7 @@ class Session:
     def set_weights(self, projection: str, values: npt.ArrayLike, rows: npt.ArrayLike | None = None) -> None:
         """New weights of a projection: one for all, or one for each of ``rows`` (None: of all rows)."""
         number, group, part = self._connections(projection)
-        size = part["end"] - part["begin"]
-        chosen = np.arange(size) if rows is None else np.asarray(rows, np.int64).reshape(-1)
-        if chosen.size and not (0 <= chosen.min() and chosen.max() < size):
-            raise UsageError(f"the projection '{projection}' has {size} rows; there is no {chosen.max()}")
+        chosen = _chosen(rows, part["end"] - part["begin"], projection)
         given = np.broadcast_to(np.asarray(values, float), chosen.shape)
         if not np.isfinite(given).all():
             raise UsageError("a weight is not a finite number")
@@ -228,6 +226,34 @@ class Session:
             raise UsageError(f"{parameter} is not a finite number")
         self.talk.ask({"do": "membrane", "mechanism": mechanism, "variable": parameter, "sections": indices},
                       {"gids": gids, "values": values})  # fmt: skip
+
+    def call(
+        self, of: str, procedure: str, *arguments: float, mechanism: str | None = None,
+        rows: npt.ArrayLike | None = None,
+    ) -> None:  # fmt: skip
+        """Call a PROCEDURE (or FUNCTION) of a mod file of the model: ``call("EE", "reward_punish", 1.0)``.
+
+        ``of`` is a projection (what adjusts its weights, its synapses; ``rows``: of some of its rows), or cells ("A",
+        "A[3]", "A[0:10]": their mechanisms, in every compartment, and the processes on them). ``mechanism`` says which,
+        if several have the procedure. Arguments are numbers, in the mod file's units; a FUNCTION's value is not given.
+        The next run begins with the weights as they were stated or set, and with what the mod's INITIAL does; other
+        variables stay as the procedure has left them.
+        Raises UsageError for a procedure or mechanism that is not there, SimulatorError if the procedure itself fails.
+        """
+        program = self.lowered.program
+        parts = [part for group in program.spec.get("netcons", ()) for part in group.get("of", ()) if part["id"] == of]
+        if parts:
+            size = max(part["end"] - part["begin"] for part in parts)
+            places = list(on_projection(program, of, _chosen(rows, size, of)))
+        elif rows is not None:
+            raise UsageError(f"rows are those of a projection, and '{of}' is none")
+        elif (name := of.partition("[")[0]) not in self.network.populations:
+            known = [*self.network.populations, *(each.id for each in self.network.projections)]
+            raise UsageError(f"there is no projection or population '{name}'{nearest(name, known)}")
+        else:
+            places = list(on_cells(program, self._cells(of)[0]))
+        for command, arrays in calls(places, self.network.mods, procedure, arguments, mechanism, f"'{of}'"):
+            self.talk.ask(command, dict(arrays))
 
     def _cells(self, text: str) -> tuple[npt.NDArray[np.int64], str]:
         name, _, members = text.partition("[")
@@ -304,6 +330,15 @@ class Session:
 
     def __repr__(self) -> str:
         return f"<Session of {self.network.id}: {self.runs} runs, t = {self.t:g} ms>"
+
+
+def _chosen(rows: npt.ArrayLike | None, size: int, projection: str) -> npt.NDArray[np.int64]:
+    """Rows of a projection; None: all."""
+    chosen = np.arange(size) if rows is None else np.asarray(rows, np.int64).reshape(-1)
+    wrong = chosen[(chosen < 0) | (chosen >= size)]
+    if len(wrong):
+        raise UsageError(f"the projection '{projection}' has {size} rows; there is no {wrong[0]}")
+    return chosen
 
 
 def _alone(lowered: Lowered, gid: int, raw: npt.NDArray[np.void], cell: str) -> Lowered:

@@ -18,6 +18,7 @@ _WORDS = frozenset({
 })  # fmt: skip
 _DRIVEN = ("READ", "NONSPECIFIC_CURRENT", "ELECTRODE_CURRENT", "POINTER", "RANDOM")
 _PARAMETER = re.compile(r"([A-Za-z_]\w*)\s*(?:\[\s*\w+\s*\])?\s*(?:=\s*[-+.\dEe]+)?\s*(?:\(([^()]*)\))?")
+_PROCEDURE = re.compile(r"\b(?:PROCEDURE|FUNCTION)\s+([A-Za-z_]\w*)\s*\(((?:[^()]|\([^()]*\))*)\)")
 _UNITS = {
     "mV": "mV", "mv": "mV", "millivolt": "mV", "S/cm2": "S_per_cm2", "mho/cm2": "S_per_cm2", "siemens/cm2": "S_per_cm2",
     "ms": "ms", "mM": "mM", "milli/liter": "mM", "nA": "nA", "nanoamp": "nA", "uS": "uS", "umho": "uS", "nS": "nS",
@@ -30,7 +31,8 @@ class Header:
     """``kind`` is SUFFIX, POINT_PROCESS or ARTIFICIAL_CELL. ``parameters`` are those that each instance has for itself,
     with their unit as nmlbridge spells it, "" if it has none or an unknown one. ``left_open`` are those among them that
     are ASSIGNED, but never by the mechanism itself (jNeuroML's ``e``). ``pointers`` must be set from outside;
-    ``receives``: events may arrive."""
+    ``receives``: events may arrive. ``procedures`` are its PROCEDUREs and FUNCTIONs, with the number of their
+    arguments; None where C code may take any number."""
 
     name: str
     kind: str
@@ -38,6 +40,7 @@ class Header:
     left_open: tuple[str, ...] = ()
     pointers: tuple[str, ...] = ()
     receives: bool = False
+    procedures: dict[str, int | None] = field(default_factory=dict)
 
 
 def read_header(text: str) -> Header | None:
@@ -71,4 +74,18 @@ def read_header(text: str) -> Header | None:
         )  # fmt: skip
     own = {n: declared.get(n) or assigned.get(n, "") for n in ranges if n in declared or n in left_open}
     receives = re.search(r"\bNET_RECEIVE\b", plain) is not None
-    return Header(kind[2], kind[1], own, left_open, tuple(lists.get("POINTER", ())), receives)
+    pointers = tuple(lists.get("POINTER", ()))
+    return Header(kind[2], kind[1], own, left_open, pointers, receives, _procedures(text))
+
+
+def _procedures(text: str) -> dict[str, int | None]:
+    """The PROCEDUREs and FUNCTIONs of a mod file, with how many arguments they take."""
+    plain = _COMMENTS.sub(" ", _VERBATIM.sub(" VERBATIM ", text))
+    found = list(_PROCEDURE.finditer(plain))
+    ends = [each.start() for each in found[1:]] + [len(plain)]
+    counts: dict[str, int | None] = {}
+    for each, end in zip(found, ends, strict=True):
+        bare = re.sub(r"\([^()]*\)", "", each[2])
+        open_ = re.search(r"\bVERBATIM\b", plain[each.end() : end])
+        counts[each[1]] = None if open_ else len(re.findall(r"[A-Za-z_]\w*", bare))
+    return counts

@@ -17,6 +17,8 @@ import nmlbridge
 from nmlbridge.converters.netpyne.read import read_simulation
 from nmlbridge.graph import NativeProcess
 
+from ..converters.netpyne_words import ask_netpyne
+
 pytestmark = pytest.mark.neuron
 
 # after NetPyNE's tutorial on instantiated networks, with numbers of our own
@@ -153,3 +155,84 @@ def test_stimuli_and_a_loop_closed_at_intervals(tmp_path: Path) -> None:
         assert np.allclose(sorted(times), np.sort(results.spikes.time * 1e3), rtol=0, atol=1e-6)
         assert sorted(int(g) for g in gids) == sorted(results.spikes.gid.tolist())
     assert len({len(times) for times, _ in theirs["spikes"]}) == 3
+
+
+# rewards come late: spikes leave a mark of what may change, and the reward says whether it does, and which way
+STDP = """NEURON {
+    POINT_PROCESS STDP
+    POINTER synweight
+    RANGE before, after, mark, since, rate, most
+}
+PARAMETER { rate = 0.001  most = 0.02 }
+ASSIGNED { synweight  before  after  mark  since (ms) }
+INITIAL { before = -1e9  after = -1e9  mark = 0  since = 0 }
+BREAKPOINT { }
+NET_RECEIVE (w) {
+    fade()
+    if (w > 0) {
+        before = t
+        mark = mark - 0.3 * exp(-(t - after) / 20)
+    } else {
+        after = t
+        mark = mark + exp(-(t - before) / 20)
+    }
+}
+PROCEDURE fade() {
+    mark = mark * exp(-(t - since) / 50)
+    since = t
+}
+PROCEDURE reward_punish(how) {
+    fade()
+    synweight = synweight + rate * how * mark
+    if (synweight > most) { synweight = most }
+    if (synweight < 0) { synweight = 0 }
+}
+"""
+REWARDED = """
+import json, sys
+from netpyne import sim, specs
+asked = json.load(open(sys.argv[1]))
+assert sim.h.nrn_load_dll(asked["library"])
+config = specs.SimConfig(asked["configs"]["learns"])
+sim.create(specs.NetParams(asked["models"]["learns"]), config)
+seen = []
+def learn(t):
+    t = round(t)
+    plastic = [k for c in sim.net.cells for k in c.conns if k.get("hSTDP") is not None]
+    for each in plastic:
+        each["hSTDP"].reward_punish(asked["critics"][t // 20 - 1])
+    seen.append(sorted([k["preGid"], c.gid, k["hObj"].weight[0]] for c in sim.net.cells for k in c.conns
+                       if k.get("hSTDP") is not None))
+sim.runSimWithIntervalFunc(20, learn)
+json.dump(seen, open("found.json", "w"))
+"""
+
+
+@pytest.mark.skipif(find_spec("netpyne") is None, reason="netpyne is not installed (extra dev)")
+def test_rewards_given_by_a_procedure_of_the_mod_file(tmp_path: Path) -> None:
+    """As NetPyNE's models of reinforcement do: each plastic connection's reward_punish, at intervals; two ranks too."""
+    rules = {name: dict(rule) for name, rule in PARAMS["connParams"].items()}
+    rules["hop"] |= {"synMech": "exc", "weight": 0.004, "plast": {"mech": "STDP", "params": {"rate": 0.002}}}
+    params = PARAMS | {"connParams": rules}
+    critics = [1.0, 1.0, -1.0, 0.5, 1.0, -2.0, 1.0, 0.0, 1.0, 1.0]
+    models, configs = {"learns": params}, {"learns": CONFIG}
+    theirs = ask_netpyne(tmp_path, REWARDED, models, configs, {"stdp.mod": STDP}, critics=critics)
+    network, simulation = read_simulation(tmp_path / "learns.json", allow=("mods",))
+    (hop,) = (p for p in network.projections if p.attributes.get("netpyne_label") == "hop")
+    offsets = network.populations[hop.presynaptic].offset, network.populations[hop.postsynaptic].offset
+    pre, post = hop.pre + offsets[0], hop.post + offsets[1]
+    order = np.lexsort((post, pre))
+    for ranks in (1, 2):
+        seen = []
+
+        def learn(session: nmlbridge.Session) -> None:
+            session.call(hop.id, "reward_punish", critics[len(seen)])  # noqa: B023
+            seen.append(session.weights(hop.id)[order])  # noqa: B023
+
+        with nmlbridge.Session(network, simulation, ranks=ranks) as session:
+            session.run(every=20, call=learn)
+        assert len(seen) == len(theirs) == 10
+        for ours, rows in zip(seen, np.array(theirs), strict=True):
+            assert np.array_equal(rows[:, :2], np.stack([pre, post], axis=1)[order])
+            assert np.allclose(ours, rows[:, 2], rtol=1e-9, atol=0)
+        assert np.ptp(seen[-1]) > 0.002 and len({each.tobytes() for each in seen}) == 9  # nothing is changed by 0
