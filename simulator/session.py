@@ -25,7 +25,7 @@ from ..report import Report
 from ..results import Results, Simulation, SpikeTrains, Traces
 from ..units import nearest
 from .electrodes import with_electrodes
-from .neuron.changes import differences
+from .neuron.changes import changing_weights, differences
 from .neuron.lower import Lowered
 from .neuron.record import SPIKE
 from .neuron.talk import Talk
@@ -179,8 +179,13 @@ class Session:
         return np.array([found[row] for row in index.tolist()])
 
     def set_weights(self, projection: str, values: npt.ArrayLike, rows: npt.ArrayLike | None = None) -> None:
-        """New weights of a projection: one for all, or one for each of ``rows`` (None: of all rows)."""
+        """New weights of a projection: one for all, or one for each of ``rows`` (None: of all rows).
+
+        Raises UsageError for weights that have a course in time, which is played when the network is built.
+        """
         number, group, part = self._connections(projection)
+        if "course" in group:
+            raise changing_weights(projection)
         chosen = _chosen(rows, part["end"] - part["begin"], projection)
         given = np.broadcast_to(np.asarray(values, float), chosen.shape)
         if not np.isfinite(given).all():
@@ -292,9 +297,24 @@ class Session:
         spec = self.lowered.program.spec
         if "alone" in spec:
             raise UsageError("a cell alone is changed with set_membrane and set_weights")
+        self._same_components(network, lowered)
         for command, arrays in differences(self.lowered.program, lowered.program):
             self.talk.ask(command, arrays)
         self.network, self.lowered = network, lowered
+
+    def _same_components(self, network: Network, lowered: Lowered) -> None:
+        """UsageError where other mechanisms are needed because one component becomes several, or several one."""
+        if dict(lowered.program.mods) == dict(self.lowered.program.mods):
+            return
+        before, after = ({str(each.attributes.get("id")): None for each in one.components}
+                         for one in (self.network, network))  # fmt: skip
+        gone, new = ([id for id in ids if id not in others] for ids, others in ((before, after), (after, before)))
+        if gone or new:
+            raise UsageError(
+                f"the change makes new components ({_few(gone)} before, {_few(new)} after): one value for all became "
+                "one for each, or back, which no vary= provides for; start another session. One that starts "
+                "with a formula such as 'uniform(0.1, 0.2)', and has another in vary=, can be given further ones"
+            )
 
     # one cell ------------------------------------------------------------------------------------------------------
 
@@ -339,6 +359,10 @@ def _chosen(rows: npt.ArrayLike | None, size: int, projection: str) -> npt.NDArr
     if len(wrong):
         raise UsageError(f"the projection '{projection}' has {size} rows; there is no {wrong[0]}")
     return chosen
+
+
+def _few(ids: list[str]) -> str:
+    return ", ".join(f"'{id}'" for id in ids[:2]) + (f" and {len(ids) - 2} more" if len(ids) > 2 else "") or "none"
 
 
 def _alone(lowered: Lowered, gid: int, raw: npt.NDArray[np.void], cell: str) -> Lowered:

@@ -23,7 +23,7 @@ def draw(results: Results, folder: str | Path, stem: str) -> list[Path]:
     """Draw each Display of a run, a raster if there are spikes, and fields that were recorded; returns the paths.
 
     They are called ``stem``.``id of the Display``.png, ``stem``.raster.png, ``stem``.lfp.png and ``stem``.dipole.png,
-    in ``folder``. A model of rules has no Displays: each table that it records is drawn, as ``name of the table``.png,
+    in ``folder``. A model of rules has no Displays: each table that it records is drawn, as ``stem``.``id``.png,
     or 14 quantities from one end of it to the other.
     """
     require_matplotlib()
@@ -46,7 +46,7 @@ def draw(results: Results, folder: str | Path, stem: str) -> list[Path]:
     for file in results.outputs.files:
         shown = _shown(results, [quantity for _, quantity in file.columns]) if file.named else []
         if shown:
-            path = folder / f"{_plain(Path(file.name).stem)}.png"
+            path = folder / f"{stem}.{_plain(file.id.removesuffix(Path(file.name).suffix))}.png"
             path = path.with_suffix(".table.png") if path in drawn else path  # it may be called raster
             save(traces(results.traces, shown).figure, path)
             drawn.append(path)

@@ -105,6 +105,8 @@ class _Compared:
                 self.alike(a[what], b[what], what)
                 continue
             arrays = self.changed(a[what], b[what], count)
+            if arrays is not None and what == "weight" and "course" in a:
+                raise changing_weights(a["of"][0]["id"] if a.get("of") else a["points"])
             if arrays is not None:
                 yield {"do": "netcons", "number": number, "what": what}, arrays
         before, after = a.get("plastic", ()), b.get("plastic", ())
@@ -155,6 +157,12 @@ class _Compared:
         for one, other in zip(before, after, strict=True):
             self.rest(one, other, ("parameters",), where)
             yield from self.parameters(one["parameters"], other["parameters"], "points", a["id"], a["size"])
+
+
+def changing_weights(id: str) -> UsageError:
+    """The refusal of new weights where they change in time anyway."""
+    return UsageError(f"the weights of '{id}' follow a course in time (NetPyNE's shape), which is played as it was "
+                      "when the network was built: start another session with the new weights")  # fmt: skip
 
 
 def _other(where: str) -> UsageError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 
 from nmlbridge.plot import draw, draw_display, draw_raster
 from nmlbridge.plot.signals import envelope
-from nmlbridge.results import Display, Line, Outputs, Results, SpikeTrains, Traces
+from nmlbridge.results import Display, Line, OutputFile, Outputs, Results, SpikeTrains, Traces
 
 pytest.importorskip("matplotlib", reason="figures need the extra 'plot'")
 
@@ -55,3 +56,12 @@ def test_each_figure_becomes_a_png(results: Results, tmp_path: Path) -> None:
     paths = draw(results, tmp_path / "new", "LEMS_x")
     assert [path.name for path in paths] == ["LEMS_x.d1.png", "LEMS_x.raster.png"]
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in paths)
+
+
+def test_tables_are_called_after_the_file_that_is_run(results: Results, tmp_path: Path) -> None:
+    """Whatever the model in it, and so its table, is called; one that is called raster stands beside the raster."""
+    columns = tuple((quantity, quantity) for quantity in results.traces.quantities)
+    tables = [("v", "other.v.dat"), ("Vm.dat", "Vm.dat"), ("raster", "other.raster.dat")]
+    outputs = Outputs(tuple(OutputFile(id, name, columns, named=True) for id, name in tables))
+    paths = draw(replace(results, outputs=outputs), tmp_path, "mine")
+    assert [path.name for path in paths] == ["mine.raster.png", "mine.v.png", "mine.Vm.png", "mine.raster.table.png"]

@@ -260,6 +260,8 @@ def test_what_cannot_be_is_said() -> None:
             session.change(**{"populations.A.number": 7})
         with pytest.raises(UsageError, match="vary="):
             session.change(drive=2)
+        with pytest.raises(UsageError, match=r"'i_input' before, 'i_input0', .* after.*start another session"):
+            session.change(**{"stimuli.i.amplitude": "uniform(0.1, 0.3)"})
         assert same(session.run(), fresh(LEMS))  # nothing has changed
 
         def fail(session: Session) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -15,6 +16,7 @@ import pytest
 
 import nmlbridge
 from nmlbridge.converters.netpyne.read import read_simulation
+from nmlbridge.errors import UsageError
 from nmlbridge.graph import NativeProcess
 
 from ..converters.netpyne_words import ask_netpyne
@@ -236,3 +238,24 @@ def test_rewards_given_by_a_procedure_of_the_mod_file(tmp_path: Path) -> None:
             assert np.array_equal(rows[:, :2], np.stack([pre, post], axis=1)[order])
             assert np.allclose(ours, rows[:, 2], rtol=1e-9, atol=0)
         assert np.ptp(seen[-1]) > 0.002 and len({each.tobytes() for each in seen}) == 9  # nothing is changed by 0
+
+
+def test_weights_with_a_course_are_read_and_not_changed(tmp_path: Path) -> None:
+    """They are played as built: a new weight would be gone at the next step of the course."""
+    shaped = {**PARAMS["connParams"]["hop"], "weight": 0.01, "shape": {"switchOnOff": [20, 80]}}
+    params = PARAMS | {"connParams": PARAMS["connParams"] | {"hop": shaped}}
+    (tmp_path / "model.json").write_text(json.dumps({"net": {"params": params}, "simConfig": CONFIG}))
+    network, simulation = read_simulation(tmp_path / "model.json")
+    (hop,) = (p for p in network.projections if p.attributes.get("netpyne_label") == "hop")
+    (other,) = (p for p in network.projections if p.attributes.get("netpyne_label") == "bg")
+    heavier = [dataclasses.replace(p, weight=p.weight * 2) if p is hop else p for p in network.projections]
+    with nmlbridge.Session(network, simulation) as session:
+        before = session.run()
+        with pytest.raises(UsageError, match=f"weights of '{re.escape(hop.id)}' follow a course in time"):
+            session.set_weights(hop.id, 0.02)
+        with pytest.raises(UsageError, match=r"follow a course in time.*start another session"):
+            session.replace(dataclasses.replace(network, projections=heavier))
+        again = session.run()
+        assert np.array_equal(again.spikes.time, before.spikes.time)
+        session.set_weights(other.id, 0)
+        assert len(session.run().spikes) < len(before.spikes)
