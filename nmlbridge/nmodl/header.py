@@ -82,9 +82,9 @@ def _procedures(text: str) -> dict[str, int | None]:
     """The PROCEDUREs and FUNCTIONs of a mod file, with how many arguments they take."""
     plain = _COMMENTS.sub(" ", _VERBATIM.sub(" VERBATIM ", text))
     found = list(_PROCEDURE.finditer(plain))
-    ends = [each.start() for each in found[1:]] + [len(plain)]
     counts: dict[str, int | None] = {}
-    for each, end in zip(found, ends, strict=True):
+    for number, each in enumerate(found, 1):
+        end = found[number].start() if number < len(found) else len(plain)
         bare = re.sub(r"\([^()]*\)", "", each[2])
         open_ = re.search(r"\bVERBATIM\b", plain[each.end() : end])
         counts[each[1]] = None if open_ else len(re.findall(r"[A-Za-z_]\w*", bare))

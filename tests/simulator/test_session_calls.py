@@ -146,4 +146,6 @@ def test_wrong_calls(model: tuple[Any, Any]) -> None:
 def test_procedures_of_a_header() -> None:
     leaky, scaled = read_header(LEAKY), read_header(SCALED)
     assert leaky is not None and leaky.procedures == {"open": 2}
+    none = read_header("NEURON { SUFFIX still }")
+    assert none is not None and none.procedures == {}
     assert scaled is not None and scaled.procedures == {"strength": 1, "set_scale": 1, "any": None}
