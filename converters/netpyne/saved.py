@@ -188,6 +188,8 @@ def _connection(spec: Mapping[str, Any], cell: Cell, where: str, file: str, repo
         pre = found[0]
     if not isinstance(pre, int):
         raise NetworkError(f"{where}: preGid is {pre!r:.40}; expected a gid or 'NetStim'", file=file)
+    if cell.secs is None and spec.get("loc", 0) is None:  # artificial cells have no places
+        spec = {**spec, "loc": 0.5}
     weight, delay, loc = (
         number(spec.get(name, default), str(cell.gid), f"{where}.{name}", file)
         for name, default in (("weight", 1.0), ("delay", 1.0), ("loc", 0.5))

@@ -92,6 +92,10 @@ MODELS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
                 {"hParams": {"v_init": -72.0, "celsius": 12, "clamp_resist": 0.01}}),
     "clamps": (_clamps(), {"hParams": {"v_init": -68.0, "celsius": 9, "clamp_resist": 0.05}}),
     "populations": (_populations(), {}),
+    "artificial": (
+        _net(popParams={**_net()["popParams"], "I": {"cellModel": "IntFire2", "numCells": 3, "taum": 5, "ib": 1.5}},
+             connParams={"A->I": rule("A", "I", weight=2.0, weightIndex=0), "I->B": rule("I", "B", weight=0.006)}),
+        {}),
 }  # fmt: skip
 NOTES = {"not listed": "preSecs and preLocs belong to connList", "of NetPyNE": "as in NetPyNE it is 6.3"}
 REFERENCE = """
@@ -104,6 +108,9 @@ for name, params in asked["models"].items():
     sim.create(simConfig=specs.SimConfig(asked["configs"][name]), netParams=specs.NetParams(params))
     sim.runSim()
     sim.gatherData()
+    sim.cfg.filename, sim.cfg.saveJson = "saved " + name, True
+    sim.cfg.saveDataInclude = ["netParams", "netCells", "netPops", "simConfig"]
+    sim.saveData()
     found[name] = {"spikes": sorted(zip(sim.allSimData["spkt"], map(int, sim.allSimData["spkid"]))),
                    "traces": {cell: list(trace) for cell, trace in sim.allSimData["V"].items()}}
     sim.clearAll()
@@ -138,6 +145,14 @@ def test_spikes_traces_and_notes(name: str, folder: Path) -> None:
     losses = [str(note) for note in results.report if note.severity != "info"]
     assert len(losses) == (name in NOTES)
     assert name not in NOTES or NOTES[name] in losses[0]
+
+
+@pytest.mark.parametrize("name", ["shared", "artificial"])
+def test_what_netpyne_saves(name: str, folder: Path) -> None:
+    theirs = json.loads((folder / "found.json").read_text())[name]["spikes"]
+    results = nmlbridge.simulate(folder / f"saved {name}_data.json", allow=("mods",))
+    ours = sorted(zip(np.round(results.spikes.time * 1e3, 9).tolist(), results.spikes.gid.tolist(), strict=True))
+    assert ours == sorted((round(time, 9), gid) for time, gid in theirs)
 
 
 def test_a_temperature_that_is_none(tmp_path: Path) -> None:
