@@ -18,7 +18,19 @@ from .algebra import divide, linear, negate, simplify, subtract
 from .equations import Equations
 from .mod import If, Line, Set, Stmt, lifted
 from .ode import derived_statements
-from .timing import Timing, after_crossing, after_event, carry_voltage, dated, jump, steered, touches
+from .timing import (
+    BEFORE,
+    Timing,
+    after_crossing,
+    after_event,
+    before_release,
+    carry_voltage,
+    dated,
+    holds,
+    jump,
+    steered,
+    touches,
+)
 
 FIRST_FLAG = 2
 PORT = "port__"  # argument of NET_RECEIVE: the number of the in port
@@ -225,9 +237,16 @@ def net_receive(
             crossed = None if when is not None else handling.watched[row - len(handling.scheduled)][1]
             wanted = condition.actions if crossed is None else dated(condition.actions)
             before = after_event(timing) if crossed is None else after_crossing(eq, timing, crossed)
+            moved = touches(eq, condition.actions)
+            # what a held voltage is pulled by shows over a whole step, of which v_before is the beginning
+            held = moved and bool(handling.watched) and timing.current is not None and holds(timing.current)
+            if held and crossed is None:
+                before += before_release(timing)
             actions = [*before, *perform(eq, wanted, emits, timing)]
-            if touches(eq, condition.actions):
-                actions += [*after, *carry_voltage(eq, timing, crossed is not None)]
+            if moved:
+                actions += [*after, *carry_voltage(eq, timing, crossed is not None or held)]
+            if held and crossed is not None:
+                actions.append(Set(BEFORE, Name("v")))
         if when is not None:
             actions = [Set(f"sent_{FIRST_FLAG + row}", FIRED), *actions]
         statements += actions if guard is None else [If(((guard, tuple(actions)),))]

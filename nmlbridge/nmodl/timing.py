@@ -77,7 +77,7 @@ def after_crossing(eq: Equations, timing: Timing, watch: Cmp) -> list[Stmt]:
         else:
             body.append(Set(DRIVE, ZERO))
             for condition, branch in timing.current.cases:
-                if "v_hold" in names(branch):
+                if holds(branch):
                     continue
                 part = divide(substitute(branch, middle), timing.capacitance)
                 value = add(divide(subtract(Name("v"), Name(BEFORE)), DT), part)
@@ -85,6 +85,25 @@ def after_crossing(eq: Equations, timing: Timing, watch: Cmp) -> list[Stmt]:
     else:
         body.append(Set(DRIVE, ZERO))
     return body
+
+
+def before_release(timing: Timing) -> list[Stmt]:
+    """Set ``drive_`` where the cell holds its voltage still: the current that does so is what comes in from outside."""
+    body: list[Stmt] = [Set(DRIVE, ZERO)]
+    if timing.capacitance is None or not isinstance(timing.current, Piecewise):
+        return body
+    middle = {"v": multiply(Num(0.5), add(Name("v"), Name(BEFORE)))}
+    for condition, branch in timing.current.cases:
+        if holds(branch):
+            slope = divide(subtract(Name("v"), Name(BEFORE)), DT)
+            value = add(slope, divide(substitute(branch, middle), timing.capacitance))
+            body.append(If(((condition, (Set(DRIVE, value),)),)))
+    return body
+
+
+def holds(current: Expr) -> bool:
+    """Whether a current is that of a cell which, in some regime, holds its voltage still."""
+    return "v_hold" in names(current)
 
 
 def dated(actions: tuple[Action, ...]) -> tuple[Action, ...]:
@@ -159,15 +178,18 @@ def _slope(eq: Equations, name: str, variable: str, moving: set[str]) -> Expr | 
     return slope if slope is not None and names(slope) <= set(eq.values) else None
 
 
-def carry_voltage(eq: Equations, timing: Timing, crossing: bool) -> list[Stmt]:
-    """Move v on by what happens between the event and the voltage's time, unless the cell now holds it still."""
+def carry_voltage(eq: Equations, timing: Timing, driven: bool) -> list[Stmt]:
+    """Move v on by what happens between the event and the voltage's time, unless the cell now holds it still.
+
+    ``driven`` says that ``drive_`` was set before the event's actions.
+    """
     if timing.current is None or timing.capacitance is None:
         return []
-    drive: Expr = Name(DRIVE) if crossing else ZERO
+    drive: Expr = Name(DRIVE) if driven else ZERO
     cases = timing.current.cases if isinstance(timing.current, Piecewise) else ((None, timing.current),)
     branches: list[tuple[Expr | None, tuple[Stmt, ...]]] = []
     for condition, branch in cases:
-        if "v_hold" in names(branch):
+        if holds(branch):
             branches.append((condition, ()))
             continue
         slope = simplify(subtract(drive, divide(branch, timing.capacitance)))

@@ -123,6 +123,40 @@ def test_no_refractory_time_at_all(type: str, tmp_path: Path) -> None:
     np.testing.assert_allclose(np.diff(spikes), 20e-3 * np.log(20 / 5), atol=2.1 * 0.025e-3)
 
 
+# What c302 makes of the neurons of C. elegans in its spiking sets, and the same with a dead time.
+SLOW = 'leakReversal="-50mV" thresh="-30mV" reset="-50mV" C="3pF" leakConductance="0.1nS"'
+DRIVEN_SLOWLY = {"iafCell": (SLOW, 0.0), "iafRefCell": (SLOW + ' refract="3.33ms"', 3.33)}
+
+
+@pytest.mark.parametrize("type", DRIVEN_SLOWLY)
+def test_spikes_do_not_drift(type: str, tmp_path: Path) -> None:
+    """Intervals of tau ln(50 / 30), no multiple of the step: what a reset cuts off of a step is not lost.
+
+    5 pA over 0.1 nS take the cell from -50 mV towards 0 mV. Each spike is told at the end of the step it falls into,
+    the last like the first; a cell that began anew at each step's end would be 1 ms late by then. What is left of
+    the error of the interpolated crossings is of second order.
+    """
+    parameters, dead = DRIVEN_SLOWLY[type]
+    components = (
+        f'<{type} id="c" {parameters}/><expTwoSynapse id="syn" gbase="0.01nS" erev="0mV" tauRise="3ms" '
+        'tauDecay="10ms"/>'
+    ) + models.pulse("p", "5pA")
+    network = models.populations("c", size=2) + '<explicitInput target="p_c[0]" input="p"/>' + (
+        '<projection id="j" presynapticPopulation="p_c" postsynapticPopulation="p_c" synapse="syn">'
+        '<connectionWD id="0" preCellId="../p_c[0]" postCellId="../p_c[1]" weight="1" delay="0ms"/></projection>'
+    )  # fmt: skip
+    step, length = 0.05, 800.0
+    file = models.write(tmp_path, components, network, {"v": "p_c[1]/v"}, length, step)
+    found = nmlbridge.simulate(file)
+    interval = 30 * np.log(50 / 30)
+    exact = np.arange(interval, length, interval + dead)
+    late = found.spikes.of("p_c") * 1e3 - exact
+    assert len(exact) > 40 and late.min() > -0.1 * step and late.max() < 1.1 * step
+    reference = nmlbridge.simulate(file, backend="reference")
+    np.testing.assert_allclose(reference.spikes.of("p_c") * 1e3, exact, atol=1e-5)
+    assert models.difference(found, reference, "p_c[1]/v") < 1e-3
+
+
 HIDDEN = (
     '<ComponentType name="hidden" extends="baseCell"><Exposure name="x" dimension="none"/><Exposure name="y" '
     'dimension="none"/><Constant name="TAU" dimension="time" value="10ms"/><Dynamics>'
