@@ -28,6 +28,10 @@ def regions(draw: st.DrawFn) -> dict[str, Any]:
     for axis in "xyz":
         low = draw(st.integers(-200, 200))
         region[axis] = [low, low + draw(SIDE)]
+    if draw(st.booleans()):
+        region["where"] = draw(st.sampled_from(["x < {0}", "!(depth > {1})", "x <= {0} | z > {2}"])).format(
+            *(sum(region[axis]) / 2 for axis in "xyz")
+        )
     return region
 
 
@@ -109,6 +113,16 @@ def _places(projections: list[Any], rule: dict[str, Any], offsets: dict[str, Any
     return np.concatenate(none + pre), np.concatenate(none + post)
 
 
+def _inside(places: Any, region: dict[str, Any]) -> None:
+    """Cells lie within the ranges, and where a mask lets them."""
+    low, high = np.transpose([region[axis] for axis in "xyz"])
+    assert (places >= low - 1e-9).all() and (places <= high + 1e-9).all()
+    middle, (x, y, z) = (low + high) / 2, places.T
+    masks = {"x <": x < middle[0], "!(d": y <= middle[1], "x <=": (x <= middle[0]) | (z > middle[2])}
+    if "where" in region:
+        assert masks["x <=" if "|" in region["where"] else region["where"][:3]].all()
+
+
 def _likely(found: float, chances: Any) -> None:
     """A sum of independent events lies where it should: by Bernstein's inequality, but for one in five billion."""
     mean, variance = chances.sum(), (chances * (1 - chances)).sum()
@@ -128,6 +142,9 @@ def test_any_specification(data: dict[str, Any]) -> None:
         assert again.model == specification.model
         assert columns(build(again).network) == columns(network)
     offsets = {name: population.positions for name, population in network.populations.items()}
+    for name, population in data["populations"].items():
+        if "positions" not in population:
+            _inside(offsets[name], population.get("region", data["space"]))
     for name, rule in data["connections"].items():
         mine = [p for p in network.projections if p.id == name or p.id.startswith(f"{name}_")]
         weights = np.concatenate([np.zeros(0), *(p.weight for p in mine if p.weight is not None)])
