@@ -202,35 +202,41 @@ class _Server:
     def do_call(self, command: Mapping[str, Any], arrays: Arrays) -> None:
         """A procedure of a mod file, of each of some processes or compartments, in the order of the rows."""
         name, mechanism, arguments = command["procedure"], command["mechanism"], command["arguments"]
-        network, kind, rows = self.network, command["kind"], arrays["rows"].tolist()
-        if kind == "membrane":
-            self._call_in_sections(command, rows)
-            return
-        if kind == "own":
-            members = {gid: network.cells[gid].points[command["index"]] for gid in rows if gid in network.cells}
-        elif kind == "plastic":
-            members = {row: each.adjuster for row, each in network.adjusters[command["id"]].items()}
-        else:
-            members = (network.generators if kind == "generators" else network.groups)[command["id"]].members
+        rows = arrays["rows"].tolist()
         try:
-            for row in rows:
-                if members.get(row) is not None:
-                    getattr(members[row], name)(*arguments)
+            if command["kind"] == "membrane":
+                self._call_in_sections(name, mechanism, command["sections"], rows, arguments)
+            else:
+                members = self._callable(command, rows)
+                for row in rows:
+                    if members.get(row) is not None:
+                        getattr(members[row], name)(*arguments)
         except (AttributeError, RuntimeError, TypeError) as fault:
             raise SimulatorError(f"the procedure '{name}' of '{mechanism}' failed: {fault}") from None
 
-    def _call_in_sections(self, command: Mapping[str, Any], gids: list[int]) -> None:
-        h, name, mechanism = self.run.h, command["procedure"], command["mechanism"]
-        try:
-            at, procedure = getattr(h, f"setdata_{mechanism}"), getattr(h, f"{name}_{mechanism}")
-            for gid in gids:
-                cell = self.network.cells.get(gid)
-                sections = () if cell is None else [cell.sections[index] for index in command["sections"]]
-                for segment in (segment for section in sections if section is not None for segment in section):
-                    at(segment)
-                    procedure(*command["arguments"])
-        except (AttributeError, RuntimeError, TypeError) as fault:
-            raise SimulatorError(f"the procedure '{name}' of '{mechanism}' failed: {fault}") from None
+    def _callable(self, command: Mapping[str, Any], rows: list[int]) -> Mapping[int, Any]:
+        """The processes that a command to call means, by the rows that it has."""
+        network, kind = self.network, command["kind"]
+        if kind == "own":
+            return {gid: network.cells[gid].points[command["index"]] for gid in rows if gid in network.cells}
+        if kind == "plastic":
+            return {row: each.adjuster for row, each in network.adjusters[command["id"]].items()}
+        members: Mapping[int, Any] = (network.generators if kind == "generators" else network.groups)[
+            command["id"]
+        ].members
+        return members
+
+    def _call_in_sections(
+        self, name: str, mechanism: str, sections: list[int], gids: list[int], arguments: list[float]
+    ) -> None:
+        h = self.run.h
+        at, procedure = getattr(h, f"setdata_{mechanism}"), getattr(h, f"{name}_{mechanism}")
+        for gid in gids:
+            cell = self.network.cells.get(gid)
+            found = () if cell is None else [cell.sections[index] for index in sections]
+            for segment in (segment for section in found if section is not None for segment in section):
+                at(segment)
+                procedure(*arguments)
 
     def do_weights(self, command: Mapping[str, Any], arrays: Arrays) -> None:
         """Write the present weights of a projection that this rank has: rows and values."""
