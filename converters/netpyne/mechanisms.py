@@ -12,6 +12,7 @@ from ...graph import Adjuster, Network
 from ...graph.native import mechanisms_of
 from ...nmodl.builtin import BUILT_IN
 from ...nmodl.files import FOLDERS, global_parameters, mechanism_of, text_of, texts_of, with_globals
+from ...nmodl.header import read_header
 from ...report import Report
 from .document import beside
 from .sections import number
@@ -98,23 +99,47 @@ def set_globals(
                 report.add("netpyne-globals", "approximation", f"cellParams.{label} has {name} = {value}; as in "
                            f"NetPyNE it is {kept}, which {owner} says", file=file, component=label)  # fmt: skip
     found = dict(mods)
-    texts = {name: (mechanism_of(text), text) for name, text in mods.items()}
     left = dict.fromkeys(name for name in wanted if name not in ELSEWHERE)
-    for mod, (mechanism, text) in texts.items():
-        ours = {name: name.removesuffix(f"_{mechanism}") for name in left if name.endswith(f"_{mechanism}")}
-        defaults = global_parameters(text)
-        values = {}
+    for mod, text in mods.items():
+        header = read_header(text)
+        if header is None:
+            continue
+        ours = {name: name.removesuffix(f"_{header.name}") for name in left if name.endswith(f"_{header.name}")}
+        values, defaults = {}, global_parameters(text)
         for name, plain in ours.items():
             if plain in defaults:
                 values[plain] = number(wanted[name][0], wanted[name][1], name, file)
-            if plain in defaults or re.search(rf"\b{re.escape(plain)}\b", text) or plain == "usetable":
-                del left[name]  # else it is computed by the mechanism itself
+            computed = plain not in header.shared and re.search(rf"\b{re.escape(plain)}\b", text)
+            if plain in defaults or computed or plain == "usetable":
+                del left[name]
         changed = {name: value for name, value in values.items() if value != defaults[name]}
         if changed:
             found[mod] = with_globals(text, changed)
+        for plain in changed:
+            name = f"{plain}_{header.name}"
+            others = [label for label, rule in _having(header.name, params).items()
+                      if name not in (rule.get("globals") or {})]  # fmt: skip
+            if wanted[name][1] != "hParams" and others:
+                report.add(
+                    "netpyne-globals", "approximation", f"{wanted[name][1]} sets {name} = {values[plain]:g}; as in "
+                    f"NetPyNE it is so in the cells of {', '.join(others)} too, which do not set it (the mod file has "
+                    f"{defaults[plain]:g})", file=file, component=others[0],
+                )  # fmt: skip
     here = used(network) | {"ion"}
     for name in left:
         if any(name.endswith(f"_{mechanism}") for mechanism in here) or wanted[name][1] == "hParams":
             report.add("netpyne-globals", "loss", f"{wanted[name][1]} sets {name}, which is not set here", file=file,
                        component=name)  # fmt: skip
+    return found
+
+
+def _having(mechanism: str, params: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """The rules of cells whose sections have a mechanism, by label."""
+    found = {}
+    for label, rule in (params.get("cellParams") or {}).items():
+        sections = (rule.get("secs") if isinstance(rule, Mapping) else None) or {}
+        for section in sections.values() if isinstance(sections, Mapping) else ():
+            points = (section.get("pointps") or {}).values()
+            if mechanism in (section.get("mechs") or {}) or any(p.get("mod") == mechanism for p in points):
+                found[f"cellParams.{label}"] = rule
     return found

@@ -138,7 +138,7 @@ def build(
         {name: _population(context, name, of_population[name], where, trains.get(name), vary[name])
          for name, where in placed.items()},
         projections, inputs, temperature=_temperature(context, components), components=components.elements,
-        native=components.native, mods=components.mods.taken(mechanisms, allow, report), fields=fields,
+        native=components.native, mods=components.mods.taken(mechanisms, allow), fields=fields,
         chemistry=chemistry(context, cells, select, parts), file=source.file, line=1 if source.file else None,
     )  # fmt: skip
     run = settings(context, network, cells, select, parts)

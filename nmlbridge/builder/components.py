@@ -47,7 +47,7 @@ class Components:
 
     def __init__(self, context: Context, report: Report, allow: Collection[str] = ()) -> None:
         self.context, self.report, self.allow = context, report, allow
-        self.mods = Mods.of(context)
+        self.mods = Mods.of(context, report)
         self.celsius: dict[str, float] = {}
         self.library: Library = load_core()
         self.elements: list[Element] = []
@@ -70,7 +70,8 @@ class Components:
                                         *(("component",) if cell.component else ()))  # fmt: skip
                 self.cells[name] = id
         for kind in ("components", "synapses", "cells"):
-            for name, item in getattr(model, kind).items():
+            # templates last: they get copies of mechanisms that others use with other GLOBALs
+            for name, item in sorted(getattr(model, kind).items(), key=lambda each: isinstance(each[1], TemplateCell)):
                 path: Path_ = (kind, name)
                 if isinstance(item, (ExpSyn, Exp2Syn)):
                     self._native(name, item, path)
@@ -79,7 +80,8 @@ class Components:
                 elif isinstance(item, TemplateCell):
                     self._only(name, path)
                     self.native[name], self.shapes[name], self.celsius[name] = template_cell(
-                        context, name, item, path, self.mods, allow, report)
+                        context, name, item, path, self.mods, allow, report
+                    )
                 elif isinstance(item, (SectionCell, SwcCell)) and is_native(item):
                     self._only(name, path)
                     self.native[name], self.shapes[name] = native_cell(context, name, item, path, self.mods)

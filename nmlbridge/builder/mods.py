@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 
+from ..element import Ids
+from ..errors import UnsupportedError
 from ..nmodl.builtin import BUILT_IN, OF_CELLS
-from ..nmodl.files import global_parameters, mechanism_of, texts_of, used, with_globals
+from ..nmodl.files import global_parameters, mechanism_of, renamed, same_code, texts_of, used, with_globals
 from ..nmodl.header import Header, read_header
 from ..report import Report
 from ..units import nearest
@@ -19,25 +22,31 @@ _KINDS = {"SUFFIX": "a density mechanism, for the biophysics of a cell",
           "POINT_PROCESS": "a point process, for synapses and components",
           "ARTIFICIAL_CELL": "an artificial cell, for cells"}  # fmt: skip
 
+_APART = "give one of them a mechanism with another name"
+
 
 @dataclass
 class Mods:
     """Texts of mod files by file name, and the header of each mechanism that there is, by its name.
 
-    A template may set GLOBAL parameters: these are the same in all cells, so it is told where two users of a mechanism
-    do not agree on them. ``texts`` are the files as they are stated.
+    A template may set GLOBAL parameters, which all cells in NEURON share, and bring mod files of its own: where two
+    templates do not agree about a mechanism, the second gets a copy of it.
     """
 
     context: Context
+    report: Report
+    stated: dict[str, str] = field(default_factory=dict)
+    """the files that the specification names, as they are"""
     texts: dict[str, str] = field(default_factory=dict)
+    """all, with the GLOBALs that templates have set"""
     known: dict[str, Header] = field(default_factory=lambda: dict(OF_CELLS))
     users: dict[str, tuple[str, str]] = field(default_factory=dict)
-    """by mechanism: its text with the GLOBALs of who uses it, and who that is"""
+    """by mechanism: its text with the GLOBALs of who used it first, and who that is"""
 
     @classmethod
-    def of(cls, context: Context) -> Mods:
+    def of(cls, context: Context, report: Report) -> Mods:
         """The mechanisms of a specification. Raises NetworkError for a file that is none, or a name that is taken."""
-        found = cls(context)
+        found = cls(context, report)
         model, folder = context.spec.model, context.spec.folder
         for number, name in enumerate(model.mods):
             path: Path_ = ("mods", number)
@@ -58,7 +67,8 @@ class Mods:
                                      "ARTIFICIAL_CELL in its NEURON block", *path)  # fmt: skip
         if header.name in self.known or header.name in _TAKEN or file in self.texts:
             raise self.context.error(f"'{file}' defines '{header.name}', which is there already", *path)
-        self.texts[file], self.known[header.name] = text, header
+        self.stated[file] = self.texts[file] = text
+        self.known[header.name] = header
 
     def header(self, name: str, kinds: Collection[str], *path: str | int) -> Header:
         """The mechanism called ``name``, of one of the kinds. Raises NetworkError with the nearest names."""
@@ -75,7 +85,7 @@ class Mods:
         if header.pointers:
             raise self.context.error(f"'{name}' needs the pointer '{header.pointers[0]}', which cannot be stated here",
                                      *path)  # fmt: skip
-        for text in self.texts.values():
+        for text in self.stated.values():
             if mechanism_of(text) == name:
                 self._use(name, text, path)
         return header
@@ -88,33 +98,73 @@ class Mods:
             raise self.context.error(f"'{header.name}' has no parameter '{word}'{hint}", *path)
         return header.parameters[word]
 
-    def add(self, texts: dict[str, str], *path: str | int) -> None:
-        """Mod files that a template has brought along, with the GLOBAL parameters that it has set."""
+    def add(self, texts: Mapping[str, str], *path: str | int) -> dict[str, str]:
+        """Mod files that a template has brought along, with the GLOBAL parameters that it has set. What is another
+        mechanism under a name that is in use gets a name of its own: the answer maps names to new ones.
+
+        Raises NetworkError for a mechanism that cannot be called otherwise.
+        """
+        own = {}
         for file, text in texts.items():
-            stated = self.texts.setdefault(file, text)
             name = mechanism_of(text) or file
-            if (mechanism_of(stated) or file) != name or with_globals(stated, global_parameters(text)) != with_globals(
-                text, global_parameters(text)
-            ):
-                raise self.context.error(f"'{file}' is there already, with other contents", *path)
-            self._use(name, text, path)
+            before, user = self.users.setdefault(name, (text, dotted(path)))
+            if same_code(before, text):
+                stated = (f for f, t in self.texts.items() if mechanism_of(t) == name)
+                self.texts[next(stated, None) or self._fresh(file)] = before
+                continue
+            said = f"{_differing(name, text, before)} {user}"
+            own[name] = self._copy(name, text, said, path)
+            self.report.add(
+                "mods", "info", f"{said}; here the mechanism is '{own[name]}', so that each has its own",
+                file=self.context.spec.source.file, component=dotted(path),
+            )  # fmt: skip
+        return own
+
+    def _copy(self, name: str, text: str, said: str, path: Path_) -> str:
+        """The name of a mechanism that is ``text`` under a name of its own."""
+        for number in count(2):
+            fresh = f"{name}_{number}"
+            try:
+                copy = renamed(text, fresh)
+            except UnsupportedError:
+                raise self.context.error(f"{said}; cells of one network share it, as C code in its mod file needs its "
+                                         f"name: {_APART}", *path) from None  # fmt: skip
+            if fresh in self.known:
+                continue
+            if fresh not in self.users:
+                self.users[fresh] = copy, dotted(path)
+                self.texts[self._fresh(fresh)] = copy
+                return fresh
+            if same_code(self.users[fresh][0], copy):
+                return fresh
+        raise AssertionError("numbers do not end")
+
+    def _fresh(self, file: str) -> str:
+        """A name for a file that no other has."""
+        return f"{Ids(Path(name).stem for name in self.texts).fresh(Path(file).stem)}.mod"
 
     def _use(self, name: str, text: str, path: Path_) -> None:
+        """The specification itself uses what a mod file defines, as it is stated."""
         before, user = self.users.setdefault(name, (text, dotted(path)))
-        ours, theirs = global_parameters(text), global_parameters(before)
-        for parameter, value in ours.items():
-            if theirs[parameter] != value:
-                raise self.context.error(
-                    f"the GLOBAL parameter '{parameter}' of '{name}' is {value:g} here and {theirs[parameter]:g} for "
-                    f"{user}; cells of one network share it: give one of them a mechanism with another name",
-                    *path)  # fmt: skip
+        if not same_code(before, text):
+            said = f"{_differing(name, text, before)} {user}"
+            raise self.context.error(f"{said}; cells of one network share it: {_APART}", *path)
 
-    def taken(self, mechanisms: Collection[str], allow: Collection[str], report: Report) -> dict[str, str]:
+    def taken(self, mechanisms: Collection[str], allow: Collection[str]) -> dict[str, str]:
         """The texts of the mechanisms that are used, where the user allows it; else a loss is noted."""
-        texts = {file: self.users.get(mechanism_of(text) or "", (text, ""))[0] for file, text in self.texts.items()}
-        found = used(texts, mechanisms)
+        found = used(self.texts, mechanisms)
         if found and "mods" not in allow:
-            report.add("mods", "loss", f"the mod files {', '.join(sorted(found))} are taken only if you say so: "
+            self.report.add("mods", "loss", f"the mod files {', '.join(sorted(found))} are taken only if you say so: "
                        "--allow-mods, or allow=('mods',)", file=self.context.spec.source.file)  # fmt: skip
             return {}
         return found
+
+
+def _differing(name: str, text: str, before: str) -> str:
+    """What differs between two mod files of one mechanism, up to the name of who has the second."""
+    ours, theirs = global_parameters(text), global_parameters(before)
+    differing = [g for g in ours if ours[g] != theirs.get(g, ours[g])]
+    if differing and set(ours) == set(theirs) and same_code(with_globals(text, theirs), before):
+        said = ", ".join(f"'{g}' of '{name}' is {ours[g]:g} here and {theirs[g]:g}" for g in differing)
+        return f"the GLOBAL parameter {said} for"
+    return f"the mod file of '{name}' here has other contents than that of"

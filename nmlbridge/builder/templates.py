@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -11,7 +11,7 @@ import numpy as np
 from ..errors import ModelError
 from ..graph import InputList, Network
 from ..graph.morphology import Morphology
-from ..graph.native import NativeCell, NativePoint
+from ..graph.native import NativeCell, NativePoint, NativeSection
 from ..registry import resolve_name
 from ..report import Report
 from .context import Context, Path_
@@ -32,22 +32,29 @@ def template_cell(
     read = resolve_name("nmlbridge.simulator.neuron.importer:read")
     try:
         found: Network = read(file, report, allow, template=item.template, arguments=item.arguments,
-                              mods=mods.texts or None)  # fmt: skip
+                              mods=mods.stated or None)  # fmt: skip
     except ModelError as error:
         raise context.error(f"'{item.file}': {error.message}", *path) from None
     cells = [part for part in found.native.values() if isinstance(part, NativeCell)]
     if len(cells) != 1 or sum(population.size for population in found.populations.values()) != 1:
         raise context.error(f"'{item.template}' makes {sum(p.size for p in found.populations.values())} cells, as its "
                             "sections are not joined to one; expected one cell", *path, "template")  # fmt: skip
-    mods.add(dict(found.mods), *path, "file")
-    points = [point for inputs in found.inputs for point in _points(found, inputs)]
+    own = mods.add(found.mods, *path, "file")
+    points = [*cells[0].points, *(point for inputs in found.inputs for point in _points(found, inputs))]
     cell = replace(
-        cells[0], id=name, points=(*cells[0].points, *points), file=context.spec.source.file, moved=False,
-        line=context.spec.source.line(path), v_init=context.number(item.v_init, "mV", *path, "v_init"),
+        cells[0], id=name, sections=tuple(_renamed(section, own) for section in cells[0].sections),
+        points=tuple(replace(p, mechanism=own.get(p.mechanism, p.mechanism)) for p in points), moved=False,
+        file=context.spec.source.file, line=context.spec.source.line(path),
+        v_init=context.number(item.v_init, "mV", *path, "v_init"),
         threshold=context.number(item.threshold, "mV", *path, "threshold"),
     )  # fmt: skip
     assert found.temperature is not None
     return cell, shape_of(cell), found.temperature - 273.15
+
+
+def _renamed(section: NativeSection, own: Mapping[str, str]) -> NativeSection:
+    """A section with mechanisms under other names."""
+    return replace(section, mechanisms={own.get(name, name): values for name, values in section.mechanisms.items()})
 
 
 def _points(found: Network, inputs: InputList) -> list[NativePoint]:

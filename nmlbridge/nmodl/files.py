@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ..element import Ids
 from ..errors import DocumentError, UnsupportedError
+from .header import read_header
 
 FOLDERS = ("mod", "mods", "mechanisms", "modfiles", ".")
 """where models keep their mod files, beside the file that uses them"""
@@ -16,7 +17,6 @@ _COMMENTS = re.compile(r"(?is)\bCOMMENT\b.*?\bENDCOMMENT\b|:[^\n]*|\?[^\n]*")
 _NAME = re.compile(r"\b(?:SUFFIX|POINT_PROCESS|ARTIFICIAL_CELL)\s+(\w+)")
 _INCLUDE = re.compile(r'^[ \t]*INCLUDE[ \t]+"([^"\n]+)"[^\n]*$', re.M)
 _PARAMETER = re.compile(r"\bPARAMETER\s*\{([^}]*)\}")
-_GLOBALS = re.compile(r"\bGLOBAL\s+([\w\s,]+?)(?=\n\s*[A-Z]|\})")
 
 
 def mods_beside(file: Path, folders: Iterable[str] | None = None) -> dict[str, str]:
@@ -60,29 +60,40 @@ def mechanism_of(text: str) -> str | None:
 
 
 def global_parameters(text: str) -> dict[str, float]:
-    """The GLOBAL parameters of a mechanism that have a default, by name."""
-    plain = _COMMENTS.sub(" ", text)
-    names = {name for found in _GLOBALS.findall(plain) for name in re.split(r"[\s,]+", found) if name}
-    values: dict[str, float] = {}
-    for block in _PARAMETER.findall(plain):
-        for name in names:
-            value = re.search(rf"\b{name}\s*=\s*([-+.\deE]+)", block)
-            if value:
-                values[name] = float(value[1])
-    return values
+    """The parameters that all instances of a mechanism share, by name, with their defaults."""
+    header = read_header(text)
+    return {} if header is None else {name: value for name, value in header.shared.items() if value is not None}
 
 
 def with_globals(text: str, values: Mapping[str, float]) -> str:
     """NMODL with other defaults for some of its parameters."""
     for name, value in values.items():
-        blocks = (block for block in _PARAMETER.finditer(text) if re.search(rf"\b{name}\s*=", block[1]))
-        found = next(blocks, None)
-        if found is None:
+        plain = _COMMENTS.sub(lambda found: " " * len(found[0]), text)  # its places are those of the text
+        for block in _PARAMETER.finditer(plain):
+            found = re.compile(rf"\b{name}\b(\s*=\s*[-+.\deE]+)?").search(plain, block.start(1), block.end(1))
+            if found:
+                break
+        else:
             raise UnsupportedError(f"the default of '{name}' is not found in {mechanism_of(text)}, so it cannot be set")
-        start, end = found.span()
-        block = re.sub(rf"(\b{name}\s*=\s*)[-+.\deE]+", rf"\g<1>{value!r}", text[start:end])
-        text = text[:start] + block + text[end:]
+        text = f"{text[: found.start()]}{name} = {value!r}{text[found.end() :]}"
     return text
+
+
+def renamed(text: str, name: str) -> str:
+    """NMODL whose mechanism is called ``name``. Raises UnsupportedError if C code in it may depend on the name."""
+    found = _NAME.search(_COMMENTS.sub(lambda found: " " * len(found[0]), text))
+    if found is None or re.search(rf"(?s)\bVERBATIM\b.*_{found[1]}\b.*\bENDVERBATIM\b", text):
+        raise UnsupportedError(f"{found[1] if found else 'what defines no mechanism'} cannot get another name")
+    return f"{text[: found.start(1)]}{name}{text[found.end(1) :]}"
+
+
+def same_code(one: str, other: str) -> bool:
+    """Whether two mod files say the same but for comments, spaces and how the values of GLOBALs are spelt."""
+    values = global_parameters(one)
+    if global_parameters(other) != values:
+        return False
+    plain = (_COMMENTS.sub(" ", with_globals(text, values)).split() for text in (one, other))
+    return next(plain) == next(plain)
 
 
 def used(mods: Mapping[str, str], mechanisms: Iterable[str]) -> dict[str, str]:

@@ -16,8 +16,11 @@ _WORDS = frozenset({
     "SUFFIX", "POINT_PROCESS", "ARTIFICIAL_CELL", "USEION", "READ", "WRITE", "VALENCE", "REPRESENTS", "RANGE", "GLOBAL",
     "NONSPECIFIC_CURRENT", "ELECTRODE_CURRENT", "POINTER", "BBCOREPOINTER", "EXTERNAL", "THREADSAFE", "RANDOM",
 })  # fmt: skip
+_NEURONS = frozenset({"v", "t", "dt", "celsius", "diam", "area"})
+"""names that are NEURON's own in every mod file, whatever block declares them"""
 _DRIVEN = ("READ", "NONSPECIFIC_CURRENT", "ELECTRODE_CURRENT", "POINTER", "RANDOM")
 _PARAMETER = re.compile(r"([A-Za-z_]\w*)\s*(?:\[\s*\w+\s*\])?\s*(?:=\s*[-+.\dEe]+)?\s*(?:\(([^()]*)\))?")
+_DEFAULT = re.compile(r"([A-Za-z_]\w*)\s*(\[\s*\w+\s*\])?\s*(?:=\s*([-+.\dEe]+))?\s*(?:\([^()]*\))?")
 _PROCEDURE = re.compile(r"\b(?:PROCEDURE|FUNCTION)\s+([A-Za-z_]\w*)\s*\(((?:[^()]|\([^()]*\))*)\)")
 _UNITS = {
     "mV": "mV", "mv": "mV", "millivolt": "mV", "S/cm2": "S_per_cm2", "mho/cm2": "S_per_cm2", "siemens/cm2": "S_per_cm2",
@@ -30,7 +33,9 @@ _UNITS = {
 class Header:
     """``kind`` is SUFFIX, POINT_PROCESS or ARTIFICIAL_CELL. ``parameters`` are those that each instance has for itself,
     with their unit as nmlbridge spells it, "" if it has none or an unknown one. ``left_open`` are those among them that
-    are ASSIGNED, but never by the mechanism itself (jNeuroML's ``e``). ``pointers`` must be set from outside;
+    are ASSIGNED, but never by the mechanism itself (jNeuroML's ``e``). ``shared`` are those that all instances share,
+    with their default: PARAMETERs that are GLOBAL, which they are unless RANGE says otherwise, and, with None, GLOBALs
+    that are left open. ``pointers`` must be set from outside;
     ``receives``: events may arrive. ``procedures`` are its PROCEDUREs and FUNCTIONs, with the number of their
     arguments; None where C code may take any number."""
 
@@ -38,6 +43,7 @@ class Header:
     kind: str
     parameters: dict[str, str] = field(default_factory=dict)
     left_open: tuple[str, ...] = ()
+    shared: dict[str, float | None] = field(default_factory=dict)
     pointers: tuple[str, ...] = ()
     receives: bool = False
     procedures: dict[str, int | None] = field(default_factory=dict)
@@ -65,17 +71,25 @@ def read_header(text: str) -> Header | None:
     assigned = {name: _UNITS.get(unit.strip(), "") for found in re.findall(r"\bASSIGNED\s*\{([^}]*)\}", plain)
                 for name, unit in _PARAMETER.findall(found)}  # fmt: skip
     left_open: tuple[str, ...] = ()
+    shared: dict[str, float | None] = {}
+    driven = {name for word in _DRIVEN for name in lists.get(word, ())}
     if "VERBATIM" not in text:  # C may set anything
         body = re.sub(r"\b(?:PARAMETER|ASSIGNED|CONSTANT|UNITS|NEURON)\s*\{[^}]*\}", " ", plain)
-        driven = {name for word in _DRIVEN for name in lists.get(word, ())}
-        left_open = tuple(
-            name for name in ranges if name in assigned and name not in declared and name not in driven
-            and not re.search(rf"\b{name}\b\s*(?:\[[^\]]*\]\s*)?=(?!=)", body)
-        )  # fmt: skip
+        open_ = [
+            name for name in (*ranges, *lists.get("GLOBAL", ())) if name in assigned and name not in declared
+            and name not in driven and not re.search(rf"\b{name}\b\s*(?:\[[^\]]*\]\s*)?=(?!=)", body)
+        ]  # fmt: skip
+        left_open = tuple(name for name in open_ if name in ranges)
+        shared = dict.fromkeys(name for name in open_ if name not in ranges)
+    ions = {name for word in ("WRITE", "VALENCE") for name in lists.get(word, ())}
+    for parameters in re.findall(r"\bPARAMETER\s*\{([^}]*)\}", plain):
+        for name, array, value in _DEFAULT.findall(re.sub(r"<[^<>]*>", " ", parameters)):
+            if not array and name not in ranges and name not in driven | ions | _NEURONS:
+                shared[name] = float(value) if value else 0.0
     own = {n: declared.get(n) or assigned.get(n, "") for n in ranges if n in declared or n in left_open}
     receives = re.search(r"\bNET_RECEIVE\b", plain) is not None
     pointers = tuple(lists.get("POINTER", ()))
-    return Header(kind[2], kind[1], own, left_open, pointers, receives, _procedures(text))
+    return Header(kind[2], kind[1], own, left_open, shared, pointers, receives, _procedures(text))
 
 
 def _procedures(text: str) -> dict[str, int | None]:

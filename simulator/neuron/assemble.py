@@ -16,6 +16,7 @@ from ...graph import InputList, NativeCell, NativeProcess, NativeSection, Networ
 from ...graph.native import mechanisms_of
 from ...nmodl.builtin import BUILT_IN
 from ...nmodl.files import global_parameters, mechanism_of, used, with_globals
+from ...nmodl.header import read_header
 from ...report import Report
 from ...results import Simulation, elements_of, saved
 
@@ -220,11 +221,22 @@ class _Assembly:
         if missing:
             self.report.add("neuron-mods", "info", f"the mod files of {', '.join(sorted(missing))} are not at hand; "
                             "the network can be converted, but not run", file=self.file)  # fmt: skip
-        for file, text in taken.items():
-            name, defaults = mechanism_of(text), global_parameters(text)
+        for file, text in self.mods.items():
+            header = read_header(text)
+            if header is None:
+                continue
+            name, defaults = header.name, global_parameters(text)
             stated = {g: self.found["globals"].get(f"{g}_{name}", v) for g, v in defaults.items()}
+            for left in (g for g, v in header.shared.items() if v is None):
+                if self.found["globals"].get(f"{left}_{name}"):
+                    self.report.add(
+                        "neuron-globals", "loss", f"the model sets {left}_{name}, which {file} declares as ASSIGNED; "
+                        "declare it as PARAMETER, and it is taken over", file=self.file)  # fmt: skip
             changed = {g: v for g, v in stated.items() if v != defaults[g]}
-            if changed:
+            if changed and file not in taken:
+                self.report.add("neuron-globals", "loss", f"the model sets {', '.join(changed)} of {name}, which is "
+                                "nowhere in it, so that is not taken over", file=self.file)  # fmt: skip
+            elif changed:
                 taken[file] = with_globals(text, changed)
                 self.report.add("neuron-globals", "info", f"the model sets {', '.join(changed)} of {name}; they are "
                                 f"the defaults of {file} now", file=self.file)  # fmt: skip

@@ -215,9 +215,9 @@ class _Live:
     def globals(self) -> dict[str, float]:
         """All global parameters of mechanisms, as NEURON calls them."""
         found = {}
+        mechanisms = (*self.densities, *_names(self.h.MechanismType(1), self.h))
         for name in dir(self.h):
-            mechanism = next((m for m in self.densities if name.endswith(f"_{m}")), None)
-            if mechanism is None or name.startswith("_"):
+            if name.startswith("_") or not any(name.endswith(f"_{mechanism}") for mechanism in mechanisms):
                 continue
             try:
                 value = getattr(self.h, name)

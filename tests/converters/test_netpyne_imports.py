@@ -14,8 +14,8 @@ import pytest
 
 import nmlbridge
 from nmlbridge.builder import Specification, build
-from nmlbridge.errors import ModelError
 from nmlbridge.graph import NativeCell
+from nmlbridge.nmodl.files import global_parameters
 from nmlbridge.report import Report
 from nmlbridge.simulator.neuron.compile import compile_mods
 
@@ -482,6 +482,23 @@ def test_globals_that_clash_are_told(clashing: Path) -> None:
     assert "vhalf = -41" in network.mods["fast.mod"]
 
 
+def test_globals_that_a_cell_gets_from_another_are_told(clashing: Path) -> None:
+    """In NetPyNE what one rule sets holds for cells whose rules do not set it."""
+    two = (clashing / "Two.hoc").read_text()
+    (clashing / "Two.hoc").write_text(two.replace("vhalf_fast = -35", ""))
+    lines = ["from netpyne import specs", "netParams = specs.NetParams()"]
+    for name in ("One", "Two"):
+        lines += [f"netParams.importCellParams('{name}', '{name}.hoc', '{name}', conds={{'cellType': '{name}'}})",
+                  f"netParams.popParams['{name}'] = {{'cellType': '{name}', 'numCells': 1}}"]  # fmt: skip
+    (clashing / "netParams.py").write_text("\n".join(lines) + "\n")
+    report = Report()
+    nmlbridge.read(clashing / "netParams.py", report=report, allow=("code", "mods"))
+    (note,) = [note for note in report if note.code == "netpyne-globals"]
+    assert note.severity == "approximation"
+    for word in ("cellParams.One sets vhalf_fast = -41", "cellParams.Two", "-38"):
+        assert word in str(note)
+
+
 NEUROML = """<neuroml xmlns="http://www.neuroml.org/schema/neuroml2" id="pas">
 <ionChannelHH id="leak" conductance="10pS"/>
 <cell id="ball"><morphology id="m">
@@ -518,9 +535,6 @@ def test_cells_of_all_kinds_of_files_in_one_call(folder: Path, clashing: Path) -
     assert done.returncode == 0, done.stderr[-2000:]
     both = {name: {"template": name, "file": f"{name}.hoc"} for name in ("One", "Two")}
     pair = {"mods": ["mod"], "cells": both, "populations": {k: {"cell": k, "number": 1} for k in both}}
-    with pytest.raises(ModelError, match=r"cells.Two.*'vhalf' of 'fast' is -35 here and -41 for cells.One.file"):
-        build(Specification.of(pair, clashing), allow=("code", "mods"))
-    plain = {"sections": {"s": {"length": 20, "diameter": 20}}, "biophysics": {"mechanisms": {"f": {"neuron": "fast"}}}}
-    pair["cells"] = {"One": both["One"], "Two": plain}
-    with pytest.raises(ModelError, match=r"cells.Two.*'vhalf' of 'fast' is -38 here and -41 for cells.One.file"):
-        build(Specification.of(pair, clashing), allow=("code", "mods"))
+    kept = build(Specification.of(pair, clashing), allow=("code", "mods")).network
+    values = {name: global_parameters(text)["vhalf"] for name, text in kept.mods.items()}
+    assert values == {"fast.mod": -41, "fast_2.mod": -35}  # each its own, if the network is built here

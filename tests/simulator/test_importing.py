@@ -291,5 +291,5 @@ def test_mod_files_are_told_by_what_they_define() -> None:
     ASSIGNED { c }
     """
     assert mechanism_of(text) == "right"
-    assert global_parameters(text) == {"a": -0.0025, "b": 4.0}
-    assert global_parameters(with_globals(text, {"a": 7.0})) == {"a": 7.0, "b": 4.0}
+    assert global_parameters(text) == {"a": -0.0025, "b": 4.0, "d": 5.0}  # d is GLOBAL as it is not RANGE
+    assert global_parameters(with_globals(text, {"a": 7.0})) == {"a": 7.0, "b": 4.0, "d": 5.0}
