@@ -18,6 +18,7 @@ from .evaluate import Column
 from .language import is_random, parse
 from .listed import listed_pairs
 from .plasticity import stdp
+from .processes import Groups, processors, together
 from .segments import EVENTS, CellParts, Sites
 from .select import Rows, Selections
 from .space import AXES, Cells, Space
@@ -342,12 +343,7 @@ class Rule:
         if rule.kind != "continuous" and rule.from_synapse is not None:
             raise self.context.error(f"a rule of kind {rule.kind} has no from_synapse", *self.path, "from_synapse")
         weights = rule.weight if isinstance(rule.weight, list) else [rule.weight] * max(len(synapses), 1)
-        groups: dict[tuple[int, int], dict[str, Pile]] = {}
-        for edges in self.edges():
-            for pair, piece in self._pieces_of(edges, weights, parts):
-                piles = groups.setdefault(pair, {name: Pile(_kind(name)) for name in piece})
-                for name, column in piece.items():
-                    piles[name].append(column)
+        groups = self._together(weights, parts)
         made = []
         single = len(groups) <= 1
         for (before, after), piles in sorted(groups.items()):
@@ -375,6 +371,28 @@ class Rule:
                     **more,
                 ))  # fmt: skip
         return made
+
+    def _together(self, weights: list[Any], parts: CellParts) -> Groups:
+        """The columns of all edges, by pairs of populations. Several processes build those of a long rule."""
+        whole = self.chosen
+        costly = self.rule.divergence is None and self.rule.pattern != "one_to_one" and self.rule.pairs is None
+        pairs = len(self.pre) * len(whole) if costly and self.rule.file is None else 0
+        shares = np.array_split(whole, processors(pairs))
+
+        def build(number: int) -> Groups:
+            self.chosen = shares[number]
+            groups: Groups = {}
+            for edges in self.edges():
+                for pair, piece in self._pieces_of(edges, weights, parts):
+                    piles = groups.setdefault(pair, {name: Pile(_kind(name)) for name in piece})
+                    for name, column in piece.items():
+                        piles[name].append(column)
+            return groups
+
+        try:
+            return together(len(shares), build)
+        finally:
+            self.chosen = whole
 
     def _pieces_of(
         self, edges: Edges, weights: list[Any], parts: CellParts
