@@ -44,11 +44,14 @@ def together(shares: int, build: Callable[[int], Groups]) -> Groups:
 
     Raises whatever ``build`` raises, as if one process had built one share after the other.
     """
-    others = [_Process(build, share) for share in range(1, shares)]
+    others: list[_Process] = []
     try:
+        with suppress(OSError):  # no room for another process or file: what is left is built here
+            for share in range(1, shares):
+                others.append(_Process(build, share))
         groups = build(0)
-        for share, other in enumerate(others, 1):
-            found = other.finish()
+        for share in range(1, shares):
+            found = others[share - 1].finish() if share <= len(others) else None
             if found is None:  # whatever was wrong there is told here
                 found = build(share)
             _add(groups, found)
@@ -83,9 +86,15 @@ class _Process:
     def __init__(self, build: Callable[[int], Groups], share: int) -> None:
         self.file: IO[bytes] = tempfile.TemporaryFile(prefix="nmlbridge-", buffering=1 << 20)
         here, there = os.pipe()
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)  # the threads of BLAS look after themselves
-            self.id = os.fork()
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", DeprecationWarning)  # the threads of BLAS look after themselves
+                self.id = os.fork()
+        except OSError:
+            for number in (here, there):
+                os.close(number)
+            self.file.close()
+            raise
         if self.id == 0:
             code = 1
             try:

@@ -118,6 +118,22 @@ def test_a_process_that_is_killed_costs_nothing_but_time(monkeypatch: pytest.Mon
     assert len(started) == 2
 
 
+def test_no_room_for_a_process_costs_nothing_but_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = columns(built({"convergence": 20}))
+    started = _divided(monkeypatch, 4)
+    fork = os.fork
+
+    def one_only() -> int:
+        if started:
+            raise BlockingIOError("Resource temporarily unavailable")
+        return fork()
+
+    monkeypatch.setattr(os, "fork", one_only)
+    before = len(os.listdir("/proc/self/fd"))
+    assert columns(built({"convergence": 20})) == whole
+    assert len(started) == 1 and len(os.listdir("/proc/self/fd")) == before
+
+
 def test_short_rules_start_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "fork", lambda: pytest.fail("a process for so little"))
     built({"probability": 0.5})
