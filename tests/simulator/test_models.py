@@ -196,3 +196,33 @@ def test_short_alpha_currents_carry_their_charge(tmp_path: Path) -> None:
     rise = results["q[0]/v"][results.time > 0.3].mean() + 65e-3
     mean = 0.05e-9 * np.e * 0.1e-3 / 0.0973e-3 * 20e-3 / 0.25e-9
     assert rise == pytest.approx(mean, rel=3e-4)  # the voltage still has exp(-15) of its way to go
+
+
+TURN = """<ComponentType name="turner" extends="baseCellMembPot">
+    <Parameter name="w" dimension="per_time"/><Constant name="MV" dimension="voltage" value="1mV"/>
+    <Exposure name="x" dimension="none"/><Exposure name="y" dimension="none"/><Exposure name="z" dimension="none"/>
+    <Dynamics><StateVariable name="x" dimension="none" exposure="x"/>
+    <StateVariable name="y" dimension="none" exposure="y"/>
+    <StateVariable name="z" dimension="none" exposure="z"/>
+    <DerivedVariable name="v" dimension="voltage" value="x * MV"/>
+    <TimeDerivative variable="x" value="w * y"/><TimeDerivative variable="y" value="-w * x"/>
+    <TimeDerivative variable="z" value="w * (x * y - z * x ^ 2)"/>
+    <OnStart><StateAssignment variable="x" value="1"/></OnStart></Dynamics></ComponentType>
+    <turner id="c" w="0.5per_ms"/>"""
+
+
+def test_states_that_drive_each_other_in_a_circle_are_of_second_order(tmp_path: Path) -> None:
+    """x' = w y, y' = -w x turns: x = cos(w t), y = -sin(w t). A third state follows both."""
+    errors, driven = [], []
+    for step in (0.1, 0.05):
+        model = models.put(tmp_path / str(step), TURN, '<population id="p" component="c" size="1"/>',
+                           {n: f"p[0]/{n}" for n in "xyz"}, 40, step)  # fmt: skip
+        results = nmlbridge.simulate(model)
+        angle = 0.5e3 * results.time
+        errors.append(
+            max(np.abs(results["p[0]/x"] - np.cos(angle)).max(), np.abs(results["p[0]/y"] + np.sin(angle)).max())
+        )
+        driven.append(results["p[0]/z"][-1])
+    assert errors[0] < 5e-3 and errors[1] < errors[0] / 3.8
+    exact = nmlbridge.simulate(model, backend="reference")["p[0]/z"][-1]
+    assert abs(driven[1] - exact) < abs(driven[0] - exact) / 3.5 < 1e-3
