@@ -92,7 +92,8 @@ class Format:
         self._note(network, report, lost)
         network = resolve_name("nmlbridge.graph.features:without")(network, lost, report or Report())
         native = network.native and "native mechanisms" not in self.features
-        differing = any(p.values and p.component not in network.native for p in network.populations.values())
+        differs: Any = resolve_name("nmlbridge.graph.features:differs")
+        differing = any(differs(p) and p.component not in network.native for p in network.populations.values())
         if native or (differing and "differing cells" not in self.features):
             # a format of shapes alone has no use for notes on mechanisms
             said = report if "components" in self.features else None

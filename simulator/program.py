@@ -26,7 +26,9 @@ The keys of the specification::
                  origins: "T:" (n,3) um are added to the points before NEURON rounds them, positions after; trains are
                  events that NetStims at rest are told to send
                  a population with a template may have point_parameters: [{point: index, parameters: {name: "T:" per
-                 cell}, random, rng}], and cm and v_init (number or "T:" per cell) of cells with one compartment
+                 cell}, random, rng}], and cm and v_init (number or "T:" per cell) of cells with one compartment; and
+                 own: [{path: keys and indices of a number or table in the template, values: "T:" (n,) or (n, ...)}],
+                 which its cells have there instead
     sources      [{cells: first gid of a population, size, first_gid, section, x, threshold}]: further places that send
                  events, one for each cell, with gids beyond those of the cells; their events are not among the spikes
     points       [{id, mechanism, gid, section, x: "T:", parameters: {name: number | "T:"}, random: null | "T:" (n,3)

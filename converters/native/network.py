@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ import numpy.typing as npt
 from ...element import Element, Ids
 from ...errors import UnsupportedError
 from ...graph import InputList, NativeCell, NativeProcess, Network, Population, Projection
-from ...lems import load_core
+from ...lems import Library, load_core
 from ...report import Report
 from ...results import EventOutputFile, OutputFile, Outputs, Simulation
 from ...results.paths import place_of
@@ -38,7 +39,8 @@ def in_components(network: Network, report: Report | None = None) -> Network:
     What has no counterpart is left out, with a note of severity "loss" that names it. Raises NetworkError for a cell
     that cannot be drawn.
     """
-    if not network.native and not any(population.values for population in network.populations.values()):
+    differ = any(p.values or p.individuals is not None for p in network.populations.values())
+    if not network.native and not differ:
         return network
     return _Components(network, report if report is not None else Report()).network()
 
@@ -60,6 +62,9 @@ class _Components:
         self.kelvin = network.temperature if network.temperature is not None else CELSIUS + 273.15
         self.channels = Channels(self.ids, network.mods, self.kelvin, report)
         self.watched = self.recorded_sections()
+        differ = {p.component for p in network.populations.values() if p.individuals is not None}
+        alike = {p.component for p in network.populations.values() if p.individuals is None}
+        self.standing = differ - alike  # what stands for cells that differ, and is no cell itself
         self.shapes: dict[str, Shape] = {}
         self.cells: list[Element] = []
         self.names: dict[str, str] = {}
@@ -78,7 +83,9 @@ class _Components:
         old = self.old
         for part in old.native.values():
             if isinstance(part, NativeCell) and not (part.points and self.fired(part, {})):
-                self.cell(part)
+                self.shapes[part.id] = Shape(part, self.cuts(part), self.report)
+                if part.id not in self.standing:
+                    self.cell(part, self.shapes[part.id])
         for population in old.populations.values():
             self.population(population)
         for projection in old.projections:
@@ -88,7 +95,7 @@ class _Components:
         processes = list(self.made.values())
         # a parameterless event port of NeuroML types has the channels stand before the cells that use them
         components = [
-            *old.components,
+            *(e for e in old.components if e.get("id") not in self.standing),
             *self.variants,
             *own_types(processes),
             *{id(made): made.type for made in self.firing.values()}.values(),
@@ -106,6 +113,11 @@ class _Components:
             temperature=self.kelvin, components=components, native={}, mods={}, settings=settings,
             simulation=[self.recorded(e) for e in old.simulation],
         )  # fmt: skip
+
+    @cached_property
+    def library(self) -> Library:
+        """The types of NeuroML and of the network's components."""
+        return load_core().extended(self.old.components)
 
     def loss(self, message: str, owner: Any) -> None:
         self.report.add("native-process", "loss", message, file=owner.file, line=owner.line, component=owner.id)
@@ -146,23 +158,36 @@ class _Components:
                 self.fires[key] = None
         return self.fires[key]
 
-    def cell(self, cell: NativeCell) -> None:
-        cut = {*sections_to_cut(cell, self.channels), *self.watched.get(cell.id, ())}
-        shape = Shape(cell, cut, self.report)
+    def cuts(self, cell: NativeCell) -> set[int]:
+        """The sections to be cut into their compartments, in a cell and in those that differ from it in numbers."""
+        found = {*sections_to_cut(cell, self.channels), *self.watched.get(cell.id, ())}
+        for population in self.old.populations.values():
+            if population.component == cell.id:
+                for each in population.individuals or ():
+                    assert isinstance(each, NativeCell)
+                    found |= {*sections_to_cut(each, self.channels)}
+        return found
+
+    def cell(self, cell: NativeCell, shape: Shape) -> Element:
         membrane = Membrane(cell, shape, self.channels, self.rest, self.report).element()
         if cell.spike_point is not None:
             self.loss("its spikes are events of a point process; as a NeuroML cell it spikes where its voltage crosses "
                       f"{cell.threshold:g} mV", cell)  # fmt: skip
         self.names[cell.id] = self.ids.fresh(cell.id)
-        self.shapes[cell.id] = shape
         # the groups are known only when the membrane has asked for its own
         self.cells.append(element("cell", [shape.morphology(), membrane], id=self.names[cell.id]))
+        return self.cells[-1]
 
     def population(self, population: Population) -> None:
         part = self.old.native.get(population.component)
         every = np.arange(population.size)
-        if isinstance(part, NativeCell) and part.id not in self.names:
+        if isinstance(part, NativeCell) and part.id not in self.shapes:
+            if population.individuals is not None:
+                self.loss(f"the cells of '{population.id}' differ; here all are as '{part.id}' is", part)
             self.firing_population(population, part)
+            return
+        if population.individuals is not None:
+            self.individual_population(population, part)
             return
         if part is None and population.values:
             self.differing_population(population)
@@ -203,7 +228,7 @@ class _Components:
         """LEMS cells, a component and a population for each set of parameters."""
         self.parts[population.id] = []
         old = next(e for e in self.old.components if e.get("id") == population.component)
-        library = load_core().extended(self.old.components)
+        library = self.library
         kind = library.type(old.get("type") or old.tag)
         units = {name: si_unit(library, kind.parameters[name].dimension) for name in population.values}
         found = combinations({}, population.values, population.size)
@@ -212,6 +237,19 @@ class _Components:
             attributes = {**old.attributes, **texts, "id": self.ids.fresh(population.component)}
             self.variants.append(Element(old.tag, attributes, old.children, old.text, old.file, old.line))
             self.part(population, self.variants[-1], rows, len(found) == 1)
+
+    def individual_population(self, population: Population, part: NativeCell | NativeProcess | None) -> None:
+        """Cells with sections that differ, a component and a population for each."""
+        self.parts[population.id] = []
+        for row, each in enumerate(population.individuals or ()):
+            if isinstance(each, NativeCell):
+                assert isinstance(part, NativeCell)
+                made = self.cell(each, Shape(each, self.shapes[part.id].cut, self.report))
+            else:
+                copies = renamed(each, self.ids, self.library)
+                self.variants += copies[::-1]  # channels before the cell
+                made = copies[0]
+            self.part(population, made, np.array([row]), population.size == 1)
 
     def firing_population(self, population: Population, cell: NativeCell) -> None:
         """Cells whose process fires, a population for each set of its parameters."""
@@ -480,14 +518,15 @@ class _Components:
         cell = self.old.populations.get(place.population) if place is not None else None
         if place is None or cell is None or not 0 <= place.index < cell.size:
             return quantity
-        if cell.component not in self.old.native and not cell.values:
+        if cell.component not in self.old.native and not cell.values and cell.individuals is None:
             return quantity
         found = None
         part, row = (int(each[0]) for each in self.spots(place.population, np.array([place.index])))
         if part >= 0:
             at = f"{self.parts[place.population][part].id}[{row}]"
             if cell.component not in self.old.native:  # a LEMS cell: what is inside of it is called the same
-                return at if "/" not in quantity else f"{at}/{place.variable}"
+                inside = f"{place.segment}/{place.variable}" if place.segment else place.variable
+                return at if "/" not in quantity else f"{at}/{inside}"
             shape = self.shapes.get(cell.component)
             found = at if "/" not in quantity else self.variable(at, shape, place.segment, place.variable)
         if found is None:
@@ -518,6 +557,21 @@ def _place(cell: NativeCell, segment: int, inside: list[str]) -> tuple[int, floa
         named = match[1] if match else inside[0]
         return (cell.index[named], float(match[2]) if match else 0.5) if named in cell.index else None
     return (segment, 0.5) if segment else (cell.spike_section, cell.spike_x)
+
+
+def renamed(elements: Sequence[Element], ids: Ids, library: Library) -> list[Element]:
+    """Copies with ids of their own, which also what refers to them by attributes is told of."""
+    fresh = {id: ids.fresh(id) for element in elements if (id := element.get("id")) is not None}
+
+    def copied(old: Element, top: bool = False) -> Element:
+        kind = old.get("type") or old.tag
+        refers = {"morphology", "biophysicalProperties", *(("id",) if top else ()),
+                  *(library.type(kind).references if library.has_type(kind) else ())}  # fmt: skip
+        attributes = {n: fresh.get(text, text) if n in refers else text for n, text in old.attributes.items()}
+        return Element(old.tag, attributes, [copied(child) for child in old.children], old.text, old.file, old.line,
+                       old.raw)  # fmt: skip
+
+    return [copied(element, True) for element in elements]
 
 
 def combinations(

@@ -74,7 +74,7 @@ class Shape:
             names = ", ".join(cell.sections[n].name for n in self.lost[:4])
             report.add("native-islands", "loss", f"{len(self.lost)} sections are not joined to the others ({names}): a "
                        "cell of NeuroML is one tree, they are left out", **cell_place(cell))  # fmt: skip
-        cut = set(cut)
+        self.cut = cut = set(cut)
         if cell.sections[cell.spike_section].nseg > 1:
             cut.add(cell.spike_section)  # what stands for the cell is a segment, and must be one compartment
         points: dict[int, Floats] = {}

@@ -131,11 +131,13 @@ class _Writer:
             norms = {f"{axis}norm": value / size for (axis, value), size in zip(place.items(), self.size, strict=True)}
             cell: dict[str, Any] = {"gid": gid, "tags": tags | place | norms, "conns": [], "stims": []}
             if isinstance(part, NativeCell):
-                cell |= {"secs": sections, "secLists": {
+                own = part if population.individuals is None else population.individuals[row]
+                assert isinstance(own, NativeCell)
+                cell |= {"secs": sections if own is part else self.sections(own), "secLists": {
                     name: [part.sections[i].name for i in members] for name, members in part.section_lists.items()
                 }}  # fmt: skip
                 if population.values:
-                    cell["secs"] = self.own_values(part, population, row)
+                    cell["secs"] = self.own_values(own, population, row)
             else:
                 cell["params"] = self.artificial(part, population, row) | (
                     {"spkTimes": trains.get(row, [])} if part.mechanism == "VecStim" else {}

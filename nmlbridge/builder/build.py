@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from ..graph import Network, Population
 from ..graph.native import mechanisms_of
+from ..graph.population import Individual
 from ..registry import resolve_name
 from ..report import Report
 from ..results.simulation import Simulation, elements_of
@@ -21,6 +22,7 @@ from .connect import SILENT, Rule
 from .context import RESERVED, Context
 from .diversity import divided, with_model
 from .fields import imposed
+from .individuals import individuals
 from .reactions import chemistry
 from .record import settings
 from .segments import CellParts
@@ -29,7 +31,7 @@ from .space import Cells, Space
 from .specification import Specification
 from .stimuli import Stimuli
 from .trains import Given, played
-from .varied import varied
+from .varied import Rows, varied
 from .vocabulary import PointElectrode, UniformField
 
 Floats = npt.NDArray[np.float64]
@@ -114,7 +116,10 @@ def build(
     cells = Cells.of(placed)
     select = Selections(context, space, cells)
     of_population = {name: components.cells[str(population.cell)] for name, population in model.populations.items()}
-    vary = {name: varied(context, space, components, name, cells) for name in placed}
+    own = {name: Rows(context, space, name, cells) for name in placed}
+    vary = {name: varied(rows, components) for name, rows in own.items()}
+    different = {name: found for name, rows in own.items() if (found := individuals(rows, components)) is not None}
+    of_population |= {name: component for name, (component, _) in different.items()}
     parts = CellParts(context, components.by_id, of_population, components.native, components.shapes)
     mine = None
     if posts is not None:
@@ -135,7 +140,8 @@ def build(
     mechanisms = mechanisms_of(*components.native.values())
     network = Network(
         model.name,
-        {name: _population(context, name, of_population[name], where, trains.get(name), vary[name])
+        {name: _population(context, name, of_population[name], where, trains.get(name), vary[name],
+                           different[name][1] if name in different else None)
          for name, where in placed.items()},
         projections, inputs, temperature=_temperature(context, components), components=components.elements,
         native=components.native, mods=components.mods.taken(mechanisms, allow), fields=fields,
@@ -148,7 +154,8 @@ def build(
 
 
 def _population(
-    context: Context, name: str, component: str, where: Floats, given: Given | None, values: dict[str, Floats]
+    context: Context, name: str, component: str, where: Floats, given: Given | None, values: dict[str, Floats],
+    different: Sequence[Individual] | None,
 ) -> Population:  # fmt: skip
     source = context.spec.source
     tags = context.spec.model.populations[name].tags
@@ -156,7 +163,7 @@ def _population(
         name, component, np.arange(len(where)), where, type="populationList",
         properties={tag: str(value) for tag, value in tags.items()},
         train_rows=None if given is None else given.rows, train_times=None if given is None else given.times,
-        values=values, file=source.file, line=source.line(("populations", name)),
+        values=values, individuals=different, file=source.file, line=source.line(("populations", name)),
     )  # fmt: skip
 
 

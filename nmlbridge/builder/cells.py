@@ -7,6 +7,7 @@ are divided into as many segments as they have compartments, so that each compar
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
@@ -27,16 +28,52 @@ _SPREAD = np.deg2rad(40.0)  # between the directions of sections that leave one 
 _MOST_COMPARTMENTS = 32767
 
 
-def cell_element(context: Context, name: str, item: SectionCell | SwcCell, path: Path_) -> Element:
+@dataclass
+class Common:
+    """What cells of one kind have in common though their numbers differ: how they are divided.
+
+    It is gathered while each cell is made once; then it is ``fixed``, and they are made again by it.
+    """
+
+    fixed: bool = False
+    counts: list[int] = field(default_factory=list)
+    """compartments of the sections, in the order in which they are asked for: as many as some cell needs"""
+    values: dict[str, list[Floats]] = field(default_factory=dict)
+    """along each cell, of what may vary along it"""
+
+    def count(self, place: int, count: int) -> int:
+        """The compartments of a section that needs so many in one cell."""
+        if self.fixed:
+            return self.counts[place]
+        self.counts += [1] * (place + 1 - len(self.counts))
+        self.counts[place] = max(self.counts[place], count)
+        return count
+
+    def parts(self, name: str, values: Floats) -> npt.NDArray[np.int64]:
+        """The number of the part that each segment belongs to: within one, no cell has two values. Raises ValueError
+        if the cells are not of as many segments."""
+        if not self.fixed:
+            self.values.setdefault(name, []).append(values)
+            return np.unique(values, return_inverse=True)[1]
+        return np.unique(np.stack(self.values[name]), axis=1, return_inverse=True)[1].reshape(-1)
+
+
+def cell_element(
+    context: Context, name: str, item: SectionCell | SwcCell, path: Path_, common: Common | None = None
+) -> Element:
     """The NeuroML <cell>. Raises NetworkError for a topology, a geometry or a number that cannot be."""
-    return WrittenCell(context, name, item.biophysics, path).element(item)
+    return WrittenCell(context, name, item.biophysics, path, common=common).element(item)
 
 
 class WrittenCell:
     """A cell while it is made of sections or a reconstruction. With ``native`` each compartment is a segment."""
 
-    def __init__(self, context: Context, name: str, biophysics: Biophysics, path: Path_, native: bool = False) -> None:
+    def __init__(
+        self, context: Context, name: str, biophysics: Biophysics, path: Path_, native: bool = False,
+        common: Common | None = None,
+    ) -> None:  # fmt: skip
         self.context, self.name, self.biophysics, self.path, self.native = context, name, biophysics, path, native
+        self.common, self.asked = common if common is not None else Common(), 0
         source = context.spec.source
         self.place: dict[str, Any] = {"file": source.file or "", "line": source.line(path) or 0}
         self.groups: list[Element] = []
@@ -118,7 +155,8 @@ class WrittenCell:
             count = by_length_constant(length, diameter, ra, cm)
         if not 1 <= count <= _MOST_COMPARTMENTS:
             raise self.context.error(f"{count} compartments; expected 1 to {_MOST_COMPARTMENTS}", *self.path)
-        return count
+        self.asked += 1
+        return self.common.count(self.asked - 1, count)
 
     def _sections(self, sections: dict[str, Section]) -> list[Element]:
         """Segments of all sections, parents first; each section is a group too."""
@@ -253,11 +291,16 @@ class WrittenCell:
         self, name: str, text: str, shape: Morphology, rows: npt.NDArray[np.int64], values: Floats
     ) -> Iterator[tuple[str, float, str]]:
         """(id, value, segment group) for each different value."""
-        different = np.unique(values)
-        for number, value in enumerate(different):
-            here = rows[values == value]
-            id = name if len(different) == 1 else f"{name}_{number}"
-            group = text if text in shape.groups and len(different) == 1 else f"{id}_group"
+        try:
+            parts = self.common.parts(name, values)
+        except ValueError:
+            raise self.context.error(f"'{text}' takes other parts in some cells; choose sections by name", *self.path
+                                     ) from None  # fmt: skip
+        count = int(parts.max()) + 1 if len(parts) else 0
+        for number in range(count):
+            here, value = rows[parts == number], values[parts == number][0]
+            id = name if count == 1 else f"{name}_{number}"
+            group = text if text in shape.groups and count == 1 else f"{id}_group"
             if len(here) == len(shape.ids):
                 group = "all"
             elif group != text:

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..element import Element
 from ..errors import LemsError, ModelError
-from ..graph.native import Native, NativeProcess
+from ..graph.native import Native, NativeCell, NativeProcess
 from ..lems import Library, load_core
 from ..lems.library import same
 from ..report import Report
@@ -150,6 +150,13 @@ class Components:
         values = {word: self.context.number(value, self.mods.parameter(header, word, *path, word), *path, word)
                   for word, value in (item.model_extra or {}).items()}  # fmt: skip
         self.native[name] = NativeProcess(name, item.neuron, kind, values, file=source.file, line=source.line(path))
+
+    def has_sections(self, id: str) -> bool:
+        """Whether a component is a cell with sections."""
+        element = self.by_id.get(id)
+        if element is None:
+            return isinstance(self.native.get(id), NativeCell)
+        return element.find("morphology") is not None or element.get("morphology") is not None
 
     def check_channels(self) -> None:
         """Cells that are written out have channels that there are."""

@@ -43,9 +43,13 @@ class Context:
         run = spec.model.run
         context = cls(spec, seed if seed is not None else run.seed if run is not None else 1,
                       tables=tables_of(spec))  # fmt: skip
-        for name in spec.model.parameters:
-            context._parameter(name, ())
-        return context
+        return context.complete()
+
+    def complete(self) -> Context:
+        """Evaluate the parameters that have no numbers yet. Raises NetworkError for one that needs itself."""
+        for name in self.spec.model.parameters:
+            self._parameter(name, ())
+        return self
 
     def _parameter(self, name: str, above: tuple[str, ...]) -> Column | None:
         given = self.spec.model.parameters

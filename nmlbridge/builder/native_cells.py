@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from ..graph.morphology import Morphology
 from ..graph.native import NativeCell, NativeSection
-from .cells import WrittenCell
+from .cells import Common, WrittenCell
 from .context import Context, Path_
 from .evaluate import Column
 from .mods import Mods
@@ -34,13 +34,13 @@ def is_native(item: SectionCell | SwcCell) -> bool:
 
 
 def native_cell(
-    context: Context, name: str, item: SectionCell | SwcCell, path: Path_, mods: Mods
+    context: Context, name: str, item: SectionCell | SwcCell, path: Path_, mods: Mods, common: Common | None = None
 ) -> tuple[NativeCell, NativeShape]:
     """The cell, and its segments for choosing places.
 
     Raises NetworkError for a topology, a geometry, a word or a number that cannot be.
     """
-    _, shape = WrittenCell(context, name, item.biophysics, path, native=True).shaped(item)
+    _, shape = WrittenCell(context, name, item.biophysics, path, native=True, common=common).shaped(item)
     return _Membrane(context, item.biophysics, shape, (*path, "biophysics"), mods).cell(name, path)
 
 

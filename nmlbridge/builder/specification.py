@@ -102,21 +102,32 @@ def _change(data: dict[str, Any], name: str, value: Any) -> None:
         steps = ["run", name]
         data["run"].setdefault(name, value)
     at: Any = data
-    for number, step in enumerate(steps):
-        last = number == len(steps) - 1
+    number = 0
+    while number < len(steps):
+        step = steps[number]
         if isinstance(at, list) and step.isdigit() and int(step) < len(at):
             key: Any = int(step)
-        elif isinstance(at, dict) and (step in at or (last and number > 1)):
+            number += 1
+        elif isinstance(at, dict) and (joint := _longest(steps[number:], at)):
+            key = ".".join(steps[number : number + joint])
+            number += joint
+        elif isinstance(at, dict) and number == len(steps) - 1 and number > 1:
             key = step
+            number += 1
         else:
             known = (
                 list(at) if isinstance(at, dict) else [str(i) for i in range(len(at))] if isinstance(at, list) else []
             )
             raise UsageError(f"'{name}' is not in the specification{nearest(step, known)}")
-        if last:
+        if number == len(steps):
             at[key] = value
         else:
             at = at[key]
+
+
+def _longest(steps: list[str], known: Mapping[str, Any]) -> int:
+    """How many steps together are a key; keys of ``vary`` may have dots."""
+    return next((count for count in range(len(steps), 0, -1) if ".".join(steps[:count]) in known), 0)
 
 
 def _error(fault: ValidationError, source: Source) -> NetworkError:

@@ -10,7 +10,7 @@ from ..graph.native import NativeProcess
 from ..units import NONE, Dimension, nearest
 from .components import Components
 from .context import Context, Path_
-from .evaluate import MIXED, Column, Evaluator, coherent
+from .evaluate import MIXED, Column, Draw, Evaluator, coherent
 from .language import parse
 from .space import AXES, Cells, Space
 
@@ -18,45 +18,64 @@ Floats = npt.NDArray[np.float64]
 _NAMES = (*AXES, "depth", "xnorm", "ynorm", "znorm", "index")
 
 
-def varied(context: Context, space: Space, components: Components, population: str, cells: Cells) -> dict[str, Floats]:
-    """A number for each cell of the population, by parameter: SI for LEMS components, in NEURON's units for others.
+class Rows:
+    """The cells of one population, for formulas of their places and random numbers of their own."""
 
-    Random numbers are functions of the cell, the parameter and the seed. Raises NetworkError for cells with sections,
-    for names that are no parameters, and for formulas of another dimension.
-    """
-    said = context.spec.model.populations[population]
-    if not said.vary:
-        return {}
-    path: Path_ = ("populations", population, "vary")
-    id = components.cells[str(said.cell)]
-    number = cells.names.index(population)
-    rows = np.arange(cells.offsets[number], cells.offsets[number + 1])
+    def __init__(self, context: Context, space: Space, population: str, cells: Cells) -> None:
+        self.context, self.space, self.population = context, space, population
+        number = cells.names.index(population)
+        rows = np.arange(cells.offsets[number], cells.offsets[number + 1])
+        self.size, self.positions, self.keys = len(rows), cells.positions[rows], cells.keys[rows]
+        self.path: Path_ = ("populations", population, "vary")
 
-    def column(name: str) -> Column | None:
+    def column(self, name: str) -> Column | None:
+        """A parameter, or a number of geometry for each cell."""
         if name == "index":
-            return Column(np.arange(len(rows)), None)
-        return context.named(name) or space.point(name, cells.positions[rows])
+            return Column(np.arange(self.size), None)
+        return self.context.named(name) or self.space.point(name, self.positions)
 
-    found = {}
+    def draw(self, name: str) -> Draw:
+        """The random numbers of one thing that differs: functions of the cell, the name and the seed."""
+        return self.context.draws(self.context.key("vary", self.population, name), self.keys)
+
+    def value(self, name: str, value: float | str) -> Column:
+        """What a formula gives for each cell. Raises NetworkError for one that has no meaning or is not finite."""
+        context, known = self.context, (*_NAMES, *self.context.parameters)
+        evaluator = Evaluator(self.column, lambda: known, self.size, self.draw(name), context.tables)
+        try:
+            found = evaluator.value(parse(str(value)))
+        except LemsError as error:
+            raise context.error(error.message, *self.path, name) from None
+        values = np.broadcast_to(np.asarray(found.values, float), self.size)
+        if not np.isfinite(values).all():
+            raise context.error(f"'{value}' gives numbers that are not finite", *self.path, name)
+        return Column(values, found.dimension)
+
+
+def varied(rows: Rows, components: Components) -> dict[str, Floats]:
+    """A number for each cell of a population of point cells or sources, by parameter: SI for LEMS components, in
+    NEURON's units for others; nothing for cells with sections.
+
+    Raises NetworkError for names that are no parameters, and for formulas of another dimension.
+    """
+    context = rows.context
+    said = context.spec.model.populations[rows.population]
+    found: dict[str, Floats] = {}
+    if not said.vary or components.has_sections(components.cells[str(said.cell)]):
+        return found
+    id = components.cells[str(said.cell)]
     for name, value in said.vary.items():
-        wanted = _kind(components, id, name, (*path, name))
-        draw = context.draws(context.key("vary", population, name), cells.keys[rows])
+        path = (*rows.path, name)
+        wanted = _kind(components, id, name, path)
         if isinstance(wanted, str):
-            values = context.column(value, wanted, len(rows), column, _NAMES, (*path, name), draw)
+            values = context.column(value, wanted, rows.size, rows.column, _NAMES, path, rows.draw(name))
         else:
-            evaluator = Evaluator(column, lambda: (*_NAMES, *context.parameters), len(rows), draw, context.tables)
-            try:
-                result = evaluator.value(parse(str(value)))
-            except LemsError as error:
-                raise context.error(error.message, *path, name) from None
+            result = rows.value(name, value)
             if result.dimension not in (wanted, MIXED) and not (wanted == NONE and result.dimension is None):
                 told = components.library.dimension_name(wanted)
-                raise context.error(f"it is no {told}; give its numbers units, as in normal(20 mV, 2 mV)", *path,
-                                    name)  # fmt: skip
+                raise context.error(f"it is no {told}; give its numbers units, as in normal(20 mV, 2 mV)", *path)
             values = result.values * coherent(wanted)
-        if not np.isfinite(values).all():
-            raise context.error(f"'{value}' gives numbers that are not finite", *path, name)
-        found[name] = np.broadcast_to(np.asarray(values, float), len(rows))
+        found[name] = np.broadcast_to(np.asarray(values, float), rows.size)
     return found
 
 
@@ -66,9 +85,8 @@ def _kind(components: Components, id: str, name: str, path: Path_) -> Dimension 
     if isinstance(native, NativeProcess) and native.kind == "source" and native.mechanism in components.mods.known:
         return components.mods.parameter(components.mods.known[native.mechanism], name, *path)
     element = components.by_id.get(id)
-    if element is None or element.find("morphology") is not None or element.get("morphology"):
-        raise context.error("only parameters of point cells and sources differ from cell to cell; make several kinds "
-                            "of cells with sections, and give the population their shares", *path)  # fmt: skip
+    if element is None:
+        raise context.error(f"the parameters of '{id}' cannot differ from cell to cell", *path)
     kind = components.library.type(element.get("type") or element.tag)
     if name not in kind.parameters:
         hint = nearest(name, kind.parameters) or f"; there are {', '.join(kind.parameters)}"

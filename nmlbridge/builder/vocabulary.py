@@ -256,8 +256,9 @@ class Population(Item):
     positions: list[tuple[float, float, float]] | None = Field(default=None, description="um")
     region: str | Region | None = Field(default=None, description="one of regions, or a region (default: space)")
     tags: dict[Id, str | float] = Field(default={}, description="marks to select by")
-    vary: dict[Id, Value] = Field(
-        default={}, description="parameters of point cells and sources that differ in each: normal(20 mV, 2 mV)"
+    vary: dict[str, Value] = Field(
+        default={}, description="numbers that differ in each cell: normal(20 mV, 2 mV). Parameters of point cells and "
+        "sources; for cells that are written out, parameters that their formulas use, or places in their words"
     )
 
     @model_validator(mode="after")

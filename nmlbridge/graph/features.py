@@ -15,6 +15,7 @@ import numpy as np
 from ..element import Element
 from ..report import Report
 from .network import Network
+from .population import Population
 
 CELLS_WITH_SHAPE = ("cell", "cell2CaPools")
 
@@ -152,6 +153,11 @@ def _courses(network: Network) -> str:
             or _populations(network, lambda p: p.course is not None) or lists)  # fmt: skip
 
 
+def differs(population: Population) -> bool:
+    """Whether the cells of a population have numbers of their own."""
+    return bool(population.values) or population.individuals is not None
+
+
 FEATURES: dict[str, Callable[[Network], str]] = {
     "components": _components,
     "component types": lambda n: _elements(n, ("ComponentType",), "type"),
@@ -162,7 +168,7 @@ FEATURES: dict[str, Callable[[Network], str]] = {
     "several networks": lambda n: _first([str(o.id) for o in n.others], "network"),
     "positions": lambda n: _populations(n, lambda p: p.positions is not None),
     "instance ids": lambda n: _populations(n, lambda p: not np.array_equal(p.instance_ids, np.arange(p.size))),
-    "differing cells": lambda n: _populations(n, lambda p: bool(p.values) and p.component not in n.native),
+    "differing cells": lambda n: _populations(n, lambda p: differs(p) and p.component not in n.native),
     "properties": lambda n: _populations(n, lambda p: bool(p.properties)),
     "connections": lambda n: _projections(n, lambda p: len(p) > 0),
     "weights": lambda n: _projections(n, lambda p: p.weight is not None and bool(np.any(p.weight != 1))),

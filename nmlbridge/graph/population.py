@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -13,6 +14,10 @@ from ..element import Element
 from ..errors import NetworkError
 from .columns import Floats, Ints, filled, frozen, in_range, same_length
 from .courses import Course
+from .native import NativeCell
+
+Individual = NativeCell | tuple[Element, ...]
+"""one cell of a population whose cells have sections and differ; see ``Population.individuals``"""
 
 
 @dataclass(eq=False)
@@ -29,6 +34,11 @@ class Population:
     native processes in NEURON's units. For cells of native processes: ``random`` (n, 3) uint32 are the ids of their
     Random123 streams (None: made from the population's id, the row and the seed of the run); ``train_rows`` and
     ``train_times`` (m,), ms, sorted by time, are events that the cells send whatever happens.
+
+    ``individuals`` are the cells where those with sections differ: one for each row, a NativeCell, or LEMS elements of
+    which the first is the cell and the others stand in place of the network's components with their ids. They have the
+    sections, compartments and mechanisms of ``component``, which stands for all of them where a place on them is meant,
+    with other numbers. They may be made when they are asked for, the same each time.
     """
 
     id: str
@@ -49,6 +59,7 @@ class Population:
     course: Course | None = None
     """how a parameter of its sources changes in time"""
     orientations: Floats | None = None
+    individuals: Sequence[Individual] | None = None
 
     def __post_init__(self) -> None:
         self.instance_ids = frozen(self.instance_ids, np.int64)
@@ -62,6 +73,9 @@ class Population:
         same_length(f"population '{self.id}'", {"instances": self.instance_ids, "positions": self.positions,
                                                 "orientations": self.orientations, "random": self.random,
                                                 **self.values}, place)  # fmt: skip
+        if self.individuals is not None and len(self.individuals) != self.size:
+            raise NetworkError(f"population '{self.id}' has {self.size} cells and {len(self.individuals)} individuals",
+                               **place)  # fmt: skip
         if self.train_rows is not None or self.train_times is not None:
             self._check_trains()
         if not self._plain and len(np.unique(self.instance_ids)) != len(self.instance_ids):

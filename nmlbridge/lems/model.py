@@ -198,21 +198,27 @@ def resolve(
     library: Library,
     report: Report | None = None,
     errors: list[LemsError] | None = None,
+    base: Model | None = None,
 ) -> Model:
     """Turn top-level elements into components of the library's types.
 
     Elements that are no components (includes, dimensions, units, types, notes ...) are passed over. Raises LemsError,
     with file, line and component, for an unknown type, a missing parameter, a quantity of the wrong dimension, an id
     that two different elements share. What the types do not know is noted in the report. With ``errors`` all of them
-    are gathered there instead, and the components that they are about are left out.
+    are gathered there instead, and the components that they are about are left out. The components of ``base`` are
+    there too, where no element has their id.
     """
-    return _Resolver(library, report if report is not None else Report(), errors).run(elements)
+    return _Resolver(library, report if report is not None else Report(), errors, base).run(elements)
 
 
 class _Resolver:
-    def __init__(self, library: Library, report: Report, errors: list[LemsError] | None = None) -> None:
+    def __init__(
+        self, library: Library, report: Report, errors: list[LemsError] | None = None, base: Model | None = None
+    ) -> None:  # fmt: skip
         self.library, self.report, self.errors = library, report, errors
         self.find = _Index()
+        self.base = {} if base is None else base.components
+        self.find.known.update(self.base)
         self.sources: dict[str, Element] = {}
         self.depth = 0
 
@@ -240,7 +246,7 @@ class _Resolver:
                 self.find.known[identifier] = self.component(element, None)
             except LemsError as error:
                 self.fail(error)
-        for component in list(self.find.known.values()):
+        for component in [self.find.known[id] for id in self.sources if id in self.find.known]:
             self.adopt(component)
         return Model(self.find.known, self.library)
 
@@ -283,7 +289,7 @@ class _Resolver:
         name = element.get("extends")
         if name is None:
             return None
-        found = self.sources.get(name)
+        found = self.sources.get(name) or (self.base[name].element if name in self.base else None)
         if found is None:
             raise self.error(
                 element, f"it extends the component '{name}', which is not there{nearest(name, self.sources)}"

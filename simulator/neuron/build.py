@@ -24,7 +24,7 @@ from .pieces import Pieces, join
 from .places import Places
 from .plastic import Plastic
 from .shares import Shares, divide, numbers
-from .template import Cell, Template
+from .template import Cell, Template, individual
 from .words import meant, variables
 
 _BLOCK = 8192  # rows of a table that are Python numbers at one time
@@ -84,12 +84,11 @@ class Network:
             if "artificial" in population:
                 self._artificial(population)
             else:
-                self._cells(population, templates[population["template"]])
+                self._cells(population)
         for population in spec.get("populations", ()):
             if "template" in population:
-                template = templates[population["template"]]
                 for gid in self.local(population["first_gid"], population["size"]):
-                    template.start(self.cells[gid], self.pieces.get(gid))
+                    self.template(population, gid).start(self.cells[gid], self.pieces.get(gid))
                     if "v_init" in population:
                         self._own_voltage(population, gid, 0.0)
         if spec.get("rxd"):
@@ -105,7 +104,7 @@ class Network:
             self._source(source)
         if self.alone:
             replay(self, self.alone)
-        self.mirrors = Mirrors(self.h, self.pc, spec, self.shares.mirrored)
+        self.mirrors = Mirrors(self.h, self.pc, self.program, self.shares.mirrored)
         for number, group in enumerate(spec.get("netcons", ())):
             self._netcons(group, number)
         if spec.get("transfers") and spec["run"].get("pointers"):
@@ -115,6 +114,12 @@ class Network:
         cuts = self.placement.cuts  # joined last: NEURON then knows all sections
         join(self.pc, self.cells, {gid: templates[self._template(gid)] for gid in cuts}, cuts, self.rank)
 
+    def template(self, population: Mapping[str, Any], gid: int) -> Template:
+        """What a cell is made of: its own numbers, if the cells of its population differ."""
+        if "own" not in population:
+            return self.templates[population["template"]]
+        return Template(self.h, self.program, individual(self.program, population, gid - population["first_gid"]))
+
     def _template(self, gid: int) -> int:
         """The number of a cell's template."""
         return next(p["template"] for p in self.program.spec["populations"]
@@ -122,9 +127,9 @@ class Network:
 
     # cells
 
-    def _cells(self, population: Mapping[str, Any], template: Template) -> None:
+    def _cells(self, population: Mapping[str, Any]) -> None:
         first, size, name = population["first_gid"], population["size"], population["id"]
-        source = template.source
+        template = self.templates[population["template"]]
         group = Group(name, template.points[0][0] if template.points else "", range(first, first + size))
         extra = [
             (each["point"], list(each.get("parameters", {}).items()), each)
@@ -134,6 +139,8 @@ class Network:
         origins = self.program.column(population["origins"]) if "origins" in population else None
         for gid in self.local(first, size):
             origin = None if origins is None else origins[gid - first].tolist()
+            template = self.template(population, gid)
+            source = template.source
             make = partial(template.make, origin=origin, pieces=self.pieces.get(gid))
             cell = self._try(make, f"{name}[{gid - first}]", place=f"population '{name}'")
             self.cells[gid] = cell

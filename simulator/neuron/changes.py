@@ -24,6 +24,7 @@ def differences(old: Program, new: Program) -> list[Command]:
 class _Compared:
     def __init__(self, old: Program, new: Program) -> None:
         self.old, self.new = old, new
+        self.own = {p["id"] for one in (old, new) for p in one.spec.get("populations", ()) if p.get("own")}
 
     def commands(self) -> Iterator[Command]:
         if dict(self.old.mods) != dict(self.new.mods):
@@ -130,10 +131,10 @@ class _Compared:
         counts = [section["nseg"] for section in a["sections"]]
         if len(a["inserts"]) != len(b["inserts"]):
             raise _other(f"cell '{a['id']}'")
-        gids = np.concatenate([
+        gids = np.concatenate([np.zeros(0, np.int64), *(
             np.arange(p["first_gid"], p["first_gid"] + p["size"])
-            for p in self.old.spec["populations"] if p.get("template") == number
-        ])  # fmt: skip
+            for p in self.old.spec["populations"] if p.get("template") == number and p["id"] not in self.own
+        )])  # fmt: skip
         for one, other in zip(a["inserts"], b["inserts"], strict=True):
             self.rest(one, other, ("parameters",), f"cell '{a['id']}'")
             size = sum(counts[section] for section in one["sections"])
@@ -147,7 +148,9 @@ class _Compared:
 
     def populations(self, number: int, a: Mapping[str, Any], b: Mapping[str, Any]) -> Iterator[Command]:
         where = f"population '{a['id']}'"
-        self.rest(a, b, ("parameters", "point_parameters"), where)
+        self.rest(a, b, ("parameters", "point_parameters", "own"), where)
+        if a["id"] in self.own:
+            yield from self.individuals(a, b, where)
         sides = [each.get("parameters", {}) for each in (a, b)]
         yield from self.parameters(sides[0], sides[1], "points", a["id"], a["size"])
         before, after = a.get("point_parameters", ()), b.get("point_parameters", ())
@@ -157,6 +160,29 @@ class _Compared:
         for one, other in zip(before, after, strict=True):
             self.rest(one, other, ("parameters",), where)
             yield from self.parameters(one["parameters"], other["parameters"], "points", a["id"], a["size"])
+
+
+    def individuals(self, a: Mapping[str, Any], b: Mapping[str, Any], where: str) -> Iterator[Command]:
+        """What mechanisms have in cells that differ within their population, cell by cell."""
+        old, new = ({tuple(each["path"]): each["values"] for each in one.get("own", ())} for one in (a, b))
+        for path in {**old, **new}:
+            if path[0] != "inserts":
+                self.alike(old.get(path), new.get(path), where)
+        template = self.old.spec["templates"][a["template"]]
+        for serial, insert in enumerate(template["inserts"]):
+            count = sum(template["sections"][section]["nseg"] for section in insert["sections"])
+            for name in insert["parameters"]:
+                path = ("inserts", serial, "parameters", name)
+                sides = []
+                for program, own in ((self.old, old), (self.new, new)):
+                    usual = program.spec["templates"][a["template"]]["inserts"][serial]["parameters"][name]
+                    value = program.column(own[path]) if path in own else self.values(program, usual, count)
+                    value = value[:, None] if path in own and value.ndim == 1 else value
+                    sides.append(np.broadcast_to(np.asarray(value, float), (a["size"], count)))
+                for row in np.flatnonzero((sides[0] != sides[1]).any(axis=1)).tolist():
+                    command = {"do": "membrane", "mechanism": insert["mechanism"], "variable": name}
+                    yield ({**command, "sections": insert["sections"]},
+                           {"gids": np.array([a["first_gid"] + row]), "along": sides[1][row].copy()})  # fmt: skip
 
 
 def changing_weights(id: str) -> UsageError:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...errors import ModelError, NetworkError, UnsupportedError
-from ...graph import InputList, Network, Population, Projection
+from ...graph import InputList, NativeCell, Network, Population, Projection
 from ...lems import Component, Library, Model, flatten
 from ...lems.flat import FlatComponent
 from ...nmodl.compile import Dump
@@ -25,10 +25,11 @@ from ..quantities import split_path
 from .accumulate import jump, jumping, summed, with_sum
 from .attachments import Attachment, Floats, Ints, Rows, emit, stream_of, streams
 from .catalogue import Catalogue, Request
-from .cells import lower_cell
+from .cells import Placement, lower_cell
 from .clamps import rings
 from .compat import draws, first_reversal, layout_of, single, threshold_of
 from .diversity import check_alike, each_cell, one_compartment, own_numbers
+from .individuals import Equations, Flat, Individuals, cell_outline, ion_entry, varied_along
 from .native import Natives
 from .native_recordings import resolve_native
 from .outside import outside, own_mods, species_of
@@ -137,6 +138,10 @@ class _Lowering:
             )  # fmt: skip
         return with_temperature(flat, self.kelvin)
 
+    def quietly(self, component: Component) -> FlatComponent:
+        """The same for one of many cells, of which the first was told of."""
+        return with_temperature(flatten(component, self.library), self.kelvin)
+
     def asked(
         self, key: tuple[object, ...], component: Component, make: Callable[[], tuple[FlatComponent, Role]]
     ) -> Request:
@@ -148,7 +153,8 @@ class _Lowering:
 
     def kind_of(self, population: Population) -> CellKind:
         key = population.component
-        if population.values and not self.natives.has(key):  # cells that differ are a kind of their own
+        own = population.values or population.individuals is not None
+        if own and not self.natives.has(key):  # cells that differ are a kind of their own
             key = f"{key} of {population.id}"
         if key in self.by_component:
             return self.by_component[key]
@@ -158,7 +164,7 @@ class _Lowering:
         component = self.component(population.component, population)
         if component.is_a("cell"):
             check_alike(population)
-            kind = self.cell(component)
+            kind = self.cell(component, population if own else None)
         else:
             kind = self.abstract(component, population if population.values else None)
         self.by_component[key] = kind
@@ -207,7 +213,9 @@ class _Lowering:
                 found.add("/".join(path.rest))
         return found
 
-    def cell(self, component: Component) -> CellKind:
+    def cell(self, component: Component, population: Population | None) -> CellKind:
+        """The kind of a cell with sections; that of one population, if its cells differ."""
+        name = component.id if population is None else f"{component.id} of {population.id}"
         template = lower_cell(component, self.model, self.library.units, self.report)
         kind = CellKind(Kind.CELL, component.id, template=template)
         for species in template.species:
@@ -217,38 +225,43 @@ class _Lowering:
                 required = self.flat(species.component(self.model)).externals
                 kind.currents |= {source for name, source in SUMMED.items() if name in required}
         for number, placement in enumerate(template.densities):
-            kind.densities.append(self.density(component, kind, placement, number))
+            kind.densities.append(self.density(name, kind, placement, number))
         for number, species in enumerate(template.species):
-            self.pool(component, kind, species, number)
+            self.pool(component, name, kind, species, number)
+        if population is not None:
+            kind.own = Individuals(population, kind, self.model, self.library, self.quietly, self.equations,
+                                   self.rounded)  # fmt: skip
         return kind
 
-    def density(self, cell: Component, kind: CellKind, placement: Any, number: int) -> Placed:
-        part = placement.component(self.model)
-        flat = self.flat(part)
+    def equations(self, placement: Placement, model: Model, flat: Flat) -> Equations:
+        """What a density or a species of a cell is, and what is set in each compartment."""
+        part = placement.component(model)
+        found = flat(part)
         if self.settings.compat:
-            flat = first_reversal(flat, part, self.model, self.reversals, self.report)
+            found = first_reversal(found, part, model, self.reversals, self.report)
         if placement.area is not None:
-            flat = per_area(flat, placement.area)
-        whole, varied = flat, None
-        if placement.values is not None or not bool(np.all(placement.coverage == 1.0)):
-            varied = next((n for n in ("condDensity", "permeability", "number") if n in flat.parameters), None)
+            found = per_area(found, placement.area)
+        whole, varied, values = found, None, placement.values
+        if values is not None or not bool(np.all(placement.coverage == 1.0)):
+            varied = next((n for n in ("condDensity", "permeability", "number") if n in found.parameters), None)
             if varied is None:
                 raise UnsupportedError(
                     f"'{part.id}' ({part.type.name}) covers only a part of a section, or varies along the cell, but "
                     "has neither condDensity nor permeability to scale"
                 )
-            flat = per_segment(flat, varied)
-        ion = ion_name(placement.ion)
-        key = ("density", cell.id, number)
-        request = self.asked(key, part, lambda: (flat, density_role(flat, ion, kind.pools, kind.currents)))
-        values = placement.values
-        if varied is not None and values is None:
-            values = placement.coverage * whole.parameters[varied].value
-        elif values is not None:
-            values = values * placement.coverage
-        return Placed(part.id, request, placement.sections, values, varied, ion=ion)
+            found = per_segment(found, varied)
+            values = placement.coverage * (whole.parameters[varied].value if values is None else values)
+        return Equations(part, found, varied, values)
 
-    def pool(self, cell: Component, kind: CellKind, species: Any, number: int) -> None:
+    def density(self, cell: str, kind: CellKind, placement: Placement, number: int) -> Placed:
+        made = self.equations(placement, self.model, self.flat)
+        ion = ion_name(placement.ion)
+        key = ("density", cell, number)
+        request = self.asked(key, made.part, lambda: (made.flat, density_role(made.flat, ion, kind.pools,
+                                                                              kind.currents)))  # fmt: skip
+        return Placed(made.part.id, request, placement.sections, made.values, made.varied, ion=ion)
+
+    def pool(self, cell: Component, name: str, kind: CellKind, species: Placement, number: int) -> None:
         part = species.component(self.model)
         ion = ion_name(species.ion)
         if ion is None:
@@ -259,13 +272,10 @@ class _Lowering:
             )  # fmt: skip
             return
         flat = self.flat(part)
-        key = ("pool", cell.id, number)
+        key = ("pool", name, number)
         request = self.asked(key, part, lambda: (flat, pool_role(flat, ion, kind.pools, kind.currents)))
         kind.pool_models.append(Placed(part.id, request, species.sections))
-        kind.ions.append({
-            "ion": ion, "sections": [int(s) for s in species.sections], "internal": species.internal,
-            "external": species.external, "charge": valence(ion) or (2 if ion == "ca" else 1),
-        })  # fmt: skip
+        kind.ions.append(ion_entry(species, ion))
 
     # connections and inputs ----------------------------------------------------------------------------------------
 
@@ -475,8 +485,8 @@ class _Lowering:
             if kind.kind is Kind.SOURCE:
                 continue
             kind.number = len(templates)
-            if kind.native is not None:
-                templates.append(self.natives.cell_entry(kind))
+            if isinstance(kind.native, NativeCell):
+                templates.append(self.natives.cell_entry(kind.native, f"cell{kind.number}", self.tables))
             else:
                 templates.append(self.cell_entry(kind) if kind.kind is Kind.CELL else self.point_entry(kind))
         silent = {a.key for a in self.attachments.values() if a.request.made.silent}
@@ -506,43 +516,26 @@ class _Lowering:
         }  # fmt: skip
 
     def cell_entry(self, kind: CellKind) -> dict[str, Any]:
-        template = kind.template
-        assert template is not None
         key = f"cell{kind.number}"
-        sections = []
-        for number, section in enumerate(template.sections):
-            sections.append({
-                "name": section.name, "nseg": section.nseg, "parent": section.parent, "parent_x": section.parent_x,
-                "Ra": float(self.rounded(section.Ra, 100.0)[0]),
-                "points": self.tables.add(f"{key}.points{number}", section.points),
-            })  # fmt: skip
-        inserts = []
+        entry = cell_outline(kind, self.tables, key, self.rounded)
         for number, placed in enumerate((*kind.densities, *kind.pool_models)):
             parameters: dict[str, Any] = dict(placed.request.parameters())
             if placed.values is not None:
-                assert placed.varied is not None
-                variable = placed.request.made.instance[placed.varied]
-                _, factor = placed.request.variable(placed.varied) or ("", 1.0)
+                variable, factor = varied_along(placed)
                 parameters[variable] = self.tables.add(f"{key}.insert{number}", placed.values / factor)
-            inserts.append({"mechanism": placed.mechanism_name, "sections": [int(s) for s in placed.sections],
-                            "parameters": parameters})  # fmt: skip
-        ions = [dict(ion) for ion in kind.ions]
+            entry["inserts"].append({
+                "mechanism": placed.mechanism_name, "sections": [int(s) for s in placed.sections],
+                "parameters": parameters,
+            })  # fmt: skip
         for ion in sorted(kind.pools):
             # where no pool is, a density that reads the concentration finds none
-            filled = {s for entry in kind.ions if entry["ion"] == ion for s in entry["sections"]}
+            filled = {s for each in kind.ions if each["ion"] == ion for s in each["sections"]}
             bare = sorted({int(s) for placed in kind.densities for s in placed.sections
                            if any(i.name == ion for i in placed.request.made.mod.ions)} - filled)  # fmt: skip
             if bare:
-                ions.append({"ion": ion, "sections": bare, "internal": 0.0, "external": 0.0,
-                             "charge": valence(ion) or (2 if ion == "ca" else 1)})  # fmt: skip
-        at, x = kind.locate(None, 0.5)
-        threshold = float(template.threshold[template.compartment(at, x)])
-        return {
-            "id": kind.component, "sections": sections, "inserts": inserts, "ions": ions, "points": [],
-            "cm": self.tables.add(f"{key}.cm", self.rounded(template.cm, 100.0)),
-            "v_init": self.tables.add(f"{key}.v", self.rounded(template.v_init, 1e3)),
-            "source": {"kind": "voltage", "section": at, "x": x, "threshold": threshold},
-        }  # fmt: skip
+                entry["ions"].append({"ion": ion, "sections": bare, "internal": 0.0, "external": 0.0,
+                                      "charge": valence(ion) or (2 if ion == "ca" else 1)})  # fmt: skip
+        return entry
 
     def rounded(self, values: npt.NDArray[np.float64] | float, factor: float) -> npt.NDArray[np.float64]:
         """Values in a unit that is SI times ``factor``; the compatibility scheme knows them in single precision."""
@@ -585,6 +578,8 @@ class _Lowering:
                 places = single(population.positions.ravel(), 1.0).reshape(-1, 3)
                 entry["positions"] = self.tables.add(f"{population.id}.positions", places)
             own = own_numbers(population, kind, self.tables) if population.values else {}
+            if kind.own is not None:
+                entry["own"] = kind.own.stated(self.tables)
             if random or own:
                 point = {"point": 0, "parameters": own.pop("parameters", {})}
                 entry["point_parameters"] = [point | ({"random": random, "rng": "rng"} if random else {})]

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..program import Program
 from .template import Cell
 
 _VARIABLE = "time"  # of an APCount that never counts: a transfer can set it, a NetCon watch it; it has no current
@@ -50,9 +51,9 @@ class Mirrors:
     """The mirrors of one rank. ``gids`` are the sources that some rank has a mirror of, in order: their places in it
     are the numbers of the transfers, on which all ranks must agree."""
 
-    def __init__(self, h: Any, pc: Any, spec: Mapping[str, Any], gids: NDArray[np.int64]) -> None:
+    def __init__(self, h: Any, pc: Any, program: Program, gids: NDArray[np.int64]) -> None:
         self.h, self.pc, self.gids = h, pc, gids
-        self.watched = _watched(spec)
+        self.watched = _watched(program)
         self.firsts = np.array([each.first for each in self.watched], np.int64)
         self.members: dict[int, Any] = {}  # by the gid of the source
         self.home: Any = None  # the section that the mirrors are on
@@ -88,9 +89,9 @@ class Mirrors:
         return self.watched[int(np.searchsorted(self.firsts, gid, side="right")) - 1]
 
 
-def possible(spec: Mapping[str, Any], gids: NDArray[np.int64]) -> NDArray[np.bool_]:
+def possible(program: Program, gids: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Which of these sources watch a variable."""
-    watched = _watched(spec)
+    watched = _watched(program)
     if not watched:
         return np.zeros(len(gids), bool)
     firsts, sizes = np.array([[each.first, each.size] for each in watched]).T
@@ -98,14 +99,19 @@ def possible(spec: Mapping[str, Any], gids: NDArray[np.int64]) -> NDArray[np.boo
     return np.asarray((place >= 0) & (gids < firsts[place] + sizes[place]))
 
 
-def _watched(spec: Mapping[str, Any]) -> list[_Watched]:
+def _watched(program: Program) -> list[_Watched]:
     """All sources that watch a variable, of cells and of further places on them, by their gids."""
-    found = []
+    spec, found = program.spec, []
     for population in spec.get("populations", ()):
         source = None if "artificial" in population else spec["templates"][population["template"]].get("source")
         if source is not None and (source["kind"] == "voltage" or "variable" in source):
-            first = population["first_gid"]
-            found.append(_Watched(first, population["size"], first, source["threshold"], source))
+            first, size = population["first_gid"], population["size"]
+            own = next((each["values"] for each in population.get("own", ()) if each["path"][-1] == "threshold"), None)
+            if own is None:
+                found.append(_Watched(first, size, first, source["threshold"], source))
+                continue
+            for gid, threshold in enumerate(program.column(own).tolist(), first):
+                found.append(_Watched(gid, 1, gid, threshold, source))
     for each in spec.get("sources", ()):
         found.append(_Watched(each["first_gid"], each["size"], each["cells"], each["threshold"], each))
     return sorted(found, key=lambda each: each.first)

@@ -19,6 +19,7 @@ from ...graph import Adjuster, Course, InputList, Network, Population, Projectio
 from ...graph.native import Along, NativeCell, NativeProcess, mechanisms_of
 from ...pile import counted, joined, made, picked, shifted
 from .attachments import Floats, Ints, matching, stream_of
+from .individuals import Differences
 from .population import CellKind, Kind
 from .roles import BUILT_IN_IONS, valence
 from .tables import Tables, distinct
@@ -303,10 +304,8 @@ class Natives:
         """Whether a native process holds a voltage, which rings under second-order steps."""
         return any(group.process.mechanism in CLAMPS for group in self.groups.values())
 
-    def cell_entry(self, kind: CellKind) -> dict[str, Any]:
-        """The Program's template of a native cell."""
-        cell, key = kind.native, f"cell{kind.number}"
-        assert isinstance(cell, NativeCell)
+    def cell_entry(self, cell: NativeCell, key: str, tables: Tables) -> dict[str, Any]:
+        """The Program's template of a native cell; its tables have keys that begin with ``key``."""
         counts = [section.nseg for section in cell.sections]
         sections = []
         for number, section in enumerate(cell.sections):
@@ -315,50 +314,27 @@ class Natives:
                 "child_x": section.child_x, "Ra": section.Ra,
             }  # fmt: skip
             if section.points is not None:
-                entry["points"] = self.tables.add(f"{key}.points{number}", np.asarray(section.points, float))
+                entry["points"] = tables.add(f"{key}.points{number}", np.asarray(section.points, float))
             else:
-                entry |= {"L": section.L, "diam": self._along(f"{key}.diam{number}", [section.diam], [section.nseg])}
+                entry |= {"L": section.L, "diam": _along(tables, f"{key}.diam{number}", [section.diam], [section.nseg])}
             sections.append(entry)
         rest = -65.0 if self.v_init is None else self.v_init
         rest = rest if cell.v_init is None else cell.v_init
         v_init = [rest if section.v_init is None else section.v_init for section in cell.sections]
         cm = [section.cm for section in cell.sections]
         return {
-            "id": cell.id, "sections": sections, "inserts": self._inserts(cell, key), "ions": self._ions(cell, key),
+            "id": cell.id, "sections": sections, "inserts": _inserts(cell, key, tables),
+            "ions": self._ions(cell, key, tables),
             "points": [
                 {"mechanism": p.mechanism, "section": p.section, "x": p.x, "parameters": dict(p.parameters)}
                 for p in cell.points
             ],
-            "cm": self._along(f"{key}.cm", cm, counts),
-            "v_init": self.tables.add(f"{key}.v", np.repeat(v_init, counts)),
+            "cm": _along(tables, f"{key}.cm", cm, counts),
+            "v_init": tables.add(f"{key}.v", np.repeat(v_init, counts)),
             "source": _source(cell),
         }  # fmt: skip
 
-    def _along(self, key: str, values: Sequence[Along], counts: Sequence[int]) -> float | str:
-        """One number, or a table over the segments of several sections."""
-        column = np.concatenate([np.broadcast_to(v, (n,)) for v, n in zip(values, counts, strict=True)]).astype(float)
-        return self.tables.number(key, column)
-
-    def _inserts(self, cell: NativeCell, key: str) -> list[dict[str, Any]]:
-        """One entry for the sections that give a mechanism the same parameters (by name)."""
-        groups: dict[tuple[str, tuple[str, ...]], list[int]] = {}
-        for number, section in enumerate(cell.sections):
-            for mechanism, parameters in section.mechanisms.items():
-                groups.setdefault((mechanism, tuple(parameters)), []).append(number)
-        found = []
-        for serial, ((mechanism, names), members) in enumerate(groups.items()):
-            counts = [cell.sections[i].nseg for i in members]
-            along: dict[str, Any] = {
-                name: self._along(
-                    f"{key}.insert{serial}.{name}", [cell.sections[i].mechanisms[mechanism][name] for i in members],
-                    counts,
-                )
-                for name in names
-            }  # fmt: skip
-            found.append({"mechanism": mechanism, "sections": members, "parameters": along})
-        return found
-
-    def _ions(self, cell: NativeCell, key: str) -> list[dict[str, Any]]:
+    def _ions(self, cell: NativeCell, key: str, tables: Tables) -> list[dict[str, Any]]:
         spelled = {"e": "reversal", "i": "internal", "o": "external"}
         groups: dict[tuple[str, tuple[str, ...]], list[int]] = {}
         # ions that NEURON or a mechanism brings along, each with its charge
@@ -373,8 +349,8 @@ class Natives:
                 "ion": ion, "sections": members, "as_written": True,
                 **({} if ion in known else {"charge": valence(ion)}),
                 **{
-                    spelled[name]: self._along(
-                        f"{key}.ion{serial}.{name}", [cell.sections[i].ions[ion][name] for i in members],
+                    spelled[name]: _along(
+                        tables, f"{key}.ion{serial}.{name}", [cell.sections[i].ions[ion][name] for i in members],
                         [cell.sections[i].nseg for i in members],
                     )
                     for name in names
@@ -401,6 +377,8 @@ class Natives:
                           "rng": RANDOM[kind.native.mechanism]}  # fmt: skip
         elif values:
             entry = {"point_parameters": [{"point": 0, "parameters": values}]}
+        if isinstance(kind.native, NativeCell) and population.individuals is not None:
+            entry["own"] = self._own(population, kind.native)
         moved = isinstance(kind.native, NativeCell) and (kind.native.moved or self.network.outside)
         if moved and population.positions is not None:
             entry["origins"] = self.tables.add(f"{population.id}.origins", population.positions)
@@ -410,6 +388,44 @@ class Natives:
                 "times": self.tables.add(f"{population.id}.train_times", _given(population.train_times)),
             }  # fmt: skip
         return entry
+
+    def _own(self, population: Population, cell: NativeCell) -> list[dict[str, Any]]:
+        """Where the cells of a population depart from their template."""
+        assert population.individuals is not None
+        tables = Tables()
+        found = Differences(population, self.cell_entry(cell, "", tables), tables.arrays)
+        for row, each in enumerate(population.individuals):
+            if not isinstance(each, NativeCell):
+                raise UnsupportedError(f"population '{population.id}' is of native cells; cell {row} is none")
+            tables = Tables()
+            found.add(row, self.cell_entry(each, "", tables), tables.arrays)
+        return found.stated(self.tables)
+
+
+def _along(tables: Tables, key: str, values: Sequence[Along], counts: Sequence[int]) -> float | str:
+    """One number, or a table over the segments of several sections."""
+    column = np.concatenate([np.broadcast_to(v, (n,)) for v, n in zip(values, counts, strict=True)]).astype(float)
+    return tables.number(key, column)
+
+
+def _inserts(cell: NativeCell, key: str, tables: Tables) -> list[dict[str, Any]]:
+    """One entry for the sections that give a mechanism the same parameters (by name)."""
+    groups: dict[tuple[str, tuple[str, ...]], list[int]] = {}
+    for number, section in enumerate(cell.sections):
+        for mechanism, parameters in section.mechanisms.items():
+            groups.setdefault((mechanism, tuple(parameters)), []).append(number)
+    found = []
+    for serial, ((mechanism, names), members) in enumerate(groups.items()):
+        counts = [cell.sections[i].nseg for i in members]
+        along: dict[str, Any] = {
+            name: _along(
+                tables, f"{key}.insert{serial}.{name}", [cell.sections[i].mechanisms[mechanism][name] for i in members],
+                counts,
+            )
+            for name in names
+        }  # fmt: skip
+        found.append({"mechanism": mechanism, "sections": members, "parameters": along})
+    return found
 
 
 def _given(column: npt.NDArray[Any] | None) -> npt.NDArray[Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,9 @@ from ...nmodl.mechanism import Mechanism
 from ...pile import several
 from .catalogue import Request
 from .cells import CellTemplate
+
+if TYPE_CHECKING:
+    from .individuals import Individuals
 
 
 class Kind(Enum):
@@ -67,6 +70,8 @@ class CellKind:
     native: NativeCell | NativeProcess | None = None
     train: npt.NDArray[np.float64] | None = None
     """times (ms) of a source that is nothing but a table of them"""
+    own: Individuals | None = None
+    """what its cells have in place of its numbers, where they differ"""
     number: int = -1
     """index of its template in the Program"""
 

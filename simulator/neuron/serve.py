@@ -116,7 +116,7 @@ class _Server:
         for population in self.run.program.spec.get("populations", ()):
             if "template" in population:
                 for gid in network.local(population["first_gid"], population["size"]):
-                    network.templates[population["template"]].again(network.cells[gid])
+                    network.template(population, gid).again(network.cells[gid])
         for stream in network.streams:
             stream.set_seq(0)
 

@@ -109,7 +109,7 @@ def divide(program: Program, ranks: int, placement: Placement | None = None) -> 
                 mirrored.append(np.unique(column(group["source_gid"])[soon]).astype(np.int64))
     if mirrored:
         gids = np.unique(np.concatenate(mirrored))
-        tables["mirrored"] = gids[possible(spec, gids)]
+        tables["mirrored"] = gids[possible(program, gids)]
     for number, group in enumerate(spec.get("transfers", ())):
         put(f"targets{number}", target_homes(program, group, placement))
         variable = group["source_variable"]

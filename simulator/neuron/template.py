@@ -76,9 +76,9 @@ class Template:
 
         def along(value: Any, members: Sequence[int]) -> dict[int, float | list[float]]:
             """The value of each member section, from a number or a table over the segments of all members."""
-            if not is_table(value):
-                return dict.fromkeys(members, float(value))
-            column, at, values = program.column(value), 0, {}
+            column, at, values = _numbers(program, value), 0, {}
+            if not column.ndim:
+                return dict.fromkeys(members, float(column))
             if len(column) != sum(counts[i] for i in members):
                 raise SimulatorError(
                     f"template '{self.id}': table '{value}' has {len(column)} rows for "
@@ -131,9 +131,9 @@ class Template:
 
     def _geometry(self, program: Program, section: Mapping[str, Any]) -> tuple[Any, ...]:
         if "points" not in section:
-            diam = section["diam"]
-            return (section["L"], _uniform(program.column(diam)) if is_table(diam) else diam)
-        table = program.column(section["points"])
+            diam = _numbers(program, section["diam"])
+            return (section["L"], _uniform(diam) if diam.ndim else float(diam))
+        table = _numbers(program, section["points"])
         return tuple(self.h.Vector(table[:, axis]) for axis in range(4))
 
     def make(self, name: str, origin: Sequence[float] | None = None, pieces: Pieces | None = None) -> Cell:
@@ -235,6 +235,25 @@ class Template:
         self.h.ion_style(name, concentration, reversal, int(initial), int(advance), 0, sec=section)
         for parameter, value in values:
             _along(section, parameter, value)
+
+
+def individual(program: Program, population: Mapping[str, Any], row: int) -> dict[str, Any]:
+    """The entry of the template of one cell of a population whose cells differ: numbers in place of some tables."""
+    made = dict(program.spec["templates"][population["template"]])
+    for each in population["own"]:
+        at: Any = made
+        *steps, last = each["path"]
+        for step in steps:
+            at[step] = dict(at[step]) if isinstance(at[step], dict) else list(at[step])
+            at = at[step]
+        value = program.column(each["values"])[row]
+        at[last] = value if value.ndim else float(value)
+    return made
+
+
+def _numbers(program: Program, value: Any) -> NDArray[Any]:
+    """What a number, a table or the numbers of a table stand for."""
+    return program.column(value) if is_table(value) else np.asarray(value, float)
 
 
 def _along(section: Any, name: str, value: float | list[float]) -> None:

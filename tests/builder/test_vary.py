@@ -90,13 +90,6 @@ def test_bad_input(vary: dict[str, Any], said: str) -> None:
         build(model)
 
 
-def test_cells_with_sections_are_refused() -> None:
-    model = {"cells": {"c": {"sections": {"soma": {"length": 10, "diameter": 10}}}},
-             "populations": {"A": {"cell": "c", "number": 2, "vary": {"threshold": "1 mV"}}}}  # fmt: skip
-    with pytest.raises(ModelError, match="make several kinds of cells with sections"):
-        build(model)
-
-
 def test_the_same_for_any_number_of_ranks_and_order() -> None:
     model = copy.deepcopy(MODEL)
     model["populations"] = {"Z": {"cell": "leaky", "number": 9}, **dict(reversed(model["populations"].items()))}
