@@ -73,6 +73,7 @@ class Network:
         self.chemistry: Chemistry | None = None
         self.imposed: Imposed | None = None
         self.lengthened = 0  # connections whose delay had to become dt
+        self.template = partial(individual, self)
         self.processes, self.artificial, self.densities = _registered(h)
 
     def build(self) -> None:
@@ -113,12 +114,6 @@ class Network:
             self._transfers(spec.get("transfers", ()))
         cuts = self.placement.cuts  # joined last: NEURON then knows all sections
         join(self.pc, self.cells, {gid: templates[self._template(gid)] for gid in cuts}, cuts, self.rank)
-
-    def template(self, population: Mapping[str, Any], gid: int) -> Template:
-        """What a cell is made of: its own numbers, if the cells of its population differ."""
-        if "own" not in population:
-            return self.templates[population["template"]]
-        return Template(self.h, self.program, individual(self.program, population, gid - population["first_gid"]))
 
     def _template(self, gid: int) -> int:
         """The number of a cell's template."""

@@ -18,6 +18,7 @@ from ..program import Program, is_table
 from .words import meant, variables
 
 if TYPE_CHECKING:
+    from .build import Network
     from .pieces import Pieces
 
 # What NEURON packs into the value of ion_style.
@@ -237,8 +238,11 @@ class Template:
             _along(section, parameter, value)
 
 
-def individual(program: Program, population: Mapping[str, Any], row: int) -> dict[str, Any]:
-    """The entry of the template of one cell of a population whose cells differ: numbers in place of some tables."""
+def individual(network: Network, population: Mapping[str, Any], gid: int) -> Template:
+    """What a cell is made of: its own numbers in place of some of the template's, if its population's cells differ."""
+    program = network.program
+    if "own" not in population:
+        return network.templates[population["template"]]
     made = dict(program.spec["templates"][population["template"]])
     for each in population["own"]:
         at: Any = made
@@ -246,9 +250,9 @@ def individual(program: Program, population: Mapping[str, Any], row: int) -> dic
         for step in steps:
             at[step] = dict(at[step]) if isinstance(at[step], dict) else list(at[step])
             at = at[step]
-        value = program.column(each["values"])[row]
+        value = program.column(each["values"])[gid - population["first_gid"]]
         at[last] = value if value.ndim else float(value)
-    return made
+    return Template(network.h, program, made)
 
 
 def _numbers(program: Program, value: Any) -> NDArray[Any]:
