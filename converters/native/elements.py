@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from ...element import Element
+from ...element import Element, Ids
 from ...errors import UnsupportedError
 from ...lems import Library
 
@@ -34,3 +34,18 @@ def si_unit(library: Library, dimension: str) -> str:
 def number(value: Any) -> str:
     """The shortest text that reads back as the same double."""
     return repr(float(value))
+
+
+def renamed(elements: Sequence[Element], ids: Ids, library: Library) -> list[Element]:
+    """Copies with ids of their own, which also what refers to them by attributes is told of."""
+    fresh = {id: ids.fresh(id) for element in elements if (id := element.get("id")) is not None}
+
+    def copied(old: Element, top: bool = False) -> Element:
+        kind = old.get("type") or old.tag
+        refers = {"morphology", "biophysicalProperties", *(("id",) if top else ()),
+                  *(library.type(kind).references if library.has_type(kind) else ())}  # fmt: skip
+        attributes = {n: fresh.get(text, text) if n in refers else text for n, text in old.attributes.items()}
+        return Element(old.tag, attributes, [copied(child) for child in old.children], old.text, old.file, old.line,
+                       old.raw)  # fmt: skip
+
+    return [copied(element, True) for element in elements]

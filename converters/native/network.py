@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -19,7 +19,7 @@ from ...report import Report
 from ...results import EventOutputFile, OutputFile, Outputs, Simulation
 from ...results.paths import place_of
 from .currents import Channels
-from .elements import element, quantity, si_unit
+from .elements import element, quantity, renamed, si_unit
 from .firing import Firing, firing_cell
 from .membrane import Membrane, sections_to_cut
 from .processes import TAKE_EVENTS, arrival, component, int_fire4_arrival, known, own_types, spike_array
@@ -557,21 +557,6 @@ def _place(cell: NativeCell, segment: int, inside: list[str]) -> tuple[int, floa
         named = match[1] if match else inside[0]
         return (cell.index[named], float(match[2]) if match else 0.5) if named in cell.index else None
     return (segment, 0.5) if segment else (cell.spike_section, cell.spike_x)
-
-
-def renamed(elements: Sequence[Element], ids: Ids, library: Library) -> list[Element]:
-    """Copies with ids of their own, which also what refers to them by attributes is told of."""
-    fresh = {id: ids.fresh(id) for element in elements if (id := element.get("id")) is not None}
-
-    def copied(old: Element, top: bool = False) -> Element:
-        kind = old.get("type") or old.tag
-        refers = {"morphology", "biophysicalProperties", *(("id",) if top else ()),
-                  *(library.type(kind).references if library.has_type(kind) else ())}  # fmt: skip
-        attributes = {n: fresh.get(text, text) if n in refers else text for n, text in old.attributes.items()}
-        return Element(old.tag, attributes, [copied(child) for child in old.children], old.text, old.file, old.line,
-                       old.raw)  # fmt: skip
-
-    return [copied(element, True) for element in elements]
 
 
 def combinations(
