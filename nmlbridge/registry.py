@@ -160,7 +160,7 @@ REFUSED_PICKLE = (
 _NETPYNE_HOLDS = frozenset({
     "native mechanisms", "networks", "positions", "properties", "connections", "weights", "delays", "places on cells",
     "inputs", "temperature", "simulation", "gap junctions", "continuous projections", "reactions and diffusion",
-    "plasticity", "courses",
+    "plasticity", "courses", "imposed fields",
 })  # fmt: skip
 _COMPILED = frozenset({
     "components", "component types", "morphologies", "biophysics",

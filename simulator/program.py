@@ -40,8 +40,9 @@ The keys of the specification::
                  plastic: [{id of a projection, begin, end: rows, parameters of the rule, variable of the synapse
                    that is the weight | null, mechanism, pointer: those of a mod file of the model, if it is no rule of
                    ours}] and start: "T:" weights, where connections are plastic
-                 course: {variable, times: "T:" (k,) ms, values: "T:" (k,)}: factors of the weights, one after the
-                   other; also in targets of generators; in populations of a variable of sources, values (k,) or (n,k)
+                 course: {of: id of the projection, variable, times: "T:" (k,) ms, values: "T:" (k,)}: factors of the
+                   weights, one after the other; also in targets of generators; in populations of a variable of
+                   sources, values (k,) or (n,k)
                  of: [{id of a projection, begin, end: rows}], variable: of the synapse that has the weight | null
                  ``points`` of targets and netcons names a group of points, or a population: then the event goes to the
                  artificial cell, or to the cell's own point process ``template_point`` (0 if not given)

@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...errors import UnsupportedError
+from ...nmodl.files import mechanism_of
 from ...report import Report
 from . import streams
+from .courses import written_rates
+from .trains import GIVEN, GIVEN_MOD
 
 if TYPE_CHECKING:
     from ...simulator.program import Program
 
-_LONGEST = 20000  # events of a given train; they stand one by one in a mod file
 _NEVER = 1e9  # mV; the threshold of cells that send no events
 _EVENTS = "NeuroML2_SpikeSource"  # NetPyNE's word for cells whose point process sends the events, in a section "soma"
 _UNUSED = """
@@ -23,22 +25,8 @@ _UNUSED = """
 PROCEDURE noiseFromRandom() {
 }
 """
+_OURS = ("NmlbridgeStdp", "NmlbridgeImposed")  # what NetPyNE has other means for
 _IDS = ("stream1", "stream2", "stream3")
-_TRAIN = """NEURON {{
-    ARTIFICIAL_CELL {name}
-}}
-
-: sends {count} events at given times (ms)
-INITIAL {{
-{sends}
-}}
-
-NET_RECEIVE (w) {{
-    if (flag == 1) {{
-        net_event(t)
-    }}
-}}
-"""
 
 
 class CellParameters:
@@ -50,7 +38,7 @@ class CellParameters:
 
     def __init__(self, program: Program, report: Report, positions: Mapping[str, Any] = MappingProxyType({})) -> None:
         self.program, self.spec, self.report, self.positions = program, program.spec, report, positions
-        self.mods = dict(program.mods)
+        self.mods = {name: text for name, text in program.mods.items() if mechanism_of(text) not in _OURS}
         if self.spec.get("sources"):
             raise UnsupportedError("cells of the model send events from several places; NetPyNE's from one only")
         self.populations: list[dict[str, Any]] = list(self.spec["populations"])
@@ -238,8 +226,22 @@ class CellParameters:
             random = self.value(population["random"]) if population.get("random") is not None else None
             for row, values in enumerate(parameters):
                 values["seed"] = self.seed(random, row, population["first_gid"] + row, id)
+        self.changing(population, parameters)
         cells = [cell | {"params": values} for cell, values in zip(cells, parameters, strict=True)]
         return found | {"cellModel": population["artificial"], "params": {}, "cellsList": cells}
+
+    def changing(self, population: Mapping[str, Any], parameters: list[dict[str, Any]]) -> None:
+        """Put into the parameters of sources how their intervals change in time."""
+        course = population.get("course")
+        if course is None:
+            return
+        if (course["variable"], population["artificial"]) != ("interval", "NetStim"):
+            self.report.add("netpyne-course", "loss", f"how its {course['variable']} changes in time is left out: "
+                            "NetPyNE changes intervals of NetStims only", component=population["id"])  # fmt: skip
+            return
+        times, values = self.value(course["times"]), self.value(course["values"])
+        for row, found in enumerate(parameters):
+            found["rates"] = written_rates(times, values if values.ndim == 1 else values[row])
 
     def rows_of(self, part: Mapping[str, Any], size: int, mechanism: str, who: str) -> list[dict[str, float]]:
         """Parameters row by row; those of a random process include the ids of its stream."""
@@ -270,20 +272,12 @@ class CellParameters:
         return True
 
     def played(self, population: Mapping[str, Any], cells: list[dict[str, Any]]) -> dict[str, Any]:
-        """A population that sends given events: one mechanism that knows the times, which all its cells must share."""
+        """A population that sends given events, each cell its own."""
         rows = np.asarray(self.value(population["trains"]["rows"])).astype(int)
         times = np.asarray(self.value(population["trains"]["times"]), float)
-        trains = {tuple(np.sort(times[rows == row]).tolist()) for row in range(population["size"])}
-        if len(trains) != 1:
-            raise UnsupportedError(f"the cells of '{population['id']}' send given events, each its own")
-        train = trains.pop()
-        if len(train) > _LONGEST:
-            raise UnsupportedError(f"'{population['id']}' sends {len(train)} given events; up to {_LONGEST} go along")
-        number = sum(name.startswith("given_events_") for name in self.mods)
-        name = f"given_events_{number}"
-        sends = "\n".join(f"    net_send({time!r} - t, 1)" for time in train)
-        self.mods[f"{name}.mod"] = _TRAIN.format(name=name, count=len(train), sends=sends)
-        return {"cellModel": name, "params": {}, "cellsList": [cell | {"params": {}} for cell in cells]}
+        self.mods[GIVEN_MOD] = GIVEN
+        trains = ({"params": {}, "spkTimes": np.sort(times[rows == row]).tolist()} for row in range(len(cells)))
+        return {"cellModel": "VecStim", "cellsList": [a | b for a, b in zip(cells, trains, strict=True)]}
 
     def noise(self, who: str) -> None:
         """Say that a process draws other numbers."""

@@ -11,6 +11,8 @@ import numpy as np
 
 from ...errors import NetworkError, UnsupportedError
 from ...graph import Course
+from ...report import Report
+from . import streams
 from .sections import number
 
 _STEP = 0.001  # s: the resolution of NetPyNE's pulses
@@ -117,3 +119,19 @@ def rates_of(cells: Sequence[Any], label: str, file: str | None) -> Course | Non
         raise UnsupportedError(f"population '{label}': the rates of its cells must have the same times, one for each")
     intervals = [[1000.0 / rate if rate > 0 else _NEVER for rate in table[0]] for table in tables]
     return Course("interval", np.array(tables[0][1]), np.array(intervals))
+
+
+def stated_shape(course: Any, attributes: Mapping[str, str], id: str, report: Report) -> dict[str, Any]:
+    """The ``shape`` that a course of weights was made of, as a word of a connection; noted if it was made of none."""
+    if course is None:
+        return {}
+    if SHAPE in attributes:
+        return {"shape": json.loads(attributes[SHAPE])}
+    report.add("netpyne-course", "loss", "how its weights change in time is left out: NetPyNE has pulses only",
+               component=id)  # fmt: skip
+    return {}
+
+
+def written_rates(times: Any, intervals: Any) -> list[list[float]]:
+    """The ``rates`` of one NetStim, [rates (Hz), times (ms)], for its intervals (ms)."""
+    return [[streams.rate_of(one) for one in np.asarray(intervals).tolist()], np.asarray(times).tolist()]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -102,6 +102,25 @@ def _external(model: Model, where: str, wave: Mapping[str, Any], times: Floats) 
     if len(at) >= len(times):
         return at[: len(times)], values[: len(times)]
     return times, np.concatenate([values, np.zeros(len(times) - len(values))])
+
+
+def source_of(field: Mapping[str, Any], column: Callable[[Any], Any], duration: float, dt: float) -> dict[str, Any]:
+    """The XStim of a field of a Program, with its course where steps of NEURON look at it: in their middle.
+
+    NetPyNE takes as many times as the run has steps, if it is given no fewer, and plays straight lines between them.
+    """
+    middles = (np.arange(len(np.arange(0, duration, dt))) + 0.5) * dt
+    values = np.interp(middles, column(field["times"]), column(field["values"]))
+    x, y, z = field["vector"]
+    if field["kind"] == "point":
+        spec = {"class": "pointSource", "location": list(field["origin"]), "sigma": field["conductivity"]}
+        values = values / 1e3
+    else:
+        angles = math.atan2(-z, -x), math.acos(max(-1.0, min(1.0, -y)))
+        spec = {"class": "uniform", "referencePoint": list(field["origin"]),
+                "fieldDirection": [math.degrees(angle) for angle in angles]}  # fmt: skip
+    return {"type": "XStim", "field": spec,
+            "waveform": {"type": "external", "time": middles.tolist(), "signal": values.tolist()}}  # fmt: skip
 
 
 def _numbers(model: Model, what: str, value: Any, count: int | None) -> list[float]:

@@ -30,11 +30,16 @@ def used(network: Network) -> set[str]:
     return found | {p.plasticity.mechanism for p in network.projections if isinstance(p.plasticity, Adjuster)}
 
 
+def folder_of_saved(path: Path) -> str:
+    """The folder, beside a saved network, of the mod files that are written along with it."""
+    return f"{path.stem}_mod"
+
+
 def mods_of(
-    folder: Path, named: str | None, network: Network, allow: Collection[str], report: Report
+    path: Path, named: str | None, network: Network, allow: Collection[str], report: Report
 ) -> dict[str, str]:  # fmt: skip
-    """The texts of the mod files that the network needs, by file name: of the folder ``named`` by an index, else of the
-    first of FOLDERS that is there.
+    """The texts of the mod files that the network needs, by file name: of the folder ``named`` by an index, else of one
+    that goes with the file at ``path``, or the first of FOLDERS that is there.
 
     Without "mods" in ``allow`` none are taken, and ``report`` says which would be.
     """
@@ -42,9 +47,9 @@ def mods_of(
     if not wanted:
         return {}
     if named is not None:
-        places = [beside(folder / "index.npjson", named, "mod_folder")]
+        places = [beside(path, named, "mod_folder")]
     else:
-        places = [folder / name for name in FOLDERS]
+        places = [path.parent / name for name in (folder_of_saved(path), *FOLDERS)]
     files: dict[str, Path] = {}
     for place in places:
         for path in sorted(place.glob("*.mod")) if place.is_dir() else ():

@@ -16,7 +16,25 @@ from ...files import atomic
 from ...graph import Network
 from ...registry import resolve_name
 from ...report import Report
+from .mechanisms import folder_of_saved
 from .parameters import Parameters
+
+_ARRAYS = '''"""netParams of the JSON file of this name, with waveforms as arrays."""
+
+import json
+from pathlib import Path
+
+import numpy
+from netpyne import specs
+
+here = Path(globals().get("__file__", {name!r}))  # NetPyNE imports modules that know no file
+text = here.with_suffix(".json").read_text()
+netParams = specs.NetParams(json.loads(text)["net"]["params"])
+for source in netParams.stimSourceParams.values():
+    for word in ("time", "signal"):
+        if word in source.get("waveform", {{}}):
+            source["waveform"][word] = numpy.array(source["waveform"][word])
+'''
 
 
 def write_model(network: Network, path: Path, report: Report) -> None:
@@ -31,13 +49,17 @@ def write_model(network: Network, path: Path, report: Report) -> None:
         return
     params, config = made.net_params(), made.config()
     saved = _saved(params, config, report)
-    folder = f"{path.stem}_mod"
-    if made.mods:
+    with files_beside(path.parent, mods_of_saved(path, made.mods, report)), atomic(path) as stream:
+        stream.write(json.dumps(saved, allow_nan=False).encode())
+
+
+def mods_of_saved(path: Path, mods: Mapping[str, str], report: Report) -> dict[str, str]:
+    """The mod files of a saved network by their names below its folder; said where they are, if there are any."""
+    folder = folder_of_saved(path)
+    if mods:
         report.add("netpyne-mods", "info", f"the mechanisms are in {folder}; compile them (nrnivmodl {folder}) before "
                    "netpyne.sim.load", file=str(path))  # fmt: skip
-    with files_beside(path.parent, {f"{folder}/{name}": text for name, text in made.mods.items()}):
-        with atomic(path) as stream:
-            stream.write(json.dumps(saved, allow_nan=False).encode())
+    return {f"{folder}/{name}": text for name, text in mods.items()}
 
 
 def parameters_of(network: Network, path: Path, report: Report) -> Parameters:
@@ -45,15 +67,24 @@ def parameters_of(network: Network, path: Path, report: Report) -> Parameters:
     lowered, _ = resolve_name("nmlbridge.simulator.neuron.project:lowered_of")(network, path, report, "implicit")
     everywhere = (network, *network.others)
     positions = {p.id: p.positions for n in everywhere for p in n.populations.values() if p.positions is not None}
-    return Parameters(lowered.program, report, positions)
+    attributes = {p.id: p.attributes for n in everywhere for p in n.projections}
+    attributes |= {inputs.id: inputs.attributes for n in everywhere for inputs in n.inputs}
+    return Parameters(lowered.program, report, positions, attributes)
 
 
 def write_index(made: Parameters, path: Path, params: str, config: str, mods: str) -> list[str]:
     """Write an index with the files that it names below its folder, and return the names of all."""
+    rules = made.net_params()
     texts = {
-        params: json.dumps({"net": {"params": made.net_params()}}, indent=1, allow_nan=False) + "\n",
+        params: json.dumps({"net": {"params": rules}}, indent=1, allow_nan=False) + "\n",
         config: json.dumps({"simConfig": made.config()}, indent=1, allow_nan=False) + "\n",
     }
+    if any("waveform" in source for source in rules["stimSourceParams"].values()):
+        module = params.replace(".json", ".py")
+        texts[module] = _ARRAYS.format(name=module)
+        made.report.add("netpyne-fields", "info", f"{module} makes arrays of the waveforms of fields in {params}, as "
+                        "NetPyNE takes no lists; nmlbridge reads it with --allow-code", file=str(path))  # fmt: skip
+        params = module
     texts |= {f"{mods}/{name}": text for name, text in made.mods.items()}
     index = {"netParams": params, "simConfig": config} | ({"mod_folder": mods} if made.mods else {})
     with files_beside(path.parent, texts), atomic(path) as stream:
@@ -90,6 +121,7 @@ def _saved(params: dict[str, Any], config: dict[str, Any], report: Report) -> di
     cells: list[dict[str, Any]] = []
     pops: dict[str, dict[str, Any]] = {}
     left: set[str] = set()
+    fields: list[str] = []
     for id, pop in params["popParams"].items():
         tags = {"pop": id, **{key: pop[key] for key in ("cellType", "cellModel", "originalFormat") if key in pop}}
         pops[id] = {"tags": tags | {"numCells": pop["numCells"]},
@@ -110,7 +142,9 @@ def _saved(params: dict[str, Any], config: dict[str, Any], report: Report) -> di
             left.add(f"events reach the cells of '{kind['pop']}' themselves")
         elif "pointerParams" in synapse:
             left.add("there are gap junctions")
-        place = {key: rule[key] for key in ("sec", "synMech", "preSec", "preLoc") if key in rule}
+        if "shape" in rule or "plast" in rule:
+            left.add("weights change")
+        place = {key: rule[key] for key in ("sec", "synMech", "preSec", "preLoc", "shape", "plast") if key in rule}
         for row, (first, second) in enumerate(rule["connList"]):
             cells[post[second]]["conns"].append({
                 "preGid": pre[first], "label": label, "loc": rule["loc"][row], "weight": rule["weight"][row],
@@ -118,6 +152,11 @@ def _saved(params: dict[str, Any], config: dict[str, Any], report: Report) -> di
             })  # fmt: skip
     for label, target in params["stimTargetParams"].items():
         source = params["stimSourceParams"][target["source"]]
+        if "shape" in source:
+            left.add("weights change")
+        if source["type"] == "XStim":
+            fields.append(target["source"])
+            continue
         cell = cells[pops[target["conds"]["pop"]]["cellGids"][target["conds"]["cellList"][0]]]
         place = {"sec": target["sec"], "loc": target["loc"]}
         stim = {"source": target["source"], "label": label, **source}
@@ -128,7 +167,11 @@ def _saved(params: dict[str, Any], config: dict[str, Any], report: Report) -> di
         cell["conns"].append(place | {
             "preGid": "NetStim", "preLabel": target["source"], "label": label, "synMech": target["synMech"],
             "weight": target["weight"], "delay": target["delay"],
+            **({"shape": source["shape"]} if "shape" in source else {}),
         })  # fmt: skip
+    if fields:
+        report.add("netpyne-fields", "loss", f"{', '.join(fields)}: NetPyNE cannot save imposed fields; an index "
+                   "(.npjson) has them in netParams")  # fmt: skip
     for reason in sorted(left):
         report.add("netpyne-loader", "loss", f"{reason}, which netpyne.sim.load does not rebuild; an index "
                    "(.npjson) has them in netParams", component="")  # fmt: skip

@@ -17,6 +17,9 @@ from ...errors import UnsupportedError
 from ...report import Report
 from . import streams
 from .cell_params import CellParameters
+from .courses import stated_shape
+from .fields import source_of
+from .plasticity import plast_of
 from .reacting import rxd_params
 
 if TYPE_CHECKING:
@@ -26,12 +29,16 @@ if TYPE_CHECKING:
 class Parameters(CellParameters):
     """netParams, simConfig and mod files of a Program.
 
-    ``positions`` (um) by population, for those that have any. Raises UnsupportedError for what NetPyNE has no place
-    for; what it does otherwise is noted in ``report``.
+    ``positions`` (um) by population, for those that have any; ``attributes`` of projections and input lists by id.
+    Raises UnsupportedError for what NetPyNE has no place for; what it does otherwise is noted in ``report``.
     """
 
-    def __init__(self, program: Program, report: Report, positions: Mapping[str, Any] = MappingProxyType({})) -> None:
+    def __init__(
+        self, program: Program, report: Report, positions: Mapping[str, Any] = MappingProxyType({}),
+        attributes: Mapping[str, Mapping[str, str]] = MappingProxyType({}),
+    ) -> None:  # fmt: skip
         super().__init__(program, report, positions)
+        self.attributes = attributes
         self.groups = {group["id"]: group for group in self.spec.get("points", ())}
         self.synapses: dict[str, dict[str, Any]] = {}
         self.labels: dict[str, list[str]] = {}  # of the rows of a group
@@ -61,6 +68,8 @@ class Parameters(CellParameters):
             self.tunnel(number, transfer)
         for number, generator in enumerate(self.spec.get("generators", ())):
             self.generator(number, generator)
+        for number, field in enumerate(self.spec.get("fields", ())):
+            self.field(number, field)
         cells = {template["id"]: self.cell(at) for at, template in enumerate(self.templates)}
         extent = [max((abs(cell[axis]) for pop in pops.values() for cell in pop["cellsList"]), default=0.0)
                   for axis in "xyz"]  # fmt: skip
@@ -130,10 +139,12 @@ class Parameters(CellParameters):
             if slot:
                 raise UnsupportedError(f"the connections to '{group['id']}' use another weight than the first")
         direct = next((p for p in self.populations if p["id"] == netcon["points"]), None)
-        itself = 0
+        shape, itself = self.shape(netcon), 0
         for row in range(count):
             pre, first = self.sender(int(source[row]))
-            rule: dict[str, Any] = {"preConds": {"pop": pre}}
+            rule: dict[str, Any] = {"preConds": {"pop": pre}} | shape
+            learns, plast = self.plast(netcon, row, float(delay[row]))
+            rule |= plast
             if group is not None:
                 at = int(index[row])
                 post, second, name = self.spot(int(gid[at]), int(section[at]))
@@ -151,7 +162,7 @@ class Parameters(CellParameters):
                 itself += 1
                 continue
             rule["postConds"] = {"pop": post}
-            full = f"{key}:{pre}:{post}:{rule.get('sec', '')}:{rule.get('synMech', '')}"
+            full = f"{key}:{pre}:{post}:{rule.get('sec', '')}:{rule.get('synMech', '')}{learns}"
             rule |= {"connList": [], "weight": [], "delay": [], "loc": []}
             rule = self.connections.setdefault(full, rule)
             rule["connList"].append([first, second])
@@ -162,6 +173,36 @@ class Parameters(CellParameters):
             self.report.add("netpyne-autapse", "loss", f"{itself} connections of cells to themselves, which NetPyNE's "
                             "lists leave out", component=netcon["points"])  # fmt: skip
         self.mixed()
+
+    def shape(self, netcon: Mapping[str, Any]) -> dict[str, Any]:
+        """The shape of the weights of connections, or of what sources lead to."""
+        of = netcon.get("course", {}).get("of", "")
+        return stated_shape(netcon.get("course"), self.attributes.get(of, {}), of, self.report)
+
+    def plast(self, netcon: Mapping[str, Any], row: int, delay: float) -> tuple[str, dict[str, Any]]:
+        """The plast of one connection, and what tells its rule from others."""
+        for rule in netcon.get("plastic", ()):
+            if not rule["begin"] <= row < rule["end"]:
+                continue
+            if rule["variable"] is not None:
+                self.report.add("netpyne-plasticity", "loss", "its plasticity is left out: its weights are parameters "
+                                "of synapses; NetPyNE changes those of connections", component=rule["id"])  # fmt: skip
+                return "", {}
+            found = plast_of(rule, delay, self.mods, self.report, rule["id"])
+            if found is not None:
+                return f":{rule['id']}:{found['params'].get('delay', '')}", {"plast": found}
+        return "", {}
+
+    def field(self, number: int, field: Mapping[str, Any]) -> None:
+        """A potential that is imposed from outside, and the cells that it acts on."""
+        run, name = self.spec["run"], f"field{number}"
+        template = self.templates[next(p for p in self.populations if p["id"] == field["population"])["template"]]
+        if "upright" not in field and any("points" not in section for section in template["sections"]):
+            self.report.add("netpyne-fields", "approximation", "sections without 3-D points stand along y in NetPyNE",
+                            component=field["population"])  # fmt: skip
+        self.stims[name] = source_of(field, self.value, run["duration"], run["dt"])
+        self.targets[name] = {"source": name, "conds": {"pop": field["population"],
+                                                        "cellList": self.value(field["rows"]).tolist()}}  # fmt: skip
 
     def sender(self, gid: int) -> tuple[str, int]:
         """Population and row of what sends events."""
@@ -225,6 +266,7 @@ class Parameters(CellParameters):
         index = self.column(targets["index"], len(gids)).astype(int)
         weight, delay = (self.column(targets[key], len(gids)).astype(float) for key in ("weight", "delay"))
         random = self.value(generator["random"]) if generator.get("random") is not None else None
+        shape = self.shape(targets)
         for row, values in enumerate(parameters):
             at, name = int(index[row]), f"{generator['id']}{row}"
             population, cell, where = self.spot(int(gid[at]), int(section[at]))
@@ -232,7 +274,7 @@ class Parameters(CellParameters):
                 "type": "NetStim", "rate": streams.rate_of(values.get("interval", 10.0)),
                 "noise": values.get("noise", 0.0), "start": values.get("start", 50.0),
                 "number": values.get("number", 10.0),
-                "seed": self.seed(random, row, int(gid[at]), generator["id"]),
+                "seed": self.seed(random, row, int(gid[at]), generator["id"]), **shape,
             }  # fmt: skip
             self.targets[name] = {
                 "source": name, "conds": {"pop": population, "cellList": [cell]}, "sec": where, "loc": float(x[at]),

@@ -9,8 +9,8 @@ from typing import Any
 from ...errors import UnsupportedError
 from ...graph.chemistry import parse
 from ...lems.expression import Apply, Bin, Cmp, Expr, Name, Neg, Num
+from .reactions import OF_NODE
 
-_PLACES = {"x": "node.x3d", "y": "node.y3d", "z": "node.z3d"}
 _FORMULAS = ("reactant", "product", "rate_f", "rate_b", "species", "rate", "initial", "value")
 Spot = Callable[[int, int], tuple[str, int, str]]
 
@@ -121,7 +121,7 @@ def _printed(expr: Expr, functions: str) -> str:
     if isinstance(expr, Num):
         return repr(float(expr.value)).removesuffix(".0")
     if isinstance(expr, Name):
-        return "rxd.v" if expr.id == "v" else _PLACES.get(expr.id, expr.id)
+        return "rxd.v" if expr.id == "v" else OF_NODE.get(expr.id, expr.id)
     if isinstance(expr, Neg):
         return f"(-{_printed(expr.arg, functions)})"
     if isinstance(expr, Bin):

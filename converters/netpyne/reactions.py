@@ -16,7 +16,12 @@ from .config import Recorded
 
 _OPERATORS = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.Pow: "^"}
 _COMPARISONS = {ast.Lt: "<", ast.Gt: ">", ast.LtE: "<=", ast.GtE: ">=", ast.Eq: "==", ast.NotEq: "!="}
-_OF_NODE = {"x3d": "x", "y3d": "y", "z3d": "z"}
+OF_NODE = {
+    "x": "node.x3d", "y": "node.y3d", "z": "node.z3d", "diam": "node.segment.diam",
+    "path_dist": "sim.h.distance(sim.h.SectionRef(sec=node.segment.sec).root(0), node.segment)",
+}  # fmt: skip
+"""what an initial value may vary with, in the Python of NetPyNE's functions of a node"""
+_OF_NODE = {text: name for name, text in OF_NODE.items()}
 _PARTS = ("regions", "extracellular", "species", "states", "parameters", "reactions", "multicompartmentReactions",
           "rates", "constants")  # fmt: skip
 
@@ -167,6 +172,8 @@ def _holds(test: ast.expr, region: str, regions: Mapping[str, Region]) -> bool |
 
 def _written(tree: ast.expr, place: str) -> str:
     """A Python formula in our words, with every operation in brackets, as Python binds it."""
+    if isinstance(tree, (ast.Attribute, ast.Call)) and ast.unparse(tree) in _OF_NODE:
+        return _OF_NODE[ast.unparse(tree)]
     if isinstance(tree, ast.Constant) and isinstance(tree.value, (int, float)) and not isinstance(tree.value, bool):
         return repr(float(tree.value))
     if isinstance(tree, ast.Name):
@@ -182,12 +189,8 @@ def _written(tree: ast.expr, place: str) -> str:
         if operator is not None:
             sides = _written(tree.test.left, place), _written(tree.test.comparators[0], place)
             return f"if({sides[0]} {operator} {sides[1]}, {_written(tree.body, place)}, {_written(tree.orelse, place)})"
-    if isinstance(tree, ast.Attribute):
-        name = ast.unparse(tree)
-        if name == "rxd.v":
-            return "v"
-        if name.startswith("node.") and tree.attr in _OF_NODE:
-            return _OF_NODE[tree.attr]
+    if isinstance(tree, ast.Attribute) and ast.unparse(tree) == "rxd.v":
+        return "v"
     if isinstance(tree, ast.Call) and not tree.keywords:
         owner, _, function = ast.unparse(tree.func).rpartition(".")
         if owner in ("", "rxdmath", "rxd.rxdmath", "math", "np", "numpy") and function in FUNCTIONS:

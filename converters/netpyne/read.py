@@ -37,7 +37,7 @@ def read_simulation(
     instance = found.instance(report)
     network = instance.network(report)
     params = found.params if found.data is None else (found.data.get("net") or {}).get("params")
-    mods = mods_of(found.folder, found.mods, network, allow, report)
+    mods = mods_of(found.path, found.mods, network, allow, report)
     network.mods.update(set_globals(mods, params or {}, found.config, network, report))
     members = _members(instance, network)
     network.chemistry = chemistry_of((params or {}).get("rxdParams"), members, network, str(path))

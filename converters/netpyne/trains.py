@@ -17,6 +17,61 @@ if TYPE_CHECKING:
 
 _MOST = 10_000  # events that NetPyNE draws of one cell
 
+GIVEN_MOD = "vecstim.mod"
+"""the file name of GIVEN"""
+
+GIVEN = """: VecStim: sends events at the times of a Vector, which NetPyNE hands over with play
+NEURON {
+    ARTIFICIAL_CELL VecStim
+    POINTER given
+}
+
+ASSIGNED {
+    given
+    row
+    due (ms)
+}
+
+INITIAL {
+    row = 0
+    choose()
+    if (row > 0) {
+        net_send(due - t, 1)
+    }
+}
+
+NET_RECEIVE(w) {
+    if (flag == 1) {
+        net_event(t)
+        choose()
+        if (row > 0) {
+            net_send(due - t, 1)
+        }
+    }
+}
+
+: the next time and the row after it; the row is -1 if none is left
+PROCEDURE choose() {
+VERBATIM
+    IvocVect* times = reinterpret_cast<IvocVect*>(_p_given);
+    int at = static_cast<int>(row);
+    if (times && at >= 0 && at < vector_capacity(times)) {
+        due = vector_vec(times)[at];
+        row = at + 1;
+    } else {
+        row = -1;
+    }
+ENDVERBATIM
+}
+
+PROCEDURE play() {
+VERBATIM
+    void* times = ifarg(1) ? static_cast<void*>(vector_arg(1)) : nullptr;
+    _p_given = reinterpret_cast<decltype(_p_given)>(times);
+ENDVERBATIM
+}
+"""
+
 
 def spike_times(model: Model, cell: Cell, given: Any, row: int, label: str) -> list[float]:
     """The events (ms) of one VecStim up to the end of the run, sorted."""

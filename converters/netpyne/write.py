@@ -1,6 +1,7 @@
 """Writing a network of native cells as NetPyNE saves one, so that ``netpyne.sim.load`` builds and runs it.
 
-What NetPyNE's loader cannot build (events to a cell's own process, VecStims) is written all the same and reported.
+What NetPyNE's loader cannot build (events to a cell's own process, weights that change in time) is written all the
+same and reported.
 """
 
 from __future__ import annotations
@@ -15,13 +16,14 @@ import numpy as np
 
 from ...errors import UnsupportedError
 from ...files import atomic
-from ...graph import Adjuster, InputList, NativeCell, NativeProcess, Network, Population, Projection
+from ...graph import InputList, NativeCell, NativeProcess, Network, Population, Projection
 from ...report import Report
 from ...results import settings_in
 from . import streams
-from .courses import SHAPE
-from .model import write_model
-from .plasticity import WIRED
+from .courses import stated_shape, written_rates
+from .model import files_beside, mods_of_saved, write_model
+from .plasticity import plast_of
+from .trains import GIVEN, GIVEN_MOD
 
 _SIZE = 100.0  # um; of a network that states no larger extent
 _INDEXED = re.compile(r"^(?P<name>\w+)\[(?P<index>\d+)\]$")
@@ -39,28 +41,23 @@ def write(network: Network, path: Path, report: Report | None = None) -> None:
     used += [synapse for projection in network.projections for synapse in projection.synapses]
     lowered = path.suffix == ".npjson" or network.chemistry is not None
     if lowered or any(component not in network.native for component in used):
-        _note_left_out(network, report)
         write_model(network, path, report)
         return
-    text = json.dumps(_Writer(network, report).document(), allow_nan=False)
-    with atomic(path) as stream:
+    if network.fields:
+        report.add("netpyne-fields", "loss", f"{', '.join(field.id for field in network.fields)}: NetPyNE cannot save "
+                   "imposed fields; an index (.npjson) has them in netParams")  # fmt: skip
+    writer = _Writer(network, report)
+    text = json.dumps(writer.document(), allow_nan=False)
+    folder = mods_of_saved(path, writer.mods, report)
+    with files_beside(path.parent, folder), atomic(path) as stream:
         stream.write(text.encode())
-
-
-def _note_left_out(network: Network, report: Report) -> None:
-    """What a model that goes by way of NEURON's program does not state."""
-    for projection in network.projections:
-        if projection.plasticity is not None:
-            report.add("netpyne-plasticity", "loss", "its plasticity is left out", component=projection.id)
-    parts: list[Any] = [*network.projections, *network.inputs, *network.populations.values()]
-    for id in (part.id for part in parts if part.course is not None):
-        report.add("netpyne-course", "loss", "how its weights or rates change in time is left out", component=id)
 
 
 class _Writer:
     def __init__(self, network: Network, report: Report) -> None:
         self.network, self.report = network, report
         self.seed = 1
+        self.mods = dict(network.mods)
         self.labels: dict[tuple[Any, ...], str] = {}
         self.made: dict[str, dict[str, Any]] = {}
         self.pointers = 0
@@ -144,8 +141,7 @@ class _Writer:
                 )
             self.cells.append(cell)
         if isinstance(part, NativeProcess) and part.mechanism == "VecStim":
-            self.report.add("netpyne-vecstim", "approximation", "NetPyNE needs vecevent.mod to be compiled for the "
-                            "given spike times of a VecStim", component=population.id)  # fmt: skip
+            self.mods[GIVEN_MOD] = GIVEN
 
     def artificial(self, part: NativeProcess, population: Population, row: int) -> dict[str, Any]:
         found: dict[str, Any] = dict(part.parameters) | {n: float(c[row]) for n, c in population.values.items()}
@@ -153,8 +149,7 @@ class _Writer:
             if population.course is not None and population.course.variable == "interval":
                 intervals = population.course.values
                 intervals = intervals if intervals.ndim == 1 else intervals[row]
-                found["rates"] = [[streams.rate_of(one) for one in intervals.tolist()],
-                                  population.course.times.tolist()]  # fmt: skip
+                found["rates"] = written_rates(population.course.times, intervals)
             found["seed"] = self.seed_of(population.random, row, int(population.gids[row]), population.id)
         return found
 
@@ -250,13 +245,13 @@ class _Writer:
                 self.junctions(projection)
                 continue
             parts = [self.part(synapse, f"projection '{projection.id}'") for synapse in projection.synapses]
-            plast = self.plast(projection) | self.shape(projection)
+            shape = self.shape(projection)
             pre, post = network.populations[projection.presynaptic], network.populations[projection.postsynaptic]
             label = projection.attributes.get("netpyne_label", projection.id)
             for row in range(len(projection)):
                 part = parts[int(projection.synapse[row])]
                 cell = self.cells[post.offset + int(projection.post[row])]
-                entry = {
+                entry: dict[str, Any] = {
                     "preGid": pre.offset + int(projection.pre[row]), "label": label,
                     "weight": 1.0 if projection.weight is None else float(projection.weight[row]),
                     "delay": 0.0 if projection.delay is None else float(projection.delay[row]),
@@ -271,30 +266,32 @@ class _Writer:
                 else:
                     assert isinstance(part, NativeProcess)
                     values = {name: float(column[row]) for name, column in projection.values.items()}
-                    entry |= {"synMech": self.label(part, values), **plast}
+                    entry |= {"synMech": self.label(part, values), **shape}
+                    entry |= self.plast(projection, entry["delay"])
                     self.note_synapse(cell, entry, part)
                 cell["conns"].append(entry)
 
     def shape(self, owner: Projection | InputList) -> dict[str, Any]:
         """The shape of its weights."""
-        if owner.course is None:
-            return {}
-        if SHAPE in owner.attributes:
-            return {"shape": json.loads(owner.attributes[SHAPE])}
-        self.report.add("netpyne-course", "loss", "how its weights change in time is left out: NetPyNE has pulses only",
-                        component=owner.id)  # fmt: skip
-        return {}
+        found = stated_shape(owner.course, owner.attributes, owner.id, self.report)
+        if found:
+            self.not_loaded(owner.id)
+        return found
 
-    def plast(self, projection: Projection) -> dict[str, Any]:
-        """The plast of all its connections."""
-        rule = projection.plasticity
-        if rule is None:
+    def plast(self, projection: Projection, delay: float) -> dict[str, Any]:
+        """The plast of one of its connections."""
+        if projection.plasticity is None:
             return {}
-        if isinstance(rule, Adjuster) and rule.mechanism == WIRED and rule.pointer == "synweight":
-            return {"plast": {"mech": rule.mechanism, "params": dict(rule.parameters)}}
-        self.report.add("netpyne-plasticity", "loss", "its plasticity is left out: NetPyNE has none but that of a "
-                        f"mechanism {WIRED} of the model", component=projection.id)  # fmt: skip
-        return {}
+        found = plast_of(projection.plasticity.stated(), delay, self.mods, self.report, projection.id)
+        if found is None:
+            return {}
+        self.not_loaded(projection.id)
+        return {"plast": found}
+
+    def not_loaded(self, id: str) -> None:
+        """Say that weights stay as they are in a network that NetPyNE loads."""
+        self.report.add("netpyne-loader", "approximation", "NetPyNE's loader of saved networks does not rebuild how "
+                        "weights change; an index (.npjson) has it", component=id)  # fmt: skip
 
     def junctions(self, projection: Projection) -> None:
         """Gap junctions and graded synapses, on each side as NetPyNE has them."""

@@ -107,7 +107,7 @@ class _Compared:
                 continue
             arrays = self.changed(a[what], b[what], count)
             if arrays is not None and what == "weight" and "course" in a:
-                raise changing_weights(a["of"][0]["id"] if a.get("of") else a["points"])
+                raise changing_weights(a["course"]["of"])
             if arrays is not None:
                 yield {"do": "netcons", "number": number, "what": what}, arrays
         before, after = a.get("plastic", ()), b.get("plastic", ())

@@ -267,19 +267,19 @@ class Natives:
         if rows.plastic is not None:
             entry = {"id": rows.label, "begin": 0, "end": len(rows.gid), "variable": None, **rows.plastic.stated()}
             more |= {"plastic": [entry], "start": self.tables.add(f"{key}.start", weight)}
-        more |= self._course(key, rows.course)
+        more |= self._course(key, rows.course, rows.label)
         return {
             "source_gid": self.tables.add(f"{key}.source", rows.source_gid), "points": points,
             "index": self.tables.add(f"{key}.index", index), "weight": self.tables.add(f"{key}.weight", weight),
             "delay": self.tables.add(f"{key}.delay", rows.delay), **more,
         }  # fmt: skip
 
-    def _course(self, key: str, course: Course | None) -> dict[str, Any]:
+    def _course(self, key: str, course: Course | None, of: str) -> dict[str, Any]:
         """What a Program says of numbers that change in time."""
         if course is None:
             return {}
-        return {"course": {"variable": course.variable, "times": self.tables.add(f"{key}.times", course.times),
-                           "values": self.tables.add(f"{key}.values", course.values)}}  # fmt: skip
+        columns = {name: self.tables.add(f"{key}.{name}", getattr(course, name)) for name in ("times", "values")}
+        return {"course": {"of": of, "variable": course.variable, **columns}}
 
     def _generator(self, key: str, points: str, rows: Arrivals, index: Ints) -> dict[str, Any]:
         source = rows.generator
@@ -293,7 +293,7 @@ class Natives:
             "targets": {
                 "points": points, "index": self.tables.add(f"{key}.index", index),
                 "weight": self.tables.add(f"{key}.weight", rows.weight),
-                "delay": self.tables.add(f"{key}.delay", rows.delay), **self._course(key, rows.course),
+                "delay": self.tables.add(f"{key}.delay", rows.delay), **self._course(key, rows.course, rows.label),
             },
         }  # fmt: skip
         if source.mechanism in RANDOM and rows.random is not None:
@@ -369,7 +369,7 @@ class Natives:
             played = kind.native.mechanism == PLAYED
             parameters: dict[str, Any] = {} if played else {**kind.native.parameters, **values}
             entry = {"artificial": "NetStim" if played else kind.native.mechanism, "parameters": parameters}
-            entry |= self._course(population.id, population.course)
+            entry |= self._course(population.id, population.course, population.id)
             if kind.native.mechanism in RANDOM:
                 random = population.random
                 random = self._streams(population.id, population.size) if random is None else random
