@@ -1,9 +1,9 @@
 """LEMS quantity paths: which cell, which segment, which variable.
 
-Spellings in use: ``pop[3]/v``, ``pop/3/comp/v``, ``pop/3/comp/SEGMENT/v``, with what follows addressing a component
-inside the cell (``biophys/membraneProperties/naChans/naChan/m/q``), an attached synapse or input by id
-(``pulseGen0/i``) or by attachment list, id and number (``synapses:AMPA:2/g``). Source: LEMS 0.7.6 and the paths in
-published models.
+Spellings in use: ``pop[3]/v``, ``pop/3/comp/v``, ``pop/3/comp/SEGMENT/v`` (and our own
+``SEGMENT(0.25)``, a place along it), with what follows addressing a component inside the cell
+(``biophys/membraneProperties/naChans/naChan/m/q``), an attached synapse or input by id (``pulseGen0/i``) or by
+attachment list, id and number (``synapses:AMPA:2/g``). Source: LEMS 0.7.6 and the paths in published models.
 """
 
 from __future__ import annotations
@@ -21,17 +21,20 @@ SI_SYMBOLS: dict[tuple[int, ...], str] = {
     (0, -2, 0, 1, 0, 0, 0): "A/m2", (0, 0, -1, 0, 0, 0, 0): "Hz",
 }  # fmt: skip
 _BRACKET = re.compile(r"^(?P<pop>[^/\[\]]+)\[(?P<index>\d+)\]$")
+_PLACE = re.compile(r"^(?P<segment>\d+)(?:\((?P<x>[01]|[01]?\.\d+)\))?$")
 _ATTACHED = re.compile(r"^(?P<list>[^:/]+):(?P<id>[^:/]+):(?P<number>\d+)$")
 
 
 @dataclass(frozen=True)
 class CellPath:
-    """One cell and what is asked of it: ``row`` is its place in the population, ``segment`` an id or None."""
+    """One cell and what is asked of it: ``row`` is its place in the population, ``segment`` an id or None, ``fraction``
+    where along it, if that is said."""
 
     population: str
     row: int
     segment: int | None
     rest: tuple[str, ...]
+    fraction: float | None = None
 
 
 @dataclass(frozen=True)
@@ -67,10 +70,12 @@ def split_path(path: str, network: Network) -> CellPath:
         )
     if rest and rest[0] == population.component:
         rest = rest[1:]
-    segment = None
-    if len(rest) > 1 and rest[0].isdigit():
-        segment, rest = int(rest[0]), rest[1:]
-    return CellPath(name, row, segment, tuple(rest))
+    segment, fraction = None, None
+    place = _PLACE.match(rest[0]) if len(rest) > 1 else None
+    if place:
+        segment, rest = int(place["segment"]), rest[1:]
+        fraction = None if place["x"] is None else float(place["x"])
+    return CellPath(name, row, segment, tuple(rest), fraction)
 
 
 def attached(part: str) -> Attached:

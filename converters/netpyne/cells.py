@@ -14,6 +14,7 @@ from ...report import Report
 from .anatomy import FAR, Anatomy, Turns
 from .functions import Function
 from .instance import Cell
+from .neuroml_cells import NeuroMLCell, of_rule
 from .sections import RESERVED
 from .streams import Stream, of_text
 
@@ -52,7 +53,17 @@ class Rules:
         self.streams: dict[int, Stream] = {}
         """the stream of each cell, where its functions have left it"""
         self.turns = Turns(model)
+        self.whole = {label: self._neuroml(label, rule) for label, rule in self.rules if "neuroml" in rule}
         self._diversity()
+
+    def _neuroml(self, label: str, rule: dict[str, Any]) -> NeuroMLCell:
+        """The NeuroML cell of a rule, which gets its sections if it states none."""
+        cell = of_rule(rule, label, self.model.file, self.report)
+        if rule.get("secs"):
+            cell.check(rule, label, self.model.file)
+        else:
+            rule |= cell.rule() | {"secLists": cell.rule()["secLists"] | dict(rule.get("secLists") or {})}
+        return cell
 
     def _diversity(self) -> None:
         """Rules with a diversityFraction hold for an interval of the cells' fractions."""
@@ -83,6 +94,12 @@ class Rules:
                 continue
             if not isinstance(rule.get("secs"), Mapping):
                 raise self.model.error(f"cellParams.{label}: the cell {cell.gid} meets this rule, which has no secs")
+            if cell.secs and (label in self.whole or cell.neuroml is not None):
+                raise self.model.error(f"cellParams.{label}: the cell {cell.gid} meets another rule too, but a NeuroML "
+                                       "cell stays as it is")  # fmt: skip
+            if label in self.whole:
+                cell.neuroml = self.whole[label]
+                cell.origin = tuple(rule["neuroml"].get("origin", cell.origin))
             self._merge(cell, label, rule, stream)
         if not cell.secs:
             raise self.model.error(

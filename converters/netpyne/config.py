@@ -12,6 +12,7 @@ from ...graph import NativeCell, NativeProcess, Network
 from ...report import Report
 from ...results import Electrodes, Simulation, saved
 from ...units import nearest
+from .neuroml_cells import NeuroMLCell
 from .sections import number
 from .vocabulary import note_undone
 
@@ -20,10 +21,14 @@ _ADDING = frozenset({"ExpSyn", "Exp2Syn"})
 
 
 class Recorded:
-    """Which cells a selection of NetPyNE means. ``gids`` maps the label of a population to its cells' (id, row)."""
+    """Which cells a selection of NetPyNE means. ``members`` maps the label of a population to its cells' (id, row),
+    ``whole`` the ids of populations of NeuroML cells to the cell and its sections."""
 
-    def __init__(self, members: Mapping[str, list[tuple[str, int]]], order: list[tuple[str, int]]) -> None:
-        self.members, self.order = members, order
+    def __init__(
+        self, members: Mapping[str, list[tuple[str, int]]], order: list[tuple[str, int]],
+        whole: Mapping[str, tuple[NeuroMLCell, Mapping[str, Any]]],
+    ) -> None:  # fmt: skip
+        self.members, self.order, self.whole = members, order, whole
 
     def chosen(self, selection: Any, what: str) -> list[tuple[str, int]]:
         """The (population, row) of each cell: "all", a label, a number, (label, index) or (label, [indices])."""
@@ -98,7 +103,8 @@ def _electrodes(config: Mapping[str, Any], network: Network, members: Recorded) 
             chosen = members.order if wanted is True else members.chosen(wanted, name)
             cells |= dict.fromkeys(
                 f"{population}[{row}]" for population, row in chosen
-                if isinstance(network.native.get(network.populations[population].component), NativeCell)
+                if population in members.whole
+                or isinstance(network.native.get(network.populations[population].component), NativeCell)
             )  # fmt: skip
     populations = bool(config.get("saveLFPPops") or config.get("saveDipolePops"))
     return Electrodes(positions, 0.3, dipole=dipole, populations=populations, cells=tuple(cells), shapes="shared")
@@ -122,8 +128,11 @@ def _traces(config: Mapping[str, Any], network: Network, members: Recorded, repo
     for label, spec in (config.get("recordTraces") or {}).items():
         paths = []
         for population, row in cells:
-            cell = network.native.get(network.populations[population].component)
-            path = _path(spec, cell, f"{population}[{row}]")
+            at = f"{population}[{row}]"
+            if population in members.whole:
+                path = _whole_path(spec, members.whole[population], at)
+            else:
+                path = _path(spec, network.native.get(network.populations[population].component), at)
             if path is not None and _meets(spec.get("conds"), network, population, row):
                 paths.append(path)
         if paths:
@@ -132,7 +141,7 @@ def _traces(config: Mapping[str, Any], network: Network, members: Recorded, repo
             continue
         asked = [(pop, row) for pop, row in cells if _meets(spec.get("conds"), network, pop, row)]
         if asked:
-            raise _impossible(label, spec, network, asked[0], file)
+            raise _impossible(label, spec, network, members, asked[0], file)
         if cells:
             report.add("netpyne-trace", "loss", f"recordTraces '{label}': its conds meet none of the recorded cells",
                        file=file)  # fmt: skip
@@ -140,7 +149,7 @@ def _traces(config: Mapping[str, Any], network: Network, members: Recorded, repo
 
 
 def _impossible(
-    label: str, spec: Mapping[str, Any], network: Network, at: tuple[str, int], file: str | None
+    label: str, spec: Mapping[str, Any], network: Network, members: Recorded, at: tuple[str, int], file: str | None
 ) -> NetworkError:  # fmt: skip
     """Why a trace can be of none of the cells that are recorded, told of the first (NetPyNE is silent)."""
     population, row = at
@@ -148,6 +157,11 @@ def _impossible(
     place = f"cell {population}[{row}]"
     if not isinstance(spec.get("var"), str):
         why = "it names no variable: var"
+    elif population in members.whole:
+        known = list(members.whole[population][1])
+        why = (f"{place} is a NeuroML cell, of which v and what is in synapses and stimuli are recorded here"
+               if section in known else f"{place} has no section '{section}'"
+               f"{nearest(str(section), known) or _among(known)}")  # fmt: skip
     elif not isinstance(cell, NativeCell):
         why = f"{place} is a {getattr(cell, 'mechanism', 'process')}, which has no section '{section}'"
     elif section not in cell.index:
@@ -189,6 +203,19 @@ def _path(spec: Mapping[str, Any], cell: Any, at: str) -> str | None:
         has = spec["mech"] in cell.sections[cell.index[section]].mechanisms
         return f"{place}/{spec['mech']}/{variable}" if has else None
     return f"{place}/{variable}"
+
+
+def _whole_path(spec: Mapping[str, Any], whole: tuple[NeuroMLCell, Mapping[str, Any]], at: str) -> str | None:
+    """The same on a NeuroML cell, where places are on segments."""
+    cell, secs = whole
+    variable, section, loc = spec.get("var"), str(spec.get("sec")), spec.get("loc", 0.5)
+    if not isinstance(variable, str) or section not in secs or not isinstance(loc, (int, float)):
+        return None
+    for key in ("synMech", "stim"):
+        if spec.get(key):
+            return f"{at}/{cell.place(secs[section], loc)[0]}/synapses:{spec[key]}:{spec.get('index', 0)}/{variable}"
+    inside = spec.get("mech") or spec.get("pointp") or variable != "v"
+    return None if inside else f"{at}/{cell.quantity(secs[section], loc)}/v"
 
 
 def _meets(conditions: Any, network: Network, population: str, row: int) -> bool:

@@ -13,20 +13,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from ...errors import NetworkError, UnsupportedError
-from ...graph import (
-    Adjuster,
-    ImposedField,
-    InputList,
-    NativeCell,
-    NativeProcess,
-    Network,
-    Population,
-    Projection,
-)
+from ...graph import Adjuster, ImposedField, InputList, NativeCell, NativeProcess, Network, Population, Projection
 from ...report import Report
 from . import streams
 from .courses import Shaped, rates_of
 from .names import Names
+from .neuroml_cells import NeuroMLCell, components_of, spot_on
 from .sections import cell_of, number
 
 if TYPE_CHECKING:
@@ -51,6 +43,10 @@ class Cell:
     stims: list[dict[str, Any]] = field(default_factory=list)
     times: list[float] | None = None
     """given spike times (ms) of a VecStim"""
+    neuroml: NeuroMLCell | None = None
+    """what it is, if not its sections: they say only where its segments are"""
+    origin: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    """the point of its NeuroML morphology that lies at its place"""
 
 
 class Connection(NamedTuple):
@@ -104,6 +100,8 @@ class Instance:
     """what adjusts the weights of the connections of a label"""
     courses: Mapping[tuple[bool, str], Shaped] = field(default_factory=dict)
     """how weights change in time: of the connections of a label (False), of the stimuli of a source (True)"""
+    whole: dict[str, Cell] = field(default_factory=dict)
+    """one cell of each population of NeuroML cells, once the network is made"""
 
     def network(self, report: Report) -> Network:
         """The hub's Network. Raises NetworkError or UnsupportedError that names the cell or the rule."""
@@ -124,13 +122,16 @@ class _Assembly:
     def network(self) -> Network:
         for pop in self.instance.pops:  # a population keeps its name, whatever its cells are called
             self.names.id(pop.label, "population")
+        components = components_of(self.instance.cells.values())
+        self.names.taken |= {str(element.get("id") or element.get("name")) for element in components}
         for pop in self.instance.pops:
             self.population(pop)
         projections = self.projections()
         inputs = self.inputs()
         made = Network(
             self.names.fresh("network"), self.populations, [*projections, *self.sent], inputs,
-            temperature=self.instance.celsius + 273.15, native=self.native, fields=self.fields(), file=self.file,
+            temperature=self.instance.celsius + 273.15, components=components, native=self.native,
+            fields=self.fields(), file=self.file,
         )  # fmt: skip
         renumbered = [gid for gid in self.place if self.gid(gid) != gid]
         if renumbered:
@@ -158,6 +159,8 @@ class _Assembly:
             id = self.names.id(pop.label, "population") if first else self.names.fresh(self.names.id(pop.label,
                                                                                          "population"))  # fmt: skip
             self.populations[id] = self.columns(id, pop, component, cells)
+            if cells[0].neuroml is not None:
+                self.instance.whole[id] = cells[0]
             for row, cell in enumerate(cells):
                 self.place[cell.gid] = (id, row)
 
@@ -166,9 +169,11 @@ class _Assembly:
         if all(all(axis in cell.tags for axis in "xyz") for cell in cells):
             up = -1.0 if self.instance.inverted_y else 1.0
             positions = np.array([[cell.tags["x"], up * cell.tags["y"], cell.tags["z"]] for cell in cells], dtype=float)
+            positions -= np.array([cell.origin for cell in cells])
         more: dict[str, Any] = {}
-        if isinstance(self.native[component], NativeProcess):
-            more = self.point_columns(self.native[component], cells)
+        part = self.native.get(component)
+        if isinstance(part, NativeProcess):
+            more = self.point_columns(part, cells)
         elif any(cell.tags.get("params") for cell in cells):
             more = {"values": self.own_columns(component, cells)}
         properties = {"netpyne_pop": pop.label} if pop.label != id else {}
@@ -180,7 +185,7 @@ class _Assembly:
 
     def own_columns(self, component: str, cells: list[Cell]) -> dict[str, Any]:
         """Parameters that each cell's process gets from the cell's tags."""
-        part = self.native[component]
+        part = self.native.get(component)
         given = [own for cell in cells if isinstance(own := cell.tags.get("params"), Mapping)]
         if not isinstance(part, NativeCell) or len(part.points) != 1 or len(given) < len(cells):
             raise UnsupportedError(f"cells of the type '{component}' have parameters of their own; those of cells with "
@@ -196,6 +201,8 @@ class _Assembly:
     def component(self, pop: Pop, cell: Cell) -> str:
         """The id of what a cell is made of; made at first sight."""
         stem = str(cell.tags.get("cellType") or cell.tags.get("cellModel") or pop.label)
+        if cell.neuroml is not None:
+            return cell.neuroml.id
         if cell.secs is None:
             return self.source(pop, cell, stem)
         parts = {name: {k: v for k, v in sec.items() if k not in ("synMechs", "weightNorm", "hObj")}
@@ -302,20 +309,24 @@ class _Assembly:
                                             peer=peer, file=self.file)  # fmt: skip
         return id
 
-    def target(self, connection: Connection) -> tuple[str, int, int, str]:
-        """(population, row, section, component) at which a connection ends."""
+    def target(self, connection: Connection) -> tuple[str, int, int, float | None, str]:
+        """(population, row, section, fraction, component) at which a connection ends; the fraction is that of the
+        connection if None, and for a NeuroML cell the section is a segment."""
         if connection.post not in self.place:
             raise NetworkError(f"a connection ends at cell {connection.post}, which is not there", file=self.file)
         population, row = self.place[connection.post]
+        spot = spot_on(self.instance.cells[connection.post], connection.section, connection.loc)
+        if spot is not None:
+            return population, row, *spot, self.synapse(connection.synapse, connection)
         cell = self.native[self.populations[population].component]
         if not isinstance(cell, NativeCell):
-            return population, row, 0, self.port(0, connection.slot)
+            return population, row, 0, None, self.port(0, connection.slot)
         name = connection.section if connection.section is not None else cell.sections[cell.spike_section].name
         section = cell.section(name)
         own = self.own_process(connection, name)
         if own is not None:
-            return population, row, section, self.port(*own)
-        return population, row, section, self.synapse(connection.synapse, connection)
+            return population, row, section, None, self.port(*own)
+        return population, row, section, None, self.synapse(connection.synapse, connection)
 
     def own_process(self, connection: Connection, section: str) -> tuple[int, int] | None:
         """(process, weight slot) where the target is a neuron model in a point process, which takes events itself."""
@@ -341,7 +352,7 @@ class _Assembly:
 
     def projections(self) -> list[Projection]:
         rows: dict[tuple[str, str, str, str], list[tuple[Any, ...]]] = {}
-        targets: dict[tuple[Any, ...], tuple[str, int, int, str]] = {}
+        targets: dict[tuple[Any, ...], tuple[str, int, int, float | None, str]] = {}
         joined: list[Connection] = []
         for connection in self.instance.connections:
             if connection.driven:
@@ -354,17 +365,19 @@ class _Assembly:
                                    "is not there", file=self.file)  # fmt: skip
             source, pre = self.place[connection.pre]
             if connection.values:
-                population, row, section, component = self.target(connection)
-            else:  # the same for all connections onto one place of a cell
-                where = (connection.post, connection.section, connection.synapse, connection.slot)
+                population, row, section, fraction, component = self.target(connection)
+            else:  # the same for all connections onto one section of a cell
+                loc = None if self.instance.cells[connection.post].neuroml is None else connection.loc
+                where = (connection.post, connection.section, connection.synapse, connection.slot, loc)
                 if where not in targets:
                     targets[where] = self.target(connection)
-                population, row, section, component = targets[where]
+                population, row, section, fraction, component = targets[where]
             alone = bool(connection.values) or connection.label in self.instance.plastic
             key = (connection.label, source, population, component if alone else "")
             rows.setdefault(key, []).append(
-                (pre, row, section, connection.loc, connection.weight, connection.delay, component, connection.values)
-            )
+                (pre, row, section, connection.loc if fraction is None else fraction, connection.weight,
+                 connection.delay, component, connection.values)
+            )  # fmt: skip
         found = []
         for (label, source, target, _), table in rows.items():
             columns: list[tuple[Any, ...]] = list(zip(*table, strict=True))
@@ -391,10 +404,15 @@ class _Assembly:
             if connection.pre not in self.place:
                 raise NetworkError(f"a junction with cell {connection.pre}, which is not there", file=self.file)
             source, pre = self.place[connection.pre]
-            cell = self.native[self.populations[source].component]
-            population, row, section, component = self.target(connection)
-            if not isinstance(cell, NativeCell) or self.native[component].kind != "junction":
-                raise UnsupportedError(f"the junction '{connection.label}' needs cells with sections on both sides")
+            cell = self.native.get(self.populations[source].component)
+            population, row, section, _, component = self.target(connection)
+            if (
+                not isinstance(cell, NativeCell)
+                or self.native[component].kind != "junction"
+                or (population in self.instance.whole)
+            ):
+                raise UnsupportedError(f"the junction '{connection.label}' needs cells with sections of NEURON's "
+                                       "mechanisms on both sides")  # fmt: skip
             rows.setdefault((connection.label, source, population, component), []).append(
                 (pre, cell.section(connection.peer[0]), connection.peer[1], row, section, connection.loc,
                  connection.weight)
@@ -428,15 +446,16 @@ class _Assembly:
             if not connection.driven:
                 continue
             stim = self.instance.cells[connection.post].stims[connection.pre]
-            population, row, section, component = self.target(connection)
+            population, row, section, fraction, component = self.target(connection)
             parameters = self.netstim(stim, connection.post)
             source = str(stim.get("source") or stim.get("label") or "NetStim")
             key = (source, population, component, str(stim.get("label") or f"{source}_{population}"))
             owner = f":{key[-1]}:{connection.pre}" if self.instance.own_streams else ""
             stream = (streams.of_text(f"NetStim{owner}"), connection.post, int(stim.get("seed", self.instance.seed)))
             rows.setdefault(key, []).append(
-                (row, section, connection.loc, connection.weight, connection.delay, parameters, stream)
-            )
+                (row, section, connection.loc if fraction is None else fraction, connection.weight, connection.delay,
+                 parameters, stream)
+            )  # fmt: skip
         found = []
         for (source, population, component, label), table in rows.items():
             columns: list[tuple[Any, ...]] = list(zip(*table, strict=True))
@@ -531,15 +550,20 @@ class _Assembly:
                     raise UnsupportedError(f"cell {gid}: the stimulus '{stim.get('source')}' of type '{kind}' is not "
                                            "supported")  # fmt: skip
                 population, row = self.place[gid]
-                target = self.native[self.populations[population].component]
-                if not isinstance(target, NativeCell):
+                loc = number(stim.get("loc", 0.5), str(gid), "loc", self.file)
+                spot = spot_on(cell, str(stim["sec"]) if stim.get("sec") else None, loc)
+                target = self.native.get(self.populations[population].component)
+                if spot is None and not isinstance(target, NativeCell):
                     raise NetworkError(f"cell {gid} has no sections, and gets a {kind}", file=self.file)
                 parameters = self.clamp(stim, gid)
                 source = str(stim.get("source") or stim.get("label") or kind)
                 label = str(stim.get("label") or f"{source}_{population}")
                 key = (source, str(kind), population, tuple(parameters), label)
-                section = target.section(str(stim["sec"])) if stim.get("sec") else target.spike_section
-                loc = number(stim.get("loc", 0.5), str(gid), "loc", self.file)
+                if spot is not None:
+                    section, loc = spot
+                else:
+                    assert isinstance(target, NativeCell)
+                    section = target.section(str(stim["sec"])) if stim.get("sec") else target.spike_section
                 rows.setdefault(key, []).append((row, section, loc, parameters))
         found = []
         for (source, kind, population, names, name), table in rows.items():

@@ -55,4 +55,5 @@ def _members(instance: Instance, network: Network) -> Recorded:
     for pop in instance.pops:
         members.setdefault(pop.label, [])  # a population may have no cells
     order = [cell for pop in instance.pops for cell in members[pop.label]]
-    return Recorded(members, order)
+    whole = {id: (cell.neuroml, cell.secs) for id, cell in instance.whole.items() if cell.neuroml and cell.secs}
+    return Recorded(members, order, whole)

@@ -72,6 +72,7 @@ def _stated(asked: dict[str, Any]) -> tuple[Any, Any]:
         raise Unusable("NEURON does not load the compiled mechanisms")
     os.chdir(asked["folder"])
     _intercept(sim)
+    _import_neuroml(specs.NetParams, asked["folder"])
     changes = asked["changes"]
     if changes:
         _change(specs.SimConfig, changes)
@@ -105,6 +106,31 @@ def _intercept(sim: Any) -> None:
     for name in LATER:
         if hasattr(sim, name):
             setattr(sim, name, later(name))
+
+
+def _import_neuroml(kind: Any, folder: str) -> None:
+    """Let importCellParams take NeuroML files, which NetPyNE does not: their cells stay NeuroML."""
+    original = kind.importCellParams
+    signature = inspect.signature(original)
+
+    def take(self: Any, *given: Any, **named: Any) -> Any:
+        bound = signature.bind(self, *given, **named)
+        bound.apply_defaults()
+        asked = bound.arguments
+        from nmlbridge.converters.netpyne.neuroml_cells import ENDINGS, centred, imported
+
+        if not str(asked["fileName"]).lower().endswith(ENDINGS):
+            return original(self, *given, **named)
+        if asked["cellArgs"] or asked["cellInstance"]:
+            raise Unusable(f"'{asked['fileName']}' is NeuroML, whose cells take no cellArgs and are no instances")
+        rule = {"conds": asked["conds"], **imported(str(asked["fileName"]), str(asked["cellName"]), folder)}
+        label = asked["label"] or int(self._labelid)
+        if not asked["label"]:
+            self._labelid += 1
+        self.addCellParams(label, centred(rule) if asked["somaAtOrigin"] else rule)
+        return self.cellParams[label]
+
+    kind.importCellParams = take
 
 
 def _change(kind: Any, changes: dict[str, Any]) -> None:

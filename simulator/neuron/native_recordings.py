@@ -43,7 +43,8 @@ def resolve_native(quantity: str, natives: Natives, kinds: dict[str, CellKind], 
 
 def _of_cell(quantity: str, path: CellPath, cell: NativeCell, gid: int, where: Place) -> Recording:
     rest = list(path.rest)
-    section, x = (cell.spike_section, cell.spike_x) if path.segment is None else (path.segment, 0.5)
+    section, x = (cell.spike_section, cell.spike_x) if path.segment is None else (
+        path.segment, 0.5 if path.fraction is None else path.fraction)  # fmt: skip
     at = AT.match(rest[0])
     if at or (len(rest) > 1 and rest[0] in cell.index):
         try:
@@ -87,6 +88,8 @@ def _of_process(quantity: str, path: CellPath, natives: Natives, gid: int, kind:
     at = AT.match(rest[0])
     if at and len(rest) > 2 and isinstance(kind.native, NativeCell):
         section, rest = kind.native.index.get(at["name"], -1), rest[1:]
+    if section is not None and kind.native is None:  # a segment of a cell of LEMS
+        section = kind.locate(section, path.fraction)[0]
     wanted = attached(rest[0])
     group = natives.groups.get(wanted.component)
     row = None if group is None or not group.chunks else group.row(gid, section, wanted.number)

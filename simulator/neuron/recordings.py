@@ -64,7 +64,7 @@ def resolve(
 def _of_cell(
     quantity: str, path: CellPath, kind: CellKind, gid: int, attachments: dict[str, Attachment]
 ) -> Recording | None:
-    section, x = kind.locate(path.segment, None)
+    section, x = kind.locate(path.segment, path.fraction)
     here = {"gid": gid, "section": section, "x": x}
     if path.rest == ("v",):
         return Recording(quantity, "V", lambda: {**here, "variable": "v", "scale": 1e-3})
