@@ -6,7 +6,9 @@ Both make the same populations and connections with weights, delays and position
 is made (NetPyNE with createNEURONObj=False). CPU seconds and the growth of resident memory while building, those of
 all processes together (nmlbridge forks some for long rules); medians of N. PYTHON is an interpreter that has NetPyNE,
 if this one has not. A run that needs more than GB ends and is said to.
-The ratios aimed at: 30 times faster, in a fifth of the memory. "A quarter" is what one of four ranks builds.
+"Same" is a rule in NetPyNE's words, with weights that are drawn, which nmlbridge builds with NetPyNE's random numbers:
+the number of connections must be the same. The ratios aimed at: 30 times faster, in a fifth of the memory. "A quarter"
+is what one of four ranks builds.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ import subprocess
 import sys
 from typing import Any
 
-RULES = ("probability", "convergence", "distance")
+RULES = ("probability", "convergence", "distance", "same")
 MEASURE = """
 import json, resource, sys, time
 def limit(gb):
@@ -33,7 +35,8 @@ def answer(start, before, connections):
 processes = 1
 rule, cells, mean, gb = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4])
 decay = f"{mean / cells * 5.6} * exp(-dist_3{'d' if OURS else 'D'} / 300)"
-value = {"probability": mean / cells, "convergence": mean, "distance": decay}[rule]
+value = {"probability": mean / cells, "convergence": mean, "distance": decay, "same": decay}[rule]
+weight = "0.5 * uniform(0.5, 1)" if rule == "same" else 0.5
 word = "convergence" if rule == "convergence" else "probability"
 """
 OURS = """
@@ -64,6 +67,24 @@ if resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss:  # each began with th
     before *= processes
 answer(start, before, network.connections)
 """
+SAME = """
+OURS = False  # the rules are NetPyNE's
+""" + MEASURE + """
+from nmlbridge.converters.netpyne.rules import build
+from nmlbridge.report import Report
+net = {
+    "sizeX": 1000, "sizeY": 1000, "sizeZ": 1000,
+    "cellParams": {"cell": {"secs": {"soma": {"geom": {"L": 10, "diam": 10, "nseg": 1}, "mechs": {"pas": {}}}}}},
+    "popParams": {"E": {"cellType": "cell", "numCells": cells}},
+    "synMechParams": {"syn": {"mod": "Exp2Syn", "tau1": 1, "tau2": 3, "e": 0}}, "connParams": {},
+}
+build(net, {}, Report())
+net["connParams"]["EE"] = {"preConds": {"pop": "E"}, "postConds": {"pop": "E"}, word: value, "synMech": "syn",
+                           "weight": weight, "delay": "1 + dist_3D / 500"}
+limit(gb)
+before, start = peak(), spent()
+answer(start, before, len(build(net, {}, Report()).connections))
+"""
 THEIRS = """
 OURS = False
 """ + MEASURE + """
@@ -76,7 +97,7 @@ with contextlib.redirect_stdout(io.StringIO()):
     net.popParams["E"] = {"cellType": "cell", "numCells": cells}
     net.synMechParams["syn"] = {"mod": "Exp2Syn", "tau1": 1, "tau2": 3, "e": 0}
     net.connParams["EE"] = {"preConds": {"pop": "E"}, "postConds": {"pop": "E"}, word: value, "synMech": "syn",
-                            "weight": 0.5, "delay": "1 + dist_3D / 500"}
+                            "weight": weight, "delay": "1 + dist_3D / 500"}
     cfg.createNEURONObj, cfg.verbose, cfg.timing = False, False, False
     sim.initialize(net, cfg)
     limit(gb)
@@ -135,7 +156,8 @@ def main() -> int:
     arguments = parser.parse_args()
     for cells in arguments.cells:
         for rule in (rule for rule in RULES if rule in arguments.rules):
-            ours = median([measure(sys.executable, OURS, rule, cells, 100, 0, 600) for _ in range(arguments.repeat)])
+            code = SAME if rule == "same" else OURS
+            ours = median([measure(sys.executable, code, rule, cells, 100, 0, 600) for _ in range(arguments.repeat)])
             times = arguments.repeat if cells <= 1000 else 1
             theirs = median([measure(arguments.peer, THEIRS, rule, cells, 100, arguments.limit, arguments.wait)
                              for _ in range(times)])  # fmt: skip

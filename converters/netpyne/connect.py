@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from ...report import Report
 from ...units import nearest
 from .functions import Function
 from .instance import Cell, Connection
+from .many_streams import Dealt
 from .streams import of_gids, of_text
 from .synapses import Contacts
 from .vocabulary import CONNECTION, CONNECTION_UNDONE
@@ -24,7 +25,8 @@ Ints = npt.NDArray[np.int64]
 _AXES = ("x", "y", "z", "xnorm", "ynorm", "znorm")
 _FUNCTIONS = ("weight", "delay", "synsPerConn", "loc")
 _BEFORE = ("preSecs", "preLocs")
-_CHUNK = 1 << 21  # pairs that are looked at together
+_CHUNK = 1 << 18  # pairs that are looked at together
+_TOGETHER = 1 << 16  # connections whose streams draw together
 
 
 def chosen(conditions: Mapping[str, Any], cells: Mapping[int, Cell]) -> list[int]:
@@ -104,31 +106,44 @@ class _Rule:
         function.check_names(self.names(np.array(self.pre[:1]), np.array(self.post[:1])))
         return function
 
-    def names(self, pre: Any, post: Any) -> dict[str, Any]:
-        """Variables of pairs of cells (gids, or columns of them that broadcast against each other)."""
+    def names(self, pre: Any, post: Any, only: Collection[str] | None = None) -> dict[str, Any]:
+        """Variables of pairs of cells (gids, or columns of them that broadcast against each other): ``only`` these."""
         found: dict[str, Any] = dict(self.model.constants)
+
+        def wanted(name: str) -> bool:
+            return only is None or name in only
+
         for axis in _AXES:
-            if pre is not None:
+            if pre is not None and wanted(f"pre_{axis}"):
                 found[f"pre_{axis}"] = self.tags[axis][pre]
-            if post is not None:
+            if post is not None and wanted(f"post_{axis}"):
                 found[f"post_{axis}"] = self.tags[axis][post]
         if pre is None or post is None:
             return found
-        apart = {axis: found[f"pre_{axis}"] - found[f"post_{axis}"] for axis in _AXES}
-        found |= {f"dist_{axis}": np.abs(value) for axis, value in apart.items()}
-        found["dist_3D"] = np.sqrt(apart["x"] ** 2 + apart["y"] ** 2 + apart["z"] ** 2)
-        found["dist_2D"] = np.sqrt(apart["x"] ** 2 + apart["z"] ** 2)
-        if self.border is not None:
+
+        def apart(axis: str) -> Any:
+            return self.tags[axis][pre] - self.tags[axis][post]
+
+        for axis in _AXES:
+            if wanted(f"dist_{axis}"):
+                found[f"dist_{axis}"] = np.abs(apart(axis))
+        if wanted("dist_3D"):
+            found["dist_3D"] = np.sqrt(apart("x") ** 2 + apart("y") ** 2 + apart("z") ** 2)
+        if wanted("dist_2D"):
+            found["dist_2D"] = np.sqrt(apart("x") ** 2 + apart("z") ** 2)
+        if self.border is not None and wanted("dist_3D_border"):
             off = self.border[post]
-            found["dist_3D_border"] = np.sqrt(sum((np.abs(apart[axis]) - off[..., n]) ** 2
+            found["dist_3D_border"] = np.sqrt(sum((np.abs(apart(axis)) - off[..., n]) ** 2
                                                   for n, axis in enumerate("xyz")))  # fmt: skip
-        if self.model.own:
-            found["dist_norm3D"] = np.sqrt(sum(apart[f"{axis}norm"] ** 2 for axis in "xyz"))
-            found["dist_norm2D"] = np.sqrt(apart["xnorm"] ** 2 + apart["znorm"] ** 2)
-            return found
-        with np.errstate(invalid="ignore"):  # NetPyNE takes roots of differences here, which are NaN below zero
-            found["dist_norm3D"] = np.sqrt(apart["xnorm"] ** 2 + np.sqrt(apart["ynorm"]) + np.sqrt(apart["znorm"]))
-            found["dist_norm2D"] = np.sqrt(apart["xnorm"] ** 2 + np.sqrt(apart["znorm"]))
+        for name, axes in (("dist_norm3D", "xyz"), ("dist_norm2D", "xz")):
+            if not wanted(name):
+                continue
+            first, *others = (apart(f"{axis}norm") for axis in axes)
+            if self.model.own:
+                found[name] = np.sqrt(sum((other**2 for other in others), first**2))
+            else:
+                with np.errstate(invalid="ignore"):  # NetPyNE takes roots of differences here, which are NaN below zero
+                    found[name] = np.sqrt(sum((np.sqrt(other) for other in others), first**2))
         return found
 
     # which cells -----------------------------------------------------------------------------------------------------
@@ -164,9 +179,9 @@ class _Rule:
             if function is None:
                 p: Any = constant
             elif function.random:
-                p = np.array([[float(function(self.names(gid, other), self.stream)) for other in b] for gid in rows])
+                p = self.drawn(function, np.repeat(rows, len(b)), np.tile(b, len(rows))).reshape(u.shape)
             else:
-                p = function(self.names(rows[:, None], b[None, :]))
+                p = function(self.names(rows[:, None], b[None, :], function.names))
             self._finite(p, "probability")
             i, j = np.nonzero(p >= u)
             found.append((rows[i], b[j]))
@@ -239,18 +254,17 @@ class _Rule:
         whole = self.kind in ("fullConn", "fromListConn")
         for name, function in functions.items():
             if not function.random:
-                found[name] = np.broadcast_to(function(self.names(pre, post)), pre.shape).astype(float)
+                found[name] = np.broadcast_to(function(self.names(pre, post, function.names)), pre.shape).astype(float)
             elif whole:
                 found[name] = self.in_order(function, pre, post)
         drawn = {name: function for name, function in functions.items() if function.random and not whole}
         if drawn:
-            table: dict[str, list[float]] = {name: [] for name in drawn}
-            for a, b in zip(pre.tolist(), post.tolist(), strict=True):
-                stream = self.model.stream(f"{self.label} values", a, b, self.seed)
-                names = self.names(np.int64(a), np.int64(b))
+            found |= {name: np.empty(len(pre)) for name in drawn}
+            for start in range(0, len(pre), _TOGETHER):
+                rows = slice(start, start + _TOGETHER)
+                streams = self.model.streams(f"{self.label} values", pre[rows], post[rows], self.seed)
                 for name, function in drawn.items():
-                    table[name].append(float(function(names, stream)))
-            found |= {name: np.array(column) for name, column in table.items()}
+                    found[name][rows] = function(self.names(pre[rows], post[rows], function.names), streams)
         if self.kind == "fromListConn":
             found |= self.own_lists(len(pre))
         for name, column in found.items():
@@ -263,13 +277,29 @@ class _Rule:
 
     def in_order(self, function: Function, pre: Ints, post: Ints) -> npt.NDArray[np.float64]:
         """Values of a random function that NetPyNE draws for all pairs at once, those of one source together."""
+        if self.kind == "fullConn":
+            order = np.lexsort((post, pre))
+            found = np.empty(len(pre))
+            found[order] = self.drawn(function, pre[order], post[order])
+            return found
         pairs = list(zip(pre.tolist(), post.tolist(), strict=True))
-        order = sorted(range(len(pairs)), key=lambda row: pairs[row]) if self.kind == "fullConn" else range(len(pairs))
-        drawn: dict[tuple[int, int], float] = {}
-        for row in order:
-            a, b = pairs[row]
-            drawn[(a, b)] = float(function(self.names(np.int64(a), np.int64(b)), self.stream))
+        drawn = dict(zip(pairs, self.drawn(function, pre, post), strict=True))  # the last of a pair is that of all
         return np.array([drawn[pair] for pair in pairs])
+
+    def drawn(self, function: Function, pre: Ints, post: Ints) -> npt.NDArray[np.float64]:
+        """Values of a random function for pair after pair, all of the rule's stream."""
+        found = np.empty(len(pre))
+        for start in range(0, len(pre), _TOGETHER):
+            rows = slice(start, start + _TOGETHER)
+            names = self.names(pre[rows], post[rows], function.names)
+            if function.draws is not None:
+                found[rows] = function(names, Dealt(self.stream, len(pre[rows]), function.draws))
+                continue
+            columns = {name: names[name] for name in function.names}
+            found[rows] = [float(function({name: value[row] if np.ndim(value) else value
+                                           for name, value in columns.items()}, self.stream))
+                           for row in range(len(pre[rows]))]  # fmt: skip
+        return found
 
     def own_lists(self, count: int) -> dict[str, Any]:
         """Values that a list gives one by one for the pairs of connList."""

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import ast
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
 
 import numpy as np
 
 from ...errors import NetworkError, UnsupportedError
-from .streams import DISTRIBUTIONS, Stream
+from .many_streams import Streams
+from .streams import DISTRIBUTIONS, Distributions
 
 _LONGEST, _DEEPEST = 2000, 60
 _OPERATORS: dict[type[ast.AST], Callable[[Any, Any], Any]] = {
@@ -49,6 +50,8 @@ class Function:
             raise self.error("is no expression") from None
         self.names: set[str] = set()
         self.random = False
+        self.draws: int | None = 0
+        """how many numbers it draws, if that is always the same"""
         self._check(self.tree, 0)
 
     def error(self, what: str) -> NetworkError:
@@ -65,7 +68,9 @@ class Function:
             if (name not in DISTRIBUTIONS and name not in _FUNCTIONS) or node.keywords:
                 raise UnsupportedError(f"{self.where}: '{ast.unparse(node)[:60]}' in '{self.text[:80]}' is not "
                                        "supported")  # fmt: skip
-            self.random |= name in DISTRIBUTIONS
+            if name in DISTRIBUTIONS:
+                taken, self.random = DISTRIBUTIONS[name], True
+                self.draws = None if taken is None or self.draws is None else self.draws + taken
             for argument in node.args:
                 self._check(argument, depth + 1)
             return
@@ -78,9 +83,12 @@ class Function:
                 return
         elif isinstance(node, (ast.BinOp, ast.UnaryOp, ast.Compare, ast.BoolOp, ast.IfExp)):
             self._known(node)
+            before = self.draws
             for child in ast.iter_child_nodes(node):
                 if isinstance(child, ast.expr):
                     self._check(child, depth + 1)
+            if self.draws != before and isinstance(node, (ast.BoolOp, ast.IfExp)):
+                self.draws = None
             return
         raise UnsupportedError(f"{self.where}: '{ast.unparse(node)[:60]}' in '{self.text[:80]}' is not supported")
 
@@ -98,12 +106,13 @@ class Function:
             near = get_close_matches(name, list(known), 1)
             raise self.error(f"uses '{name}', which is not known" + (f"; perhaps {near[0]}" if near else ""))
 
-    def __call__(self, values: Mapping[str, Any], stream: Stream | None = None) -> Any:
-        """The value: a number, or a column if a variable is one. Draws come from ``stream``, one at a time."""
+    def __call__(self, values: Mapping[str, Any], stream: Distributions | None = None) -> Any:
+        """The value: a number, or a column if a variable is one. Draws come from ``stream``, one at a time; or from
+        Streams, one for each row."""
         with np.errstate(all="ignore"):
             return self._value(self.tree, values, stream)
 
-    def _value(self, node: ast.AST, values: Mapping[str, Any], stream: Stream | None) -> Any:
+    def _value(self, node: ast.AST, values: Mapping[str, Any], stream: Distributions | None) -> Any:
         if isinstance(node, ast.Constant):
             return node.value
         if isinstance(node, ast.Name):
@@ -123,25 +132,56 @@ class Function:
         if isinstance(node, ast.Compare):
             return self._compare(node, values, stream)
         if isinstance(node, ast.BoolOp):
-            parts = [self._value(part, values, stream) for part in node.values]
-            return _fold(np.logical_and if isinstance(node.op, ast.And) else np.logical_or, tuple(parts))
+            return self._until(isinstance(node.op, ast.Or), node.values, values, stream)
         if isinstance(node, ast.IfExp):
             test = self._value(node.test, values, stream)
             if np.ndim(test) == 0:
                 return self._value(node.body if test else node.orelse, values, stream)
-            return np.where(test, self._value(node.body, values, stream), self._value(node.orelse, values, stream))
+            return self._either(np.asarray(test, bool), node.body, node.orelse, values, stream)
         assert isinstance(node, ast.Call)
         name = node.func.id if isinstance(node.func, ast.Name) else node.func.attr  # type: ignore[attr-defined]
         arguments = [self._value(argument, values, stream) for argument in node.args]
         try:
             if name in DISTRIBUTIONS:
                 assert stream is not None, "a random function needs a stream"
-                return DISTRIBUTIONS[name](stream, *arguments)
+                return getattr(stream, name)(*arguments)
             return _FUNCTIONS[name](*arguments)
-        except (TypeError, ValueError, OverflowError) as fault:
+        except (TypeError, ValueError, ArithmeticError) as fault:
             raise self.error(f"cannot be computed: {fault}") from None
 
-    def _compare(self, node: ast.Compare, values: Mapping[str, Any], stream: Stream | None) -> Any:
+    def _either(
+        self, test: Any, yes: ast.expr, no: ast.expr | None, values: Mapping[str, Any],
+        stream: Distributions | None, left: Any = None,
+    ) -> Any:  # fmt: skip
+        """Rows of one of two expressions; each is computed for its own rows, whose streams alone draw. Without ``no``
+        the other rows are those of ``left``."""
+        if not isinstance(stream, Streams):
+            return np.where(test, self._value(yes, values, stream),
+                            left if no is None else self._value(no, values, stream))  # fmt: skip
+        found = np.array(np.broadcast_to(0.0 if left is None else left, test.shape), float)
+        for node, rows in ((yes, np.flatnonzero(test)), (no, np.flatnonzero(~test))):
+            if node is not None and len(rows):
+                own = {name: value[rows] if np.ndim(value) else value
+                       for name, value in values.items() if name in self.names}  # fmt: skip
+                found[rows] = self._value(node, own, stream.some(rows))
+        return found
+
+    def _until(
+        self, stop: bool, parts: Sequence[ast.expr], values: Mapping[str, Any], stream: Distributions | None
+    ) -> Any:  # fmt: skip
+        """``and``, ``or``: the first part whose truth is ``stop``, else the last; what comes after is not computed."""
+        found = self._value(parts[0], values, stream)
+        for part in parts[1:]:
+            if np.ndim(found):
+                more = ~np.asarray(found, bool) if stop else np.asarray(found, bool)
+                found = self._either(more, part, None, values, stream, found)
+            elif bool(found) is stop:
+                return found
+            else:
+                found = self._value(part, values, stream)
+        return found
+
+    def _compare(self, node: ast.Compare, values: Mapping[str, Any], stream: Distributions | None) -> Any:
         left, found = self._value(node.left, values, stream), None
         for op, operand in zip(node.ops, node.comparators, strict=True):
             right = self._value(operand, values, stream)

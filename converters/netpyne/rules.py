@@ -9,12 +9,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from ...errors import NetworkError, UnsupportedError
 from ...report import Report
 from .cells import Rules
 from .connect import connect
 from .courses import rates_in, shape_of
 from .instance import SENDS, Cell, Connection, Instance, Pop
+from .many_streams import Streams
 from .mechanisms import celsius_of
 from .places import Placement, border
 from .plasticity import adjusters_of
@@ -74,6 +78,13 @@ class Model:
     def stream(self, owner: str, first: int, second: int = 0, third: int = 0) -> Stream:
         """NetPyNE's stream of these ids; or one that ``owner``, a rule or a purpose, shares with no other."""
         return Stream(of_text(f"{owner}:{first}"), second, third) if self.own else Stream(first, second, third)
+
+    def streams(self, owner: str, first: npt.NDArray[np.int64], second: npt.NDArray[np.int64], third: int) -> Streams:
+        """The ``stream`` of each pair of ids."""
+        if self.own:
+            ids, which = np.unique(first, return_inverse=True)
+            first = np.array([of_text(f"{owner}:{id}") for id in ids.tolist()], np.int64)[which]
+        return Streams(first, second, third)
 
     def error(self, message: str) -> NetworkError:
         """A NetworkError in this model's file."""

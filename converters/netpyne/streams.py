@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -35,21 +36,68 @@ def of_gids(gids: Sequence[int]) -> int:
     return int(hashlib.md5(raw, usedforsecurity=False).hexdigest()[:8], 16)
 
 
-def blocks(first: int, count: int, ids: tuple[int, int, int]) -> Floats:
-    """The numbers (4 * count,) of ``count`` blocks from sequence ``first`` on, each in 0 < u <= 1."""
-    one, two, three = (np.uint64(id % 2**32) for id in ids)
-    c = [np.arange(first, first + count, dtype=np.uint64) & _LOW, np.full(count, three), np.full(count, one),
-         np.full(count, two)]  # fmt: skip
+def philox(sequence: npt.ArrayLike, one: npt.ArrayLike, two: npt.ArrayLike, three: npt.ArrayLike) -> Floats:
+    """The four numbers (n, 4) of each block, given its sequence (n,) and ids, each in 0 < u <= 1."""
+    c = [np.asarray(word, np.uint64) & _LOW for word in np.broadcast_arrays(sequence, three, one, two)]
     for turn in range(10):
         keys = [np.uint64((turn * weyl) & 0xFFFFFFFF) for weyl in _WEYL]
         a, b = _MULTIPLIERS[0] * c[0], _MULTIPLIERS[1] * c[2]
         c = [(b >> _HALF) ^ c[1] ^ keys[0], b & _LOW, (a >> _HALF) ^ c[3] ^ keys[1], a & _LOW]
-    words = np.stack(c, axis=1).reshape(-1).astype(np.float64)
+    words = np.stack(c, axis=-1).astype(np.float64)
     found: Floats = (words + 1.0) / (2.0**32 + 1.0)
     return found
 
 
-class Stream:
+def blocks(first: int, count: int, ids: tuple[int, int, int]) -> Floats:
+    """The numbers (4 * count,) of ``count`` blocks from sequence ``first`` on, each in 0 < u <= 1."""
+    return philox(np.arange(first, first + count, dtype=np.uint64), *(id % 2**32 for id in ids)).reshape(-1)
+
+
+def _by_libm(function: Callable[..., float], arguments: int) -> Callable[..., Any]:
+    """A function of numbers, or of columns: always that of the C library, whose last bit numpy's may not have."""
+    each = np.frompyfunc(function, arguments, 1)
+
+    def apply(*values: Any) -> Any:
+        if any(np.ndim(value) for value in values):
+            return np.asarray(each(*values), np.float64)
+        return function(*values)
+
+    return apply
+
+
+log, exp, power = _by_libm(math.log, 1), _by_libm(math.exp, 1), _by_libm(math.pow, 2)
+
+
+class Distributions:
+    """Those distributions that take one number of ``next`` as it comes; of numbers, or of columns."""
+
+    def next(self) -> Any:
+        raise NotImplementedError
+
+    def normal(self, mean: Any, variance: Any) -> Any:
+        raise NotImplementedError
+
+    def uniform(self, low: Any, high: Any) -> Any:
+        return low + (high - low) * self.next()
+
+    def discunif(self, low: Any, high: Any) -> Any:
+        low, high = np.trunc(low), np.trunc(high)
+        return low + np.floor((high - low + 1) * self.next())
+
+    def negexp(self, mean: Any) -> Any:
+        return -mean * log(self.next())
+
+    def lognormal(self, mean: Any, variance: Any) -> Any:
+        square = mean * mean
+        middle = log(square / np.sqrt(variance + square))
+        spread = np.sqrt(log((variance + square) / square))
+        return power(math.e, self.normal(middle, spread * spread))
+
+    def weibull(self, alpha: Any, beta: Any) -> Any:
+        return power(-beta * log(1 - self.next()), 1 / alpha)
+
+
+class Stream(Distributions):
     """One generator, as ``h.Random().Random123(first, second, third)``; each distribution draws its next value."""
 
     def __init__(self, first: int, second: int = 0, third: int = 0) -> None:
@@ -78,14 +126,8 @@ class Stream:
         self.at += 1
         return float(self.numbers[self.at - 1])
 
-    def uniform(self, low: float, high: float) -> float:
-        return low + (high - low) * self.next()
-
     def discunif(self, low: float, high: float) -> float:
         return float(int(low) + math.floor((int(high) - int(low) + 1) * self.next()))
-
-    def negexp(self, mean: float) -> float:
-        return -mean * math.log(self.next())
 
     def normal(self, mean: float, variance: float) -> float:
         """By the polar method, the second value of a pair thrown away."""
@@ -107,12 +149,6 @@ class Stream:
                 found += [one * scale * math.sqrt(variance) + mean for one in (x, y)]
         return np.array(found[1 : count + 1])
 
-    def lognormal(self, mean: float, variance: float) -> float:
-        square = mean * mean
-        middle = math.log(square / math.sqrt(variance + square))
-        spread = math.sqrt(math.log((variance + square) / square))
-        return math.pow(math.e, self.normal(middle, spread * spread))
-
     def poisson(self, mean: float) -> float:
         bound, product, count = math.exp(-mean), 1.0, 0
         while product >= bound:
@@ -130,9 +166,6 @@ class Stream:
             product *= self.next()
         return -math.log(product) / (order / mean)
 
-    def weibull(self, alpha: float, beta: float) -> float:
-        return math.pow(-beta * math.log(1 - self.next()), 1 / alpha)
-
     def geometric(self, mean: float) -> float:
         count = 1
         while self.next() < mean:
@@ -148,12 +181,11 @@ class Stream:
         return list(found)
 
 
-DISTRIBUTIONS: dict[str, Callable[..., float]] = {
-    name: getattr(Stream, name)
-    for name in ("uniform", "discunif", "negexp", "normal", "lognormal", "poisson", "binomial", "erlang", "weibull",
-                 "geometric")
+DISTRIBUTIONS = {
+    "uniform": 1, "discunif": 1, "negexp": 1, "weibull": 1, "normal": None, "lognormal": None, "poisson": None,
+    "binomial": None, "erlang": None, "geometric": None,
 }  # fmt: skip
-"""Those that a string function of NetPyNE may call, by name."""
+"""Those that a string function of NetPyNE may call, by name, and how many numbers each takes if that is known."""
 
 
 def rate_of(interval: float) -> float:
