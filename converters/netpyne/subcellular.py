@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict, deque
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -74,6 +75,10 @@ class _Redistribution:
             connection = connections[row]
             return f"{connection.pre}_{connection.section}_{connection.loc:.4f}"
 
+        at_place: defaultdict[tuple[Any, ...], deque[int]] = defaultdict(deque)
+        for row in rows:
+            connection = connections[row]
+            at_place[connection.synapse, connection.section, connection.loc].append(row)
         for row in rows:
             if row in taken:
                 continue
@@ -85,10 +90,10 @@ class _Redistribution:
                 if synapse == connection.synapse:
                     continue
                 # NetPyNE takes the first at the place, whichever cell it comes from
-                with_it = next((
-                    other for other in rows if other not in taken and connections[other].synapse == synapse
-                    and connections[other].section == connection.section and connections[other].loc == connection.loc
-                ), None)  # fmt: skip
+                queue = at_place[synapse, connection.section, connection.loc]
+                while queue and queue[0] in taken:
+                    queue.popleft()
+                with_it = queue[0] if queue else None
                 if with_it is not None:
                     taken.add(with_it)
                     partner[key(row)] = with_it

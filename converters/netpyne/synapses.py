@@ -28,6 +28,8 @@ class Contacts:
         self.model, self.cells, self.report = model, cells, report
         self.fallen: set[str] = set()
         self.measured: Anatomy | None = None
+        self.spread_evenly: tuple[tuple[Any, ...], list[tuple[str | None, float]]] | None = None
+        """the last places that were spread evenly: on which cell, how many, over which sections; and where they are"""
         config = model.config
         self.random_section = bool(config.get("connRandomSecFromList", True))
         self.uniform = bool(config.get("distributeSynsUniformly", True))
@@ -283,7 +285,9 @@ class Contacts:
 
     def even(self, cell: Cell, names: list[str], count: int) -> list[tuple[str | None, float]]:
         """Evenly over the summed length of the sections; NetPyNE measures from the far end of each."""
-        assert cell.secs is not None
+        key = (cell.gid, count, *names)
+        if self.spread_evenly is not None and self.spread_evenly[0] == key:  # rules go cell by cell
+            return self.spread_evenly[1]
         lengths = [self._length(cell, name) for name in names]
         ends = np.cumsum(lengths).tolist()
         total = sum(lengths)
@@ -292,6 +296,7 @@ class Contacts:
             at = i * (total / count) + total / count / 2
             index = next(n for n, end in enumerate(ends) if end >= at)
             found.append((names[index], (ends[index] - at) / lengths[index]))
+        self.spread_evenly = (key, found)
         return found
 
     def _length(self, cell: Cell, section: str) -> float:
