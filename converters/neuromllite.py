@@ -23,6 +23,7 @@ from ..element import Element
 from ..errors import DocumentError, NetworkError
 from ..files import atomic
 from ..graph import InputList, Network, Population, Projection
+from ..plain import load_json, read_source
 from ..report import Report
 from .swc import safe_id
 
@@ -73,19 +74,7 @@ def read(path: Path, report: Report | None = None) -> Network:
 
 def _top(path: Path) -> tuple[str, dict[str, Any]]:
     """The id and content of the one top-level entry."""
-    if not path.is_file():
-        raise DocumentError("there is no such file", file=str(path))
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-        value = json.loads(text) if path.suffix.lower() == ".json" else yaml.safe_load(text)
-    except json.JSONDecodeError as fault:
-        raise DocumentError(f"this is no JSON: {fault.msg}", file=str(path), line=fault.lineno) from None
-    except yaml.YAMLError as fault:
-        mark = getattr(fault, "problem_mark", None)
-        raise DocumentError(f"this is no YAML: {getattr(fault, 'problem', None) or 'it cannot be parsed'}",
-                            file=str(path), line=mark.line + 1 if mark else None) from None  # fmt: skip
-    except (UnicodeDecodeError, RecursionError):
-        raise DocumentError("this is neither JSON nor YAML", file=str(path)) from None
+    value = load_json(path) if path.suffix.lower() == ".json" else read_source(path).data
     if not isinstance(value, dict) or len(value) != 1 or not isinstance(next(iter(value.values())), dict):
         raise DocumentError("expected one entry at the top, the network or the simulation by its id", file=str(path))
     id, entry = next(iter(value.items()))

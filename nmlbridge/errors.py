@@ -16,6 +16,11 @@ found, what was expected and how to mend it.
 from __future__ import annotations
 
 
+def one_line(text: str) -> str:
+    """A text for a terminal: what is no character to be seen (a new line, an escape) is spelt out."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
 class NmlBridgeError(Exception):
     """Root of all errors raised on purpose by nmlbridge."""
 

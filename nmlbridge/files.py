@@ -9,6 +9,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
+from .errors import UnsupportedError
+
+_LONGEST = 180  # bytes: most file systems take 255, and something is put before and behind
+
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
@@ -47,3 +51,17 @@ def new_folder(path: Path) -> Iterator[Path]:
         with suppress(OSError):
             shutil.rmtree(temporary)
         raise
+
+
+def file_name(text: str) -> str:
+    """The text, for a format that calls files after what is in the model.
+
+    Raises UnsupportedError for what would lead to another folder, or no file can be called.
+    """
+    parted = "/" in text or "\\" in text or text.startswith(".")
+    if not text or parted or not text.isprintable() or len(text.encode()) > _LONGEST:
+        raise UnsupportedError(
+            f"'{text[:80]}' cannot be the name of a file, and this format calls a file so; give it an id of letters, "
+            "digits and underscores"
+        )
+    return text

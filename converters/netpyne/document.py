@@ -2,33 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 from ...errors import DocumentError
+from ...plain import load_json
 from ...registry import REFUSED_PICKLE
 
 
 def load(path: Path) -> dict[str, Any]:
     """The content of a JSON file. Raises DocumentError with the line if it is none, or holds no object."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise DocumentError("there is no such file", file=str(path)) from None
-    except IsADirectoryError:
-        raise DocumentError("this is a folder, not a file", file=str(path)) from None
-    except UnicodeDecodeError:
-        pickled = path.suffix in (".pkl", ".p")
-        raise DocumentError(REFUSED_PICKLE if pickled else "this is no JSON text", file=str(path)) from None
-    except OSError as fault:
-        raise DocumentError(f"the file cannot be read: {fault.strerror}", file=str(path)) from None
-    try:
-        data = json.loads(text)
-    except json.JSONDecodeError as fault:
-        raise DocumentError(f"the JSON breaks off here: {fault.msg}", file=str(path), line=fault.lineno) from None
-    except RecursionError:
-        raise DocumentError("the JSON is nested too deeply", file=str(path)) from None
+    if path.suffix in (".pkl", ".p"):
+        raise DocumentError(REFUSED_PICKLE, file=str(path))
+    data = load_json(path)
     if not isinstance(data, dict):
         raise DocumentError(f"expected a JSON object, found a {type(data).__name__}", file=str(path))
     return data

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
+from ... import plain
 from ...errors import DocumentError
 
 _HDF5 = b"\x89HDF\r\n\x1a\n"
@@ -115,22 +115,14 @@ def _simulation(config: Config, simulation: dict[str, Any], at: Path) -> None:
 
 def load_json(path: Path) -> dict[str, Any]:
     """A JSON object from a file, NaN and all; DocumentError with the line if it is none."""
-    if not path.is_file():
-        raise DocumentError("there is no such file", file=str(path))
-    if path.stat().st_size > _MAX_BYTES:
-        raise DocumentError(f"a configuration of more than {_MAX_BYTES >> 20} MB is not read", file=str(path))
-    try:
-        data = path.read_bytes()
-        if data.startswith(_HDF5):
-            raise DocumentError("this is an HDF5 file, no configuration: of a circuit read circuit_config.json, "
-                                "of results see nmlbridge results", file=str(path))  # fmt: skip
-        value = json.loads(data.decode("utf-8-sig"))
-    except UnicodeDecodeError:
-        raise DocumentError("this is no JSON: it is not text in UTF-8", file=str(path)) from None
-    except json.JSONDecodeError as fault:
-        raise DocumentError(f"this is no JSON: {fault.msg}", file=str(path), line=fault.lineno) from None
-    except RecursionError:
-        raise DocumentError("this JSON is nested too deeply", file=str(path)) from None
+    if path.is_file():
+        if path.stat().st_size > _MAX_BYTES:
+            raise DocumentError(f"a configuration of more than {_MAX_BYTES >> 20} MB is not read", file=str(path))
+        with path.open("rb") as stream:
+            if stream.read(len(_HDF5)) == _HDF5:
+                raise DocumentError("this is an HDF5 file, no configuration: of a circuit read circuit_config.json, of "
+                                    "results see nmlbridge results", file=str(path))  # fmt: skip
+    value = plain.load_json(path)
     if not isinstance(value, dict):
         raise DocumentError(f"expected a JSON object {{...}}, found {type(value).__name__}", file=str(path))
     return value

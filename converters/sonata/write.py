@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ...element import Element
-from ...files import new_folder
+from ...files import file_name, new_folder
 from ...graph import Network, Population
 from ...graph.morphology import Morphology
 from ...lems import load_core
@@ -119,6 +119,7 @@ class _Writer:
             name = population.properties.get(POPULATION, "")
             groups.setdefault(name if name in known else population.id, []).append(population)
         for name, members in groups.items():
+            file_name(name)
             self.node_of |= {id: (name, places) for id, places in node_places(members).items()}
             before = {int(row["node_type_id"]): row for row in known.get(name, {}).get("types", [])}
             rows: dict[int, dict[str, str]] = {}
@@ -153,7 +154,7 @@ class _Writer:
         element = self.components.get(population.component)
         if element is None:
             return {"model_type": before.get("model_type", "point_neuron"), **_other(before)}, bool(before)
-        id = population.component
+        id = file_name(population.component)
         if element.tag == "spikeArray":
             self.placed.add(id)
             standard = bool(before) and before.get("model_type") == "virtual"
@@ -224,6 +225,7 @@ class _Writer:
         owner = {p.id: name for name, members in nodes.items() for p in members}
         groups = edge_groups(self.network, self.meta.get("edges", {}), owner)
         for name, group in groups.items():
+            file_name(name)
             rows: dict[int, dict[str, str]] = {int(row["edge_type_id"]): dict(row) for row in group.before}
             names: dict[str, dict[str, Any]] = {}
             for projection, type_id in group.members:
@@ -279,6 +281,7 @@ class _Writer:
             return {"model_template": f"nml:{id}" if id else "NULL"}
         two = element.tag == "expTwoSynapse"
         names = {"tau1": "tauRise", "tau2": "tauDecay"} if two else {"tau": "tauDecay"}
+        file_name(id)
         values: dict[str, Any] = {"level_of_detail": "exp2syn" if two else "expsyn"}
         values |= {name: _si(element.get(to) or "0 ms") * 1e3 for name, to in names.items()}
         values["erev"] = _si(element.get("erev") or "0 mV") * 1e3

@@ -82,7 +82,7 @@ class Context:
     def whole(self, value: float | str, least: int, *path: str | int) -> int:
         """One whole number, at least ``least``."""
         number = self.number(value, "", *path)
-        if number != int(number) or number < least:
+        if not np.isfinite(number) or number != int(number) or number < least:
             raise self.spec.error(f"it is {number:g}; expected a whole number, at least {least}", *path)
         return int(number)
 
@@ -92,6 +92,8 @@ class Context:
     ) -> npt.NDArray[Any]:  # fmt: skip
         """The numbers of a formula, in ``unit``: one, or one for each row. Raises NetworkError at ``path``."""
         if not isinstance(value, str):
+            if not np.isfinite(value):
+                raise self.spec.error(f"it is {value}; expected a finite number", *path)
             return np.asarray(float(value))
         tree = _tree(value)
         evaluator = Evaluator(lambda name: self.named(name) or columns(name),

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import DocumentError, LemsError
+from ..graph.population import fit_in_memory
 from .context import Context, Path_, used_names
 from .evaluate import Column, Evaluator, truth
 from .language import parse
@@ -42,7 +43,7 @@ class Space:
     """The regions of a specification."""
 
     def __init__(self, context: Context) -> None:
-        self.context = context
+        self.context, self.cells = context, 0.0
         self.whole = self.shape(context.spec.model.space, ("space",), None)
         self.shapes: dict[str, Shape] = {}
         for name, region in context.spec.model.regions.items():
@@ -150,8 +151,13 @@ class Space:
             values = np.where(shape.inside(probes), values, 0.0)
             most = float(values.max())
             total = float(values.mean() * np.prod(shape.high - shape.low))
-        count = int(np.floor(total * 1e-9 + 0.5))  # um3 to mm3
+        count = np.floor(total * 1e-9 + 0.5)  # um3 to mm3
         return self._scatter(count, shape, key, density, most, path)
+
+    def _fit(self, count: float, path: Path_) -> None:
+        self.cells += count
+        if not fit_in_memory(self.cells):
+            raise self.context.error(f"{count:.4g} cells are more than this machine can hold", *path)
 
     def _density(self, value: float | str, path: Path_, points: Floats) -> npt.NDArray[Any]:
         found = self.context.column(value, "", len(points), lambda name: self.point(name, points),
@@ -161,11 +167,12 @@ class Space:
         return found
 
     def _scatter(
-        self, count: int, shape: Shape, key: int, density: Callable[[Floats], Any] | None, most: float, path: Path_
+        self, count: float, shape: Shape, key: int, density: Callable[[Floats], Any] | None, most: float, path: Path_
     ) -> Floats:
         """Independent places, uniform in the region or with a density, by rejection."""
-        places = np.empty((count, 3))
-        left, attempt = np.arange(count), 0
+        self._fit(count, path)
+        places = np.empty((int(count), 3))
+        left, attempt = np.arange(len(places)), 0
         while len(left):
             if attempt >= _TRIES:
                 raise self.context.error("no place for the cells was found: the region is (almost) empty", *path)
@@ -182,7 +189,7 @@ class Space:
         return places
 
     def _grid(self, grid: Grid, shape: Shape, path: Path_) -> Floats:
-        axes = []
+        axes: list[Floats] = []
         for axis, name in enumerate(AXES):
             given = getattr(grid, name)
             if given is None:
@@ -191,8 +198,9 @@ class Space:
             step = self.context.number(given, "um", *path, name)
             if not step > 0:
                 raise self.context.error(f"the distance is {step:g}; it must be more than zero", *path, name)
-            count = int(np.floor((shape.high[axis] - shape.low[axis]) / step + 1e-9)) + 1
-            axes.append(shape.low[axis] + step * np.arange(count))
+            count = np.floor((shape.high[axis] - shape.low[axis]) / step + 1e-9) + 1
+            self._fit(count * np.prod([len(other) for other in axes]), path)
+            axes.append(shape.low[axis] + step * np.arange(int(count)))
         places = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
         return places[shape.inside(places)]
 

@@ -13,8 +13,8 @@ import yaml
 from pydantic import ValidationError
 
 from ..errors import NetworkError, UsageError
+from ..plain import Path_, Source, parse_source, read_source
 from ..units import nearest
-from .source import Path_, Source, parse_source, read_source
 from .vocabulary import Model
 
 

@@ -14,7 +14,7 @@ from importlib import import_module
 from typing import NoReturn
 
 from .. import __version__
-from ..errors import NmlBridgeError, UsageError
+from ..errors import NmlBridgeError, UsageError, one_line
 
 VERBS = {
     "run": "run a LEMS simulation in NEURON and save what it asks for",
@@ -89,5 +89,6 @@ def _fail(error: NmlBridgeError, words: list[str]) -> int:
         answer = {"type": type(error).__name__, "message": message, **facts, "exit_code": error.exit_code}
         print(json.dumps({"error": answer}))
     else:
-        print("; ".join([f"nmlbridge: error: {error}", *getattr(error, "__notes__", ())]), file=sys.stderr)
+        said = "; ".join([f"nmlbridge: error: {error}", *getattr(error, "__notes__", ())])
+        print(one_line(said), file=sys.stderr)
     return error.exit_code

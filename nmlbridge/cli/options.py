@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from ..errors import LemsError, UsageError
+from ..errors import LemsError, UsageError, one_line
 from ..report import Report
 from ..units import split_quantity
 
@@ -82,7 +82,7 @@ def say_notes(report: Report) -> None:
     """The losses and approximations of a report, one line each, on stderr."""
     worth = [note for note in report if note.severity != "info"]
     for note in worth[:_MOST_NOTES]:
-        print(f"nmlbridge: {note}", file=sys.stderr)
+        print(f"nmlbridge: {one_line(str(note))}", file=sys.stderr)
     if len(worth) > _MOST_NOTES:
         print(f"nmlbridge: and {len(worth) - _MOST_NOTES} more; --json lists them all", file=sys.stderr)
 

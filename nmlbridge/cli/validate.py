@@ -7,6 +7,7 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
+from ..errors import one_line
 from .progress import ProgressBar
 
 
@@ -39,7 +40,7 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         for path, problems in found.items():
             for problem in problems:
-                print(problem)
+                print(one_line(str(problem)))
             errors = sum(problem.severity == "error" for problem in problems)
             print(f"{path}: valid" if valid[path] else f"{path}: {errors} error{'s' if errors > 1 else ''}")
     return 0 if all(valid.values()) else 1

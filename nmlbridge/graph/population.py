@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -18,6 +19,13 @@ from .native import NativeCell
 
 Individual = NativeCell | tuple[Element, ...]
 """one cell of a population whose cells have sections and differ; see ``Population.individuals``"""
+
+_BYTES_A_CELL = 64  # of tables, before anything runs
+
+
+def fit_in_memory(cells: float) -> bool:
+    """Whether so many cells can be held here at all: a number in a document costs its writer nothing."""
+    return cells * _BYTES_A_CELL <= os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 @dataclass(eq=False)

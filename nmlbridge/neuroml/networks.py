@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,13 +11,13 @@ import numpy.typing as npt
 from ..element import Element
 from ..errors import LemsError, NetworkError
 from ..graph import InputList, Network, Population, Projection
+from ..graph.population import fit_in_memory
 from ..graph.projection import DEFAULT
 from ..report import Report
 from ..units import Unit, parse_quantity
 from .columns import Reader
 from .xml_read import Rows
 
-BYTES_A_CELL = 64  # of tables, before anything runs; a number in a document costs its writer nothing
 _SINGLES = ("synapticConnection", "synapticConnectionWD", "explicitConnection")
 
 
@@ -124,7 +123,7 @@ class _Builder:
         except (ValueError, OverflowError):
             self.refuse(element, f"size='{text[:40]}' is not a whole number")
         self.sized += size
-        if self.sized * BYTES_A_CELL > os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"):
+        if not fit_in_memory(self.sized):
             self.refuse(element, f"size='{text[:40]}' is more than this machine can hold")
         self.populations[id] = Population.sized(id, component, size, **common)
 

@@ -6,12 +6,15 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+import numpy as np
+
+from ..errors import LemsError
 from ..lems.expression import Num, to_text
 from ..lems.flat import Assign, FlatComponent
 from . import compat
 from .build import build
 from .equations import Equations, from_flat, rename
-from .fold import fold, inline, prune
+from .fold import constants, fold, inline, prune
 from .hold import hold
 from .kinetics import reduce_pairs
 from .mechanism import Mechanism, Role
@@ -60,6 +63,13 @@ def compile_group(
         eq = change(eq)
         if dump is not None:
             dump(eq.id, title, show(eq))
+    for column in constants(eq).values():
+        if not np.isfinite(column).all():
+            wrong = members[int(np.flatnonzero(~np.isfinite(column))[0])]
+            raise LemsError(
+                f"what its type '{wrong.type}' computes from parameters alone is no finite number; look for a division "
+                "by zero or a power that overflows", file=wrong.file, line=wrong.line, component=wrong.id,
+            )  # fmt: skip
     fixed = {"v": "v"} if role.kind == "cell" and "v" in eq.derivatives else {}
     pinned = {n for n, x in eq.externals.items() if x.kind == "requirement"}
     mapping = mangle(n for n in [*eq.dimensions, *eq.values] if n not in pinned and n not in fixed)

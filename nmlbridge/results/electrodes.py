@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import NmlBridgeError, UsageError
+from ..errors import DocumentError, NmlBridgeError, UsageError
 
 SOURCES = {"line": "linesource", "point": "pointsource", "soma_point": "root_as_point"}
 SHAPES = ("given", "joined", "shared")
@@ -71,12 +71,12 @@ class Electrodes:
     @classmethod
     def read(cls, path: str | Path) -> Electrodes:
         """From a YAML or JSON file with the fields as keys. Raises UsageError that names the file."""
-        import yaml
+        from ..plain import read_source
 
         try:
-            found = yaml.safe_load(Path(path).read_text())
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-            raise UsageError(f"{path}: no file of electrodes can be read there: {str(error).splitlines()[0]}") from None
+            found = read_source(path).data
+        except DocumentError as error:
+            raise UsageError(f"no file of electrodes can be read there: {error}") from None
         known = cls.__dataclass_fields__
         if not isinstance(found, Mapping) or not set(found) <= set(known):
             strange = min(map(str, set(found) - set(known))) if isinstance(found, Mapping) else type(found).__name__

@@ -20,7 +20,7 @@ import numpy as np
 from ..files import atomic
 from .outputs import EventOutputFile, OutputFile, Outputs
 from .results import Results
-from .stream import part
+from .stream import own_part
 from .table import Table
 
 
@@ -154,7 +154,7 @@ class _Text:
 
     def __init__(self, path: Path, again: bool) -> None:
         """``again``: what is there is written over, and stays until then."""
-        self.path, self.part, self.size = path, part(path), 0
+        self.path, self.part, self.size = path, own_part(path), 0
         path.parent.mkdir(parents=True, exist_ok=True)
         with self.part.open("a+b" if again else "w+b") as stream:
             stream.truncate(_whole_lines(stream))

@@ -40,6 +40,14 @@ def part(path: Path) -> Path:
     return path.with_name(path.name + ".part")
 
 
+def own_part(path: Path) -> Path:
+    """The same; a link under that name is taken away, since it may have come with a stranger's model."""
+    found = part(path)
+    if found.is_symlink():
+        found.unlink()
+    return found
+
+
 class SonataStream:
     """spikes.h5 and one report a variable, VARIABLE.h5, in a folder: see ``sonata``.
 
@@ -69,7 +77,7 @@ class SonataStream:
                 continue
             element = Element(place.population, place.index, place.segment)
             variables.setdefault(place.variable, []).append((element, row))
-        self.spikes = SpikeFile(part(root / "spikes.h5"), populations, again)
+        self.spikes = SpikeFile(own_part(root / "spikes.h5"), populations, again)
         self.files = [self.spikes.path]
         self.again = again
         self.reports: list[tuple[ReportFile, np.ndarray, float]] = []
@@ -78,7 +86,7 @@ class SonataStream:
             for variable, members in variables.items():
                 rows = np.array([row for _, row in members])
                 unit, factor = NEURON.get(units[rows[0]], (units[rows[0]], 1.0))
-                self.files.append(part(_free(root, variable, self.files)))
+                self.files.append(own_part(_free(root, variable, self.files)))
                 elements = [element for element, _ in members]
                 file = ReportFile(self.files[-1], elements, frames, (0.0, step), unit or "1", variable, again)
                 self.reports.append((file, rows, factor))

@@ -41,9 +41,22 @@ def latest(folder: Path) -> dict[str, Any] | None:
         found: dict[str, Any] = json.loads((folder / POINTER).read_text())
     except FileNotFoundError:
         return None
-    except (OSError, ValueError) as fault:
+    except (OSError, ValueError, RecursionError) as fault:
         raise SimulatorError(f"the checkpoint in {folder} cannot be read: {fault}") from fault
+    if not _proper(found):  # its name is that of a folder, which later is taken away
+        raise SimulatorError(f"the checkpoint in {folder} is damaged: see {POINTER}; start anew without --resume")
     return found
+
+
+def _proper(found: Any) -> bool:
+    texts, numbers = ("name", "hash", "split"), ("step", "every", "ranks")
+    return (
+        isinstance(found, dict)
+        and all(isinstance(found.get(key), str) for key in texts)
+        and all(isinstance(found.get(key), int) for key in numbers)
+        and isinstance(found.get("time"), (int, float))
+        and found["name"] == f"step-{found['step']}"
+    )
 
 
 class Checkpoints:

@@ -125,12 +125,13 @@ def _folder(keep: str | Path | None, checkpointing: Checkpointing | None, job: J
     """Where a run has its files: a folder that goes at the end, or one that was chosen and stays."""
     if checkpointing is not None:
         folder = checkpointing.folder.absolute()
+        _without_links(folder)
         if checkpointing.resume and not checkpointing.steps and latest(folder / "out") is None:
             raise UsageError(
                 f"there is nothing to resume: no checkpoint in {folder}; with --checkpoint EVERY the run would start"
             )
         folder.mkdir(parents=True, exist_ok=True)
-        with (folder / "lock").open("w") as lock:
+        with (folder / "lock").open("a") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
@@ -146,6 +147,13 @@ def _folder(keep: str | Path | None, checkpointing: Checkpointing | None, job: J
             yield folder
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _without_links(folder: Path) -> None:
+    """UsageError if what a folder of checkpoints holds lies elsewhere: it may have come with a stranger's model."""
+    for path in (folder, *folder.rglob("*")):
+        if path.is_symlink():
+            raise UsageError(f"{path} is a link, which would have a run write outside its output folder; take it away")
 
 
 def _same_run(facts: dict[str, Any], program: Program, ranks: int, folder: Path, shares: Shares) -> None:

@@ -174,12 +174,12 @@ class Integrator:
                 raise SimulatorError(f"events at {t * 1e3:g} ms set each other off without end")
         return y
 
-    def _lost(self, t: float, y: Floats) -> None:
+    def _lost(self, t: float, y: Floats, what: str = "") -> None:
         for group, name, _, part in self.system.states:
             if not np.isfinite(y[part]).all():
                 raise Diverged(
-                    f"'{name}' of '{group.flat.id}' is no finite number at {t * 1e3:g} ms; try a smaller dt or the "
-                    "method lsoda"
+                    f"{what}'{name}' of '{group.flat.id}' is no finite number at {t * 1e3:g} ms; look for a division "
+                    "by zero or an overflow, or try a smaller dt or the method lsoda"
                 )
 
     # methods ----------------------------------------------------------------------------------------------------------
@@ -196,10 +196,17 @@ class Integrator:
         return y + h / 6 * (a + 2 * b + 2 * c + d)
 
     def _lsoda(self, t: float, y: Floats, h: float) -> Floats:
-        solution = self.scipy.solve_ivp(self.system.slope, (t, t + h), y, method="LSODA", rtol=1e-9, atol=1e-15)
+        solution = self.scipy.solve_ivp(self._finite_slope, (t, t + h), y, method="LSODA", rtol=1e-9, atol=1e-15)
         if not solution.success:
             raise SimulatorError(f"lsoda failed at {t * 1e3:g} ms: {solution.message}")
         return np.asarray(solution.y[:, -1])
+
+    def _finite_slope(self, t: float, y: Floats) -> Floats:
+        """dy/dt for lsoda, which would never come to an end on what is no number."""
+        slope = self.system.slope(t, y)
+        if not np.isfinite(slope).all():
+            self._lost(t, slope, "the derivative of ")
+        return slope
 
 
 def _newly(before: list[Any], now: list[Any]) -> bool:

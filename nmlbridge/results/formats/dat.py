@@ -16,6 +16,7 @@ import numpy as np
 
 from ...errors import DocumentError
 from ...files import atomic
+from ...plain import load_json
 from ...report import Report
 from ..assemble import plain, trains_of
 from ..results import Results, SpikeTrains, Traces
@@ -48,12 +49,8 @@ def read(path: Path, report: Report) -> Results:
 def _names(path: Path) -> dict[str, Any]:
     if not path.is_file():
         return {}
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        ok = isinstance(found, dict) and all(isinstance(c, dict) for c in found.get("columns", []))
-    except (ValueError, RecursionError):
-        ok = False
-    if not ok:
+    found = load_json(path)
+    if not (isinstance(found, dict) and all(isinstance(c, dict) for c in found.get("columns", []))):
         raise DocumentError("expected a JSON object with 'columns' and 'populations'", file=str(path))
     return dict(found)
 

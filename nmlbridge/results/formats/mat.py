@@ -14,6 +14,7 @@ import numpy as np
 from ...errors import DocumentError, UsageError
 from ...extras import require
 from ...files import atomic
+from ...plain import json_object
 from ...report import Report
 from ..assemble import plain
 from ..results import Results, SpikeTrains, Traces
@@ -49,7 +50,7 @@ def read(path: Path, report: Report) -> Results:
     except (ValueError, TypeError) as fault:
         raise DocumentError(f"the variables do not fit each other: {fault}", file=str(path)) from None
     about = _texts(found.get("provenance"))
-    return Results(traces, spikes, json.loads(about[0]) if about and about[0] else {"file": str(path)})
+    return Results(traces, spikes, json_object(about[0] if about else "") or {"file": str(path)})
 
 
 def _line(value: Any) -> np.ndarray:

@@ -16,6 +16,7 @@ import numpy as np
 from ...errors import DocumentError
 from ...extras import require
 from ...files import atomic_path
+from ...plain import json_object
 from ...report import Report
 from ..assemble import Column, plain, regular_step, traces_of, trains_of
 from ..results import Results, SpikeTrains
@@ -90,7 +91,7 @@ def from_neo(block: Any, report: Report | None = None, file: str = "Neo block") 
     about = getattr(block, "annotations", {}).get("nmlbridge")
     order = list(dict.fromkeys(c.quantity for c in columns))
     traces = traces_of(sorted(columns, key=lambda c: order.index(c.quantity)), file, report)
-    return Results(traces, _trains(segment.spiketrains), json.loads(about) if about else {"file": file})
+    return Results(traces, _trains(segment.spiketrains), json_object(about) or {"file": file})
 
 
 def _columns(signal: Any, number: int) -> Iterator[Column]:

@@ -15,6 +15,7 @@ import numpy as np
 
 from ...errors import DocumentError
 from ...files import atomic
+from ...plain import load_json
 from ...report import Report
 from ..assemble import Column, plain, traces_of
 from ..paths import Place, place_of
@@ -28,14 +29,7 @@ _GUESSED = {"v": "mV", "i": "nA", "cai": "mM"}
 
 def read(path: Path, report: Report) -> Results:
     """Traces and spikes; cells are numbered within their population, in the order of its gids."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as fault:
-        raise DocumentError(f"cannot be read: {fault.strerror}", file=str(path)) from None
-    except json.JSONDecodeError as fault:
-        raise DocumentError(f"this is not JSON: {fault.msg}", file=str(path), line=fault.lineno) from None
-    except (ValueError, RecursionError) as fault:
-        raise DocumentError(f"this is not JSON: {fault}", file=str(path)) from None
+    content = load_json(path)
     data = content.get("simData") if isinstance(content, dict) else None
     if not isinstance(data, dict):
         raise DocumentError("there is no 'simData' in it: NetPyNE saved no results here", file=str(path))

@@ -23,6 +23,7 @@ import numpy as np
 from ...errors import DocumentError
 from ...extras import require
 from ...files import atomic_path
+from ...plain import json_object
 from ...report import Report
 from ..assemble import Column, plain, regular_step, traces_of, trains_of
 from ..paths import place_of
@@ -187,11 +188,7 @@ def _results(pynwb: Any, content: Any, path: Path, report: Report) -> Results:
 
 
 def _notes(text: Any) -> dict[str, Any]:
-    try:
-        found = json.loads(text or "{}")
-        notes = found.get(_TOPIC, {}) if isinstance(found, dict) else {}
-    except (ValueError, TypeError, RecursionError):
-        return {}
+    notes = json_object(text).get(_TOPIC, {})
     return notes if isinstance(notes, dict) else {}
 
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from ...errors import DocumentError
 from ...files import atomic
+from ...plain import load_json
 from ...report import Report
 from ..assemble import Column, plain, traces_of
 from ..lems import output_paths
@@ -86,10 +87,7 @@ def read(path: Path, report: Report) -> Results:
 
 
 def _loaded(path: Path) -> dict[str, Any]:
-    try:
-        about = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as fault:
-        raise DocumentError(f"the manifest of a run cannot be read: {fault}", file=str(path)) from None
+    about = load_json(path)
     if not isinstance(about, dict) or about.get("nmlbridge_run") != VERSION:
         raise DocumentError(f"expected a manifest with \"nmlbridge_run\": {VERSION}; run the model again",
                             file=str(path))  # fmt: skip

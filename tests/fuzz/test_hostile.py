@@ -1,0 +1,172 @@
+"""Documents written to do harm: one clear error, no traceback, nothing written outside the output folder."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from nmlbridge.cli import main
+from nmlbridge.simulator.neuron.checkpoint import latest
+from nmlbridge.simulator.saving import POINTER
+
+CELL = '<iafCell id="c" leakReversal="-65mV" thresh="-50mV" reset="-65mV" C="1nF" leakConductance="10nS"/>'
+NETWORK = '<network id="net"><population id="p" component="c" size="2"/></network>'
+RULES = """name: net
+cells:
+  c: {type: iafCell, leakReversal: -60 mV, thresh: -50 mV, reset: -65 mV, C: 0.2 nF, leakConductance: 0.01 uS}
+populations:
+  A: {cell: c, number: 3}
+run: {duration: 1 ms}
+"""
+
+
+def lems(folder: Path, body: str = CELL + NETWORK, quantity: str = "p[0]/v") -> Path:
+    folder.mkdir(exist_ok=True)
+    path = folder / "L.xml"
+    path.write_text(
+        '<Lems><Target component="sim"/><Include file="Cells.xml"/><Include file="Networks.xml"/>'
+        f'<Include file="Simulation.xml"/>{body}<Simulation id="sim" length="1ms" step="0.1ms" target="net">'
+        f'<OutputFile id="o" fileName="x.dat"><OutputColumn id="v" quantity="{quantity}"/></OutputFile>'
+        "</Simulation></Lems>"
+    )
+    return path
+
+
+def refused(words: list[str | Path], capsys: pytest.CaptureFixture[str], *said: str) -> None:
+    """The command line fails with one line that says so."""
+    assert main([str(word) for word in words]) in (1, 2, 3, 4)
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1 and lines[0].startswith("nmlbridge: error: ") and "Traceback" not in lines[0]
+    assert all(word in lines[0] for word in said), lines[0]
+
+
+# links that come with a model, in the folder where it is run -------------------------------------------------------
+
+
+@pytest.mark.neuron
+@pytest.mark.parametrize("name", ["x.dat.part", "spikes.h5.part", "v.h5.part", ".spikes.h5.a"])
+def test_a_link_under_the_name_of_a_part_is_not_followed(name: str, tmp_path: Path) -> None:
+    model, own = lems(tmp_path / "model"), tmp_path / "own.txt"
+    own.write_text("mine")
+    (model.parent / name).symlink_to(own)
+    assert main(["run", str(model), "-o", str(model.parent), "--record-format", "both"]) == 0
+    assert own.read_text() == "mine"
+    for made in ("x.dat", "spikes.h5", "v.h5"):
+        assert (model.parent / made).is_file() and not (model.parent / made).is_symlink()
+
+
+@pytest.mark.neuron
+@pytest.mark.parametrize("name", ["L.checkpoint", "L.checkpoint/lock", "L.checkpoint/out", "L.checkpoint/out/time.npy"])
+def test_a_folder_of_checkpoints_may_not_lie_elsewhere(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model, own = lems(tmp_path / "model"), tmp_path / "own"
+    own.mkdir()
+    (own / "lock").write_text("mine")
+    (model.parent / name).parent.mkdir(parents=True, exist_ok=True)
+    (model.parent / name).symlink_to(own / "lock" if name.endswith(("lock", ".npy")) else own)
+    refused(["run", model, "-o", model.parent, "--checkpoint", "0.5"], capsys, name, "is a link")
+    assert (own / "lock").read_text() == "mine" and [p.name for p in own.iterdir()] == ["lock"]
+
+
+@pytest.mark.parametrize("change", [{"name": "../../own"}, {"name": 5}, {"step": "7"}, {"ranks": None}, {"every": []}])
+def test_a_checkpoint_names_no_other_folder(change: dict[str, object], tmp_path: Path) -> None:
+    """The folder that it names is taken away at the next checkpoint."""
+    facts = {"name": "step-7", "step": 7, "time": 0.7, "ranks": 1, "every": 7, "hash": "a", "split": ""}
+    (tmp_path / POINTER).write_text(json.dumps(facts))
+    assert latest(tmp_path) == facts
+    (tmp_path / POINTER).write_text(json.dumps(facts | change))
+    from nmlbridge.errors import SimulatorError
+
+    with pytest.raises(SimulatorError, match="damaged"):
+        latest(tmp_path)
+
+
+# names that become files -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("id", ["../../out", "a/b", "..", "x" * 300, "a\\b"])
+@pytest.mark.parametrize("part", ["population", "cell"])
+def test_ids_that_sonata_cannot_call_files(
+    part: str, id: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    body = CELL + NETWORK.replace('"p"', f'"{id}"')
+    if part == "cell":
+        body = CELL.replace('"c"', f'"{id}"') + NETWORK.replace('"c"', f'"{id}"')
+    model = lems(tmp_path / "model", body, f"{id}[0]/v")
+    refused(["convert", model, tmp_path / "deep" / "er" / "x.sonata"], capsys, id[:60])
+    assert [p.name for p in tmp_path.rglob("*") if p.is_file()] == ["L.xml"]
+
+
+# numbers ------------------------------------------------------------------------------------------------------------
+
+TYPE = """<ComponentType name="cc" extends="baseCellMembPot"><Dynamics>
+<StateVariable name="v" dimension="voltage" exposure="v"/><DerivedVariable name="q" dimension="none" value="{}"/>
+<TimeDerivative variable="v" value="q * K"/></Dynamics>
+<Constant name="K" dimension="voltage_per_time" value="1 mV_per_ms"/></ComponentType>
+<Dimension name="voltage_per_time" m="1" l="2" t="-4" i="-1"/><Unit symbol="mV_per_ms" dimension="voltage_per_time"
+power="0"/><cc id="c"/>"""
+
+
+@pytest.mark.parametrize("backend", ["neuron", "reference"])
+@pytest.mark.parametrize("text", ["9^9^9^9", "1/0", "exp(1e9)", "log(-1)"])
+def test_what_is_no_number(text: str, backend: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model = lems(tmp_path / "model", TYPE.format(text) + NETWORK)
+    refused(["run", model, "-o", tmp_path / "out", "--backend", backend], capsys, "'c'", "no finite number")
+    assert not [p for p in (tmp_path / "out").rglob("*") if p.is_file()]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [("1e12", "more than this machine"), (".inf", "finite"), (".nan", "finite"), ("9" * 5000, "no number"),
+     ("'2^4000'", "finite")],
+)  # fmt: skip
+def test_numbers_of_cells(text: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "r.yaml"
+    path.write_text(RULES.replace("number: 3", f"number: {text}"))
+    refused(["run", path, "-o", tmp_path / "out"], capsys, "r.yaml:5", said)
+    for more in ("density: 1e300", "grid: {x: 1e-12}"):
+        path.write_text(RULES.replace("number: 3", more) + "space: {x: [0, 1000], y: [0, 1000], z: [0, 1000]}\n")
+        refused(["run", path, "-o", tmp_path / "out"], capsys, "r.yaml:5", "more than this machine")
+
+
+# YAML and JSON -------------------------------------------------------------------------------------------------------
+
+BOMB = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 12)
+)
+TEXTS = {
+    "bomb": BOMB,
+    "itself": "positions: &a [*a]\n",
+    "tag": "positions: !!python/object/apply:os.system ['touch owned']\n",
+    "deep": "[" * 100_000,
+    "deep object": '{"a":' * 100_000,
+    "long number": f'{{"a": {"9" * 6000}}}',
+    "no text": "\0",
+}
+
+
+@pytest.mark.parametrize("kind", TEXTS)
+@pytest.mark.parametrize(
+    "words",
+    [["run", "L.xml", "--electrodes", "?.yaml"], ["convert", "?.nmllite.yaml", "x.nml"], ["run", "?.yaml"],
+     ["convert", "?.nmllite.json", "x.nml"], ["convert", "?_netpyne.json", "x.nml"], ["results", "show", "?.json"],
+     ["convert", "?_hnn.json", "x.nml"], ["convert", "circuit_config.json", "x.nml"], ["info", "?.json"]],
+    ids=lambda words: " ".join(words),
+)  # fmt: skip
+def test_plain_data(kind: str, words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+                    capsys: pytest.CaptureFixture[str]) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    lems(tmp_path)
+    given = [word.replace("?", "bad") for word in words]
+    bad = next(word for word in given if word.startswith(("bad", "circuit")))
+    Path(bad).write_text(TEXTS[kind])
+    refused([*given], capsys, bad)
+    assert {p.name for p in tmp_path.rglob("*")} == {"L.xml", bad}
+
+
+def test_an_error_is_one_line_without_escapes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model = lems(tmp_path / "model", quantity="p[0]/v&#10;nmlbridge: all is well&#9;\u202etxt")
+    refused(["run", model, "-o", tmp_path / "out"], capsys, r"v\nnmlbridge: all is well\t\u202etxt")
