@@ -8,8 +8,10 @@ keep the unit that they have in the file.
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from xml.parsers import expat
 
 from ..element import Element
 from ..errors import DocumentError, UnsupportedError
@@ -21,6 +23,7 @@ from ..report import Report
 
 DURATION, STEPS = 100.0, 10000
 """how long a model runs, in its own unit of time: SBML does not say"""
+_DEEPEST = 1000
 _INVERSE = {"<": ">=", ">": "<=", "<=": ">", ">=": "<", "==": "!=", "!=": "=="}
 _RESERVED = {*FUNCTIONS, "t", "TIME_UNIT", "id", "type"}
 
@@ -35,6 +38,7 @@ def read(path: Path, report: Report | None = None) -> Network:
         raise DocumentError("there is no element <sbml> in it", file=str(path))
     if b"<!DOCTYPE" in content or b"<!ENTITY" in content:
         raise DocumentError("a DOCTYPE is not read: it could name other files", file=str(path))
+    _not_too_deep(content, path)
     sbml = require("libsbml", "sbml", "reading SBML")
     document = sbml.readSBMLFromString(content.decode("utf-8", errors="replace"))
     for number in range(document.getNumErrors()):
@@ -51,6 +55,26 @@ def read(path: Path, report: Report | None = None) -> Network:
         return _Model(sbml, document.getModel(), path, report).network()
     except (UnsupportedError, RecursionError) as fault:
         raise UnsupportedError(f"{path}: {fault}") from None
+
+
+def _not_too_deep(content: bytes, path: Path) -> None:
+    """libsbml follows elements within elements until its stack is used up, and takes the process along."""
+    parser, depth = expat.ParserCreate(), 0
+
+    def start(*_: object) -> None:
+        nonlocal depth
+        depth += 1
+        if depth > _DEEPEST:
+            raise DocumentError(f"elements are nested deeper than {_DEEPEST}", file=str(path),
+                                line=parser.CurrentLineNumber)  # fmt: skip
+
+    def end(*_: object) -> None:
+        nonlocal depth
+        depth -= 1
+
+    parser.StartElementHandler, parser.EndElementHandler = start, end
+    with suppress(expat.ExpatError):  # libsbml says what is wrong with it
+        parser.Parse(content, True)
 
 
 def _listed(owner: Any, what: str) -> list[Any]:

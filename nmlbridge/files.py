@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
-from .errors import UnsupportedError
+from .errors import DocumentError, UnsupportedError
 
 _LONGEST = 180  # bytes: most file systems take 255, and something is put before and behind
 
@@ -65,3 +65,12 @@ def file_name(text: str) -> str:
             "digits and underscores"
         )
     return text
+
+
+@contextmanager
+def within_memory(path: Path) -> Iterator[None]:
+    """For reading: a file can claim tables of any size in a few bytes. DocumentError instead of MemoryError."""
+    try:
+        yield
+    except MemoryError:
+        raise DocumentError("it claims to hold more than the memory of this machine", file=str(path)) from None

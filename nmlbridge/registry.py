@@ -19,6 +19,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from .errors import DocumentError, UsageError
+from .files import within_memory
 from .report import Report
 
 if TYPE_CHECKING:
@@ -69,7 +70,8 @@ class Format:
         if path.is_dir():
             path = self.file_in(path) or path
         more = {"allow": frozenset(allow)} if self.holds_code else {}
-        network: Network = resolve_name(self.reader)(path, report, **more)
+        with within_memory(path):
+            network: Network = resolve_name(self.reader)(path, report, **more)
         return network
 
     def file_in(self, folder: Path) -> Path | None:

@@ -99,6 +99,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import LemsError
 from ..pile import blocks, copied, release
 
 FORMAT = "nmlbridge program 1"
@@ -290,8 +291,27 @@ def _references(value: object) -> Iterator[str]:
 
 
 def _json(value: object) -> str:
-    """Canonical JSON: sorted keys, no blanks, no NaN or infinity (ValueError), numbers with all their digits."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False, default=_plain)
+    """Canonical JSON: sorted keys, no blanks, numbers with all their digits. LemsError for NaN or infinity."""
+    try:
+        return json.dumps(
+            value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False, default=_plain
+        )
+    except ValueError:
+        where = next(_not_finite(value), "a number")
+        raise LemsError(f"{where} of what NEURON is to make is no finite number; look for a division by zero, an "
+                        "overflow or a value like 1e999 in the model") from None  # fmt: skip
+
+
+def _not_finite(value: object, path: str = "") -> Iterator[str]:
+    """Where NaN or infinity stands."""
+    if isinstance(value, (float, np.floating)) and not np.isfinite(value):
+        yield path
+    elif isinstance(value, Mapping):
+        for key, part in value.items():
+            yield from _not_finite(part, f"{path}/{key}" if path else str(key))
+    elif isinstance(value, (list, tuple)):
+        for number, part in enumerate(value):
+            yield from _not_finite(part, f"{path}[{number}]")
 
 
 def _plain(value: object) -> object:

@@ -17,6 +17,7 @@ from ..graph import Network
 from ..registry import Format, format_to_read, resolve_name
 from ..report import Report
 from ..results import Outputs, Results, Simulation, SpikeTrains, Traces, output_paths, requested
+from ..results.simulation import check_steps
 from .backend import Block, Progress, Runner
 from .electrodes import Electrodes, with_electrodes
 from .program import Shape
@@ -38,7 +39,6 @@ own) and relative."""
 
 BACKENDS = ("neuron", "coreneuron", "reference")
 
-MAX_STEPS = 1e12  # a thousand years of computing
 COMPAT_DIGITS = 7  # of the numbers that jNeuroML's generated code writes
 
 
@@ -147,8 +147,7 @@ def simulate(
         target = _target(document, components, simulation)
     step = _time(dt, simulation.parameters["step"], "dt")
     length = _time(duration, simulation.parameters["length"], "duration")
-    if length / step > MAX_STEPS:
-        raise UsageError(f"{length:g} ms in steps of {step:g} ms are more than {MAX_STEPS:g} steps; take a longer dt")
+    check_steps(length, step)
     number = seed if seed is not None else _seed(simulation)
     if backend is None:
         backend = _choose(target, method, report)

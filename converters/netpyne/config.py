@@ -11,6 +11,7 @@ from ...errors import NetworkError, UnsupportedError
 from ...graph import NativeCell, NativeProcess, Network
 from ...report import Report
 from ...results import Electrodes, Simulation, saved
+from ...results.simulation import MAX_STEPS
 from ...units import nearest
 from .neuroml_cells import NeuroMLCell
 from .sections import number
@@ -77,7 +78,9 @@ def simulation_of(config: Mapping[str, Any], network: Network, members: Recorded
                        f"{', '.join(sorted(shared))} at one place are not made one", file=file)  # fmt: skip
     dt = stated("dt", 0.025)
     step = config.get("recordStep", 0.1)
-    every = max(1, round(number(step, "simConfig", "recordStep", file) / dt)) if step != "adaptive" else 1
+    every = 1
+    if step != "adaptive" and dt > 0:  # else Simulation refuses it
+        every = max(1, round(min(number(step, "simConfig", "recordStep", file) / dt, MAX_STEPS)))
     tolerance = (stated("cvode_atol", 1e-3), 0.0) if config.get("cvode_active") else None
     return Simulation(
         stated("duration", stated("tstop", 1000.0)), dt, seed=int((config.get("seeds") or {}).get("stim", 1)),

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..graph import Projection
+from ..graph.population import fit_in_memory
 from ..pile import Pile
 from .bounds import Interval, bounds
 from .context import Context, Path_, used_names
@@ -86,10 +87,8 @@ class Rule:
     def values(self, value: float | str, unit: str, purpose: str, pre: Rows, post: Rows, count: Ints | None = None,
                more: dict[str, Column] | None = None, path: Path_ = ()) -> npt.NDArray[Any]:  # fmt: skip
         """Numbers for pairs of cells: one for all, or one for each."""
-        if not isinstance(value, str):
-            return np.asarray(float(value))
         draw = None
-        if is_random(parse(value)):
+        if isinstance(value, str) and is_random(parse(value)):
             keys = pair_keys(self.cells.keys[pre], self.cells.keys[post])
             numbers = count if count is not None else np.zeros(1, np.int64)
             draw = self.context.draws(self.context.key("connection", self.name, purpose), keys, numbers)
@@ -417,6 +416,9 @@ class Rule:
             contacts = np.rint(np.broadcast_to(self.values(rule.contacts, "", "contacts", pre, post), len(pre)))
             if (contacts < 0).any():
                 raise self.context.error("the number of contacts is negative", *self.path, "contacts")
+            if not fit_in_memory(len(pre) + contacts.sum()):
+                raise self.context.error(f"{contacts.sum():.4g} contacts are more than this machine can hold",
+                                         *self.path, "contacts")  # fmt: skip
             row, number = ragged(contacts.astype(np.int64))
             pre, post = pre[row], post[row]
             listed = {name: None if column is None else column[row] for name, column in listed.items()}

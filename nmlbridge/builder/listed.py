@@ -65,7 +65,7 @@ def _read(path: Path) -> dict[str, Floats]:
         reader = csv.reader(stream)
         header = [word.strip() for word in next(reader, [])]
         if "pre" not in header or "post" not in header or not set(header) <= set(_COLUMNS):
-            raise wrong(1, f"the columns are {', '.join(header) or 'none'}; expected {', '.join(_COLUMNS)}")
+            raise wrong(1, f"the first line does not name the columns; expected pre and post of {', '.join(_COLUMNS)}")
         rows: list[list[float]] = []
         for row in reader:
             try:

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from ..element import Element
 from ..graph import InputList
 from ..graph.native import NativeProcess
+from ..graph.population import fit_in_memory
 from .components import Components
 from .context import Context
 from .evaluate import Column
@@ -226,8 +227,12 @@ class Stimuli:
             raise self.context.error("the period must be more than zero", *self.path, "period")
         alike = not jitter.any() and all((c == c[0]).all() for c in (period, start, stop))
         key = self.context.key("stimulus", self.name, "jitter")
+        rows = 1 if alike else len(self.rows)
+        events = np.maximum((stop - start) / period, 0)[:rows].sum()
+        if not fit_in_memory(events):
+            raise self.context.error(f"{events:.4g} events are more than this machine can hold", *self.path, "period")
         trains = []
-        for row in range(1 if alike else len(self.rows)):
+        for row in range(rows):
             times = np.arange(start[row], stop[row], period[row])
             if jitter[row]:
                 draw = self.context.draws(key, self.cells.keys[self.rows[row]], self.number[row], np.arange(len(times)))

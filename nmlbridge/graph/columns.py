@@ -48,3 +48,10 @@ def in_range(owner: str, column: Ints, size: int, what: str, place: dict[str, An
     if low < 0 or high >= size:
         bad = low if low < 0 else high
         raise NetworkError(f"{owner} refers to cell {bad} of {what}, which has {size} cells", **place)
+
+
+def finite(owner: str, columns: dict[str, npt.NDArray[Any] | None], place: dict[str, Any]) -> None:
+    """NetworkError if a number in one of the columns is none, or infinite."""
+    for name, column in columns.items():
+        if column is not None and len(column) and not np.isfinite(extremes(column)).all():
+            raise NetworkError(f"a {name} of {owner} is no finite number", **place)

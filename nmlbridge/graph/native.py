@@ -25,6 +25,9 @@ KINDS = ("synapse", "input", "source", "port", "junction")
 _IONS = ("e", "i", "o")
 
 
+_NUMBERS = ("L", "diam", "Ra", "cm", "parent_x", "child_x")
+
+
 @dataclass(frozen=True, eq=False)
 class NativeSection:
     """One unbranched cable. Either ``points`` (n, 4: x y z diam, um), or ``L`` and ``diam``.
@@ -99,6 +102,9 @@ class NativeCell:
         for point in self.points:
             if not 0 <= point.section < len(self.sections):
                 raise self.error(f"'{point.mechanism}' is on section {point.section}, which is not there")
+            for name, value in point.parameters.items():
+                if not np.isfinite(value):
+                    raise self.error(f"'{name}' of '{point.mechanism}' is not a finite number")
         if not 0 <= self.spike_section < len(self.sections):
             raise self.error(f"spikes are looked for at section {self.spike_section}, which is not there")
         if self.spike_point is not None and not 0 <= self.spike_point < len(self.points):
@@ -116,7 +122,9 @@ class NativeCell:
             raise self.error(f"{who}: {len(section.points)} 3-D points make no cable; give at least two, or L and diam")
         if section.points is None and not section.L > 0:
             raise self.error(f"{who}: L is {section.L}; it must be more than zero")
-        numbers: list[tuple[str, Any]] = [("diam", section.diam), ("Ra", section.Ra), ("cm", section.cm)]
+        if section.points is not None and not np.isfinite(section.points).all():
+            raise self.error(f"{who}: a coordinate of its 3-D points is not a finite number")
+        numbers: list[tuple[str, Any]] = [(name, getattr(section, name)) for name in _NUMBERS]
         numbers += [(f"{m}.{p}", v) for m, values in section.mechanisms.items() for p, v in values.items()]
         for ion, values in section.ions.items():
             unknown = set(values) - set(_IONS)

@@ -13,19 +13,20 @@ import numpy.typing as npt
 
 from ..element import Element
 from ..errors import NetworkError
-from .columns import Floats, Ints, filled, frozen, in_range, same_length
+from .columns import Floats, Ints, filled, finite, frozen, in_range, same_length
 from .courses import Course
 from .native import NativeCell
 
 Individual = NativeCell | tuple[Element, ...]
 """one cell of a population whose cells have sections and differ; see ``Population.individuals``"""
 
-_BYTES_A_CELL = 64  # of tables, before anything runs
+_BYTES = 64  # of tables for each, before anything runs
 
 
-def fit_in_memory(cells: float) -> bool:
-    """Whether so many cells can be held here at all: a number in a document costs its writer nothing."""
-    return cells * _BYTES_A_CELL <= os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+def fit_in_memory(rows: float) -> bool:
+    """Whether so many cells, events, contacts can be held here at all: a number in a document costs its writer
+    nothing."""
+    return rows * _BYTES <= os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 @dataclass(eq=False)
@@ -84,6 +85,7 @@ class Population:
         if self.individuals is not None and len(self.individuals) != self.size:
             raise NetworkError(f"population '{self.id}' has {self.size} cells and {len(self.individuals)} individuals",
                                **place)  # fmt: skip
+        finite(f"population '{self.id}'", {"coordinate": self.positions}, place)
         if self.train_rows is not None or self.train_times is not None:
             self._check_trains()
         if not self._plain and len(np.unique(self.instance_ids)) != len(self.instance_ids):

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from ..element import Element
 from ..pile import chosen, counted
-from .columns import Floats, Ints, filled, frozen, same_length
+from .columns import Floats, Ints, filled, finite, frozen, same_length
 from .courses import Course
 from .plasticity import Adjuster, Stdp
 
@@ -79,6 +79,7 @@ class Projection:
         self.delay = None if self.delay is None else frozen(self.delay, np.float64)
         self.values = {name: frozen(column, np.float64) for name, column in self.values.items()}
         same_length(f"projection '{self.id}'", {**self.columns(), **self.values}, self.place())
+        finite(f"projection '{self.id}'", {"weight": self.weight, "delay": self.delay}, self.place())
 
     def columns(self) -> dict[str, npt.NDArray[Any] | None]:
         """All columns by name."""
@@ -147,6 +148,7 @@ class InputList:
         self.random = None if self.random is None else frozen(self.random, np.uint32)
         more = {"delay": self.delay, "random": self.random, **self.values}
         same_length(f"input list '{self.id}'", {**self.columns(), **more}, self.place())
+        finite(f"input list '{self.id}'", {"weight": self.weight, "delay": self.delay}, self.place())
 
     def columns(self) -> dict[str, npt.NDArray[Any] | None]:
         """All columns by name."""

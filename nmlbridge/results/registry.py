@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 
 from ..errors import DocumentError, UsageError
+from ..files import within_memory
 from ..registry import record_table, resolve_name
 from ..report import Report
 from .results import Results
@@ -39,7 +40,8 @@ class ResultsFormat:
         """Read ``path``; raises DocumentError for what is no such file, UsageError without the optional package."""
         if self.reader is None:
             raise UsageError(f"{self.title} can be written but not read")
-        results: Results = resolve_name(self.reader)(Path(path), report if report is not None else Report())
+        with within_memory(Path(path)):
+            results: Results = resolve_name(self.reader)(Path(path), report if report is not None else Report())
         return results
 
     def write(self, results: Results, path: str | Path, report: Report | None = None) -> None:

@@ -10,6 +10,16 @@ from ..errors import UsageError
 from .electrodes import Electrodes
 from .outputs import EventOutputFile, OutputFile, Outputs
 
+MAX_STEPS = 1e12  # a thousand years of computing
+
+
+def check_steps(duration: float, dt: float) -> None:
+    """UsageError for a run (ms) of more steps than anyone can wait for."""
+    if duration / dt > MAX_STEPS:
+        raise UsageError(
+            f"{duration:g} ms in steps of {dt:g} ms are more than {MAX_STEPS:g} steps; take a longer dt"
+        )
+
 
 @dataclass(frozen=True)
 class Simulation:
@@ -37,6 +47,7 @@ class Simulation:
             value = getattr(self, name)
             if not 0 < value < math.inf:
                 raise UsageError(f"{name} is {value:g} ms; it must be more than zero")
+        check_steps(self.duration, self.dt)
         if self.record_every < 1:
             raise UsageError(f"record_every is {self.record_every}; it must be at least 1")
 

@@ -14,6 +14,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from ...errors import NetworkError
 from ...graph.morphology import Morphology
 from ...nmodl.names import safe
 from ...report import Report
@@ -163,6 +164,9 @@ def _points(morphology: Morphology, rows: list[int], begin: Floats, end: Floats)
     if arc == 0.0:
         # a sphere has the area of a cylinder as long as it is wide; other flat sections get hardly any length
         near, far = points[0], points[-1]
+        if not near[3] and not far[3]:
+            raise NetworkError(f"segment {morphology.ids[rows[0]]} has neither a length nor a diameter; give it one",
+                               component=morphology.id)  # fmt: skip
         arc = float(far[3]) if near[3] == far[3] else TINY
         points = [near, far + np.array([0.0, arc, 0.0, 0.0])]
         arcs = [(arc * n / len(rows), arc * (n + 1) / len(rows)) for n in range(len(rows))]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import h5py
 import pytest
 
 from nmlbridge.cli import main
@@ -130,6 +131,67 @@ def test_numbers_of_cells(text: str, said: str, tmp_path: Path, capsys: pytest.C
     for more in ("density: 1e300", "grid: {x: 1e-12}"):
         path.write_text(RULES.replace("number: 3", more) + "space: {x: [0, 1000], y: [0, 1000], z: [0, 1000]}\n")
         refused(["run", path, "-o", tmp_path / "out"], capsys, "r.yaml:5", "more than this machine")
+
+
+def test_a_data_set_that_only_claims_its_size(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with h5py.File(tmp_path / "s.h5", "w") as file:
+        for name in ("timestamps", "node_ids"):
+            file.create_dataset(f"spikes/p/{name}", (10**13,), "f8", chunks=(1000,))
+    refused(["results", "show", tmp_path / "s.h5"], capsys, "s.h5", "memory")
+
+
+@pytest.mark.parametrize(
+    ("length", "dt", "said"),
+    [(float("inf"), 0.1, "L is not a finite"), (10, 0, "dt is 0"), (10, 1e-30, "steps"), (10, float("nan"), "dt")],
+)
+def test_numbers_of_netpyne(
+    length: float, dt: float, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    section = {"geom": {"L": length, "diam": 10}, "mechs": {"pas": {"g": 0.001, "e": -65}}}
+    cells, populations = {"c": {"secs": {"soma": section}}}, {"A": {"cellType": "c", "numCells": 1}}
+    path = tmp_path / "n_netpyne.json"
+    net = {"params": {"cellParams": cells, "popParams": populations}}
+    path.write_text(json.dumps({"net": net, "simConfig": {"duration": 1, "dt": dt}}))
+    refused(["run", path, "-o", tmp_path / "out"], capsys, said)
+
+
+def test_sbml_that_is_deep(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    head = '<sbml xmlns="http://www.sbml.org/sbml/level3/version1/core" level="3" version="1">'
+    (tmp_path / "a.sbml").write_text(head + "<a>" * 100_000)
+    refused(["convert", tmp_path / "a.sbml", tmp_path / "x.xml"], capsys, "a.sbml:1", "deeper than")
+
+
+@pytest.mark.parametrize(
+    ("attributes", "said"),
+    [('weight="nan" delay="1 ms"', "a weight of"), ('weight="1e999" delay="1 ms"', "a weight of"),
+     ('weight="1" delay="1e999 ms"', "1e999 ms")],
+)  # fmt: skip
+def test_connections(attributes: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    row = f'<connectionWD id="0" preCellId="../p[0]" postCellId="../p[1]" {attributes}/>'
+    ends = 'presynapticPopulation="p" postsynapticPopulation="p"'
+    body = (
+        f'{CELL}<expOneSynapse id="s" gbase="1nS" erev="0mV" tauDecay="3ms"/><network id="net">'
+        f'<population id="p" component="c" size="2"/><projection id="k" {ends} synapse="s">{row}</projection></network>'
+    )
+    model = lems(tmp_path / "model", body)
+    refused(["run", model, "-o", tmp_path / "out"], capsys, "L.xml:1", "'k'", said)
+    refused(["convert", model, tmp_path / "x.nml.h5"], capsys, "L.xml:1", "'k'", said)
+
+
+@pytest.mark.parametrize(
+    ("rule", "said"),
+    [("probability: 1, contacts: 1e12", "contacts are more than"), ("probability: 1, contacts: .inf", "finite"),
+     ("probability: .nan", "finite"), ("file: ../secret.txt", "does not name the columns")],
+)  # fmt: skip
+def test_rules(rule: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "secret.txt").write_text("TOPSECRET:x:0:0")
+    path = tmp_path / "model" / "r.yaml"
+    path.parent.mkdir()
+    synapse = "synapses:\n  s: {type: expOneSynapse, gbase: 1 nS, erev: 0 mV, tauDecay: 3 ms}\n"
+    path.write_text(f"{RULES}{synapse}connections:\n  k: {{from: A, to: A, {rule}, synapse: s, weight: 1, delay: 1}}\n")
+    refused(["run", path, "-o", tmp_path / "out"], capsys, said)
+    path.write_text(f"{RULES}{synapse}stimuli:\n  n: {{type: rhythmic, to: A, period: 1e-300, synapse: s}}\n")
+    refused(["run", path, "-o", tmp_path / "out"], capsys, "r.yaml:10", "events are more than")
 
 
 # YAML and JSON -------------------------------------------------------------------------------------------------------
