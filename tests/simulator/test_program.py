@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from nmlbridge.errors import LemsError
 from nmlbridge.simulator.program import Program
 
 from . import programs
@@ -25,7 +26,9 @@ def test_a_saved_program_comes_back(tmp_path: Path) -> None:
 def test_same_program_same_bytes_on_disk(tmp_path: Path) -> None:
     for name in ("a", "b"):
         programs.ring().save(tmp_path / name)
-    for path in sorted((tmp_path / "a").rglob("*.*")):
+    files = sorted((tmp_path / "a").rglob("*.*"))
+    assert {"program.json", "tables.npz"} < {path.name for path in files}
+    for path in files:
         assert path.read_bytes() == (tmp_path / "b" / path.relative_to(tmp_path / "a")).read_bytes(), path
 
 
@@ -65,8 +68,8 @@ def test_what_cannot_be_a_program_is_refused(tmp_path: Path) -> None:
         Program({}, {"a": np.array(["text"])})
     with pytest.raises(ValueError, match=r"\.\./evil\.mod"):
         Program({}, {}, {"../evil.mod": ""})
-    with pytest.raises(ValueError):
-        _ = Program({"run": {"dt": float("nan")}}).hash
+    with pytest.raises(LemsError, match=r"cells\[1\]/L of"):
+        _ = Program({"cells": [{"L": 1.0}, {"L": float("nan")}]}).hash
     with pytest.raises(TypeError):
         _ = Program({"run": {"dt": {1, 2}}}).hash
     (tmp_path / "program.json").write_text('{"format": "something else"}')
