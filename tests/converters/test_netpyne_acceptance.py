@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import nmlbridge
+from nmlbridge import analysis, plot
 from nmlbridge.converters.netpyne.files import Files
 from nmlbridge.converters.netpyne.read import read_simulation
 from nmlbridge.errors import NmlBridgeError
@@ -65,6 +66,19 @@ for name, params in asked["models"].items():
     sim.gatherData()
     one["spikes"] = [list(sim.allSimData["spkt"]), list(sim.allSimData["spkid"])]
     one["synapses"] = sim.totalSynapses
+    one["rates"] = dict(sim.analysis.popAvgRates(show=False))
+    for text in asked["included"] if name == "layers" else ():
+        item = json.loads(text)
+        item = tuple(item) if isinstance(item, list) else item
+        drawn = sim.plotting.plotSpikeHist(include=[item], binSize=2, showFig=False)
+        rates = sim.analysis.plotSpikeStats(include=[item], graphType="none", showFig=False, stats=["rate"],
+                                              includeRate0=True)
+        one.setdefault("seen", {})[text] = {  # NetPyNE fails to draw single cells, and answers -1
+            "times": [sim.analysis.prepareSpikeHist(include=[item])["spkTimes"]] if drawn == -1
+                     else [list(map(float, each)) for each in drawn.x],
+            "drawn": drawn != -1 and list(map(float, drawn.bins)),
+            "rates": None if rates == -1 else [list(map(float, each)) for each in rates[1]["statData"]],
+        }
     if name in asked["save"]:
         config.saveJson, config.savePickle, config.filename = True, name in asked["pickle"], f"saved {name}"
         sim.saveData()
@@ -72,6 +86,11 @@ for name, params in asked["models"].items():
     sim.clearAll()
 json.dump(found, open("found.json", "w"))
 """
+INCLUDED: dict[str, list[Any]] = {
+    '"all"': ["all"], '"allCells"': ["allCells"], '"eachPop"': list(MODELS["layers"]["popParams"]), '"I4"': ["I4"],
+    "7": [7], '["E5", 3]': [("E5", 3)], '["E2", [0, 2, 9]]': [("E2", [0, 2, 9])],
+}  # fmt: skip
+"""what NetPyNE is asked for, as JSON, and what select is: several things where it shows several"""
 SAVED = ("one population", "junctions", "hybrid", "varied")
 
 
@@ -79,7 +98,17 @@ SAVED = ("one population", "junctions", "hybrid", "varied")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """NetPyNE's answers in found.json, a network that it has saved, and the models as JSON."""
     folder = tmp_path_factory.mktemp("netpyne")
-    ask_netpyne(folder, REFERENCE, MODELS, CONFIGS, MODS, save=SAVED, facts=FACTS, pickle=["one population"])
+    ask_netpyne(
+        folder,
+        REFERENCE,
+        MODELS,
+        CONFIGS,
+        MODS,
+        save=SAVED,
+        facts=FACTS,
+        pickle=["one population"],
+        included=list(INCLUDED),
+    )
     return folder
 
 
@@ -119,6 +148,40 @@ def test_the_same_spikes(name: str, folder: Path, reference: dict[str, Any]) -> 
     theirs = sorted(zip(np.round(times, 6).tolist(), map(int, gids), strict=True))
     assert spikes(results) == theirs
     assert len(theirs) > 10
+
+
+@pytest.fixture(scope="module")
+def layered(folder: Path) -> nmlbridge.Results:
+    """A run of the model of three layers."""
+    return nmlbridge.simulate(folder / "layers.json")
+
+
+@pytest.mark.parametrize("include", INCLUDED)
+def test_counts_and_rates_of_what_netpyne_includes(
+    include: str, layered: nmlbridge.Results, reference: dict[str, Any]
+) -> None:
+    """Histograms of 2 ms: ours, numpy's of NetPyNE's spikes, and what is drawn; the rates of the cells."""
+    seen, stop = reference["layers"]["seen"][include], 0.05
+    assert len(seen["times"]) == len(INCLUDED[include])
+    edges = np.arange(0, 52, 2)
+    assert not seen["drawn"] or seen["drawn"] == edges[:-1].tolist()  # NetPyNE leaves out the last bin
+    rates = []
+    for item, times in zip(INCLUDED[include], seen["times"], strict=True):
+        spikes, _ = analysis.select(layered.spikes, item)
+        expected = np.histogram(times, edges)[0].tolist()
+        assert analysis.histogram(spikes, 2e-3, stop)[1].tolist() == expected
+        rates.append(sorted(analysis.rates(spikes, stop)))
+        if sum(expected):
+            drawn = [patch.get_data() for patch in plot.rate(spikes, stop, width=2e-3).patches]
+            cells = [size for _, size in spikes.populations.values()]
+            together = sum(one.values * size for one, size in zip(drawn, cells, strict=True)) * 2e-3
+            assert together == pytest.approx(expected) and drawn[0].edges == pytest.approx(edges)
+    if include == '"eachPop"':
+        means = dict(zip(INCLUDED[include], map(np.mean, rates), strict=True))
+        assert means == pytest.approx(reference["layers"]["rates"])
+    if seen["rates"] is not None:
+        assert [sorted(each) for each in seen["rates"]] == [pytest.approx(each) for each in rates]
+    assert include.startswith("[") or sum(map(len, seen["times"])) > 0
 
 
 OURS = """
