@@ -105,6 +105,21 @@ from ..pile import blocks, copied, release
 FORMAT = "nmlbridge program 1"
 
 
+def own_template(program: Program, population: Mapping[str, Any], row: int) -> dict[str, Any]:
+    """The template of one cell of a population: numbers and arrays of its own in place of some of what stands for all,
+    if its cells differ."""
+    made: dict[str, Any] = dict(program.spec["templates"][population["template"]])
+    for each in population.get("own", ()):
+        at: Any = made
+        *steps, last = each["path"]
+        for step in steps:
+            at[step] = dict(at[step]) if isinstance(at[step], dict) else list(at[step])
+            at = at[step]
+        value = program.column(each["values"])[row]
+        at[last] = value if value.ndim else float(value)
+    return made
+
+
 def check_mod_names(names: Iterable[str]) -> None:
     """ValueError for a name of a mod file that may not stand in generated code."""
     for name in names:

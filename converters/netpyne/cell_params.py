@@ -10,6 +10,7 @@ import numpy as np
 
 from ...errors import UnsupportedError
 from ...nmodl.files import mechanism_of
+from ...registry import resolve_name
 from ...report import Report
 from . import streams
 from .courses import written_rates
@@ -45,7 +46,18 @@ class CellParameters:
         self.templates: list[dict[str, Any]] = list(self.spec["templates"])
         self.starts = np.array([population["first_gid"] for population in self.populations] or [0])
         self.ports = self._ports()
+        self.own = {population["id"]: self._own(population) for population in self.populations if "own" in population}
         self.names = [self._section_names(template) for template in self.templates]
+
+    def _own(self, population: Mapping[str, Any]) -> list[str]:
+        """Kinds of cells for a population in which each is one, as templates at the end of the list; their names."""
+        entry = resolve_name("nmlbridge.simulator.program:own_template")
+        usual = self.templates[population["template"]]["id"]
+        names = [f"{usual}_{population['id']}_{row}" for row in range(population["size"])]
+        if (port := self.ports.get(population["template"])) is not None:
+            self.ports |= dict.fromkeys(range(len(self.templates), len(self.templates) + len(names)), port)
+        self.templates += [entry(self.program, population, row) | {"id": name} for row, name in enumerate(names)]
+        return names
 
     def value(self, item: Any) -> Any:
         """A number, or the column that it stands for."""
@@ -208,6 +220,8 @@ class CellParameters:
         if "template" in population:
             template = self.templates[population["template"]]
             found["cellType"] = template["id"]
+            if id in self.own:
+                cells = [cell | {"cellType": kind} for cell, kind in zip(cells, self.own[id], strict=True)]
             if self.sends(template):
                 found["originalFormat"] = _EVENTS
                 cells = [cell | {"cellLabel": row} for row, cell in enumerate(cells)]

@@ -128,8 +128,8 @@ def _saved(params: dict[str, Any], config: dict[str, Any], report: Report) -> di
                     "cellGids": list(range(len(cells), len(cells) + pop["numCells"]))}  # fmt: skip
         if "originalFormat" in pop:
             left.add(f"the cells of '{id}' send events by a process of their own")
-        rule = params["cellParams"].get(pop.get("cellType"))
         for each in pop["cellsList"]:
+            rule = params["cellParams"].get(each.get("cellType", pop.get("cellType")))
             norms = {f"{axis}norm": each[axis] / params[f"size{axis.upper()}"] for axis in "xyz"}
             cell: dict[str, Any] = {"gid": len(cells), "tags": tags | each | norms, "conns": [], "stims": []}
             cell |= {"secs": rule["secs"], "secLists": {}} if rule else {"params": cell["tags"].pop("params")}

@@ -6,7 +6,7 @@ are divided into as many segments as they have compartments, so that each compar
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
@@ -19,6 +19,7 @@ from ..errors import ModelError
 from ..graph.morphology import CABLE, Morphology, by_length_constant
 from .context import Context, Path_, used_names
 from .listed import file_of
+from .scaled import scaled_morphology
 from .segments import segment_column, segment_sets
 from .select import select_segments
 from .vocabulary import Biophysics, Mechanism, Section, SectionCell, SwcCell
@@ -28,22 +29,29 @@ _SPREAD = np.deg2rad(40.0)  # between the directions of sections that leave one 
 _MOST_COMPARTMENTS = 32767
 
 
+Scale = tuple[str, int, str]
+"""segments, 0 for their lengths or 1 for their diameters, and what these are multiplied by"""
+
+
 @dataclass
 class Common:
     """What cells of one kind have in common though their numbers differ: how they are divided.
 
-    It is gathered while each cell is made once; then it is ``fixed``, and they are made again by it.
+    The compartments of each are gathered first, until they are ``counted``; then what lies along each, until that is
+    ``fixed``; then they are made by it.
     """
 
+    counted: bool = False
     fixed: bool = False
     counts: list[int] = field(default_factory=list)
     """compartments of the sections, in the order in which they are asked for: as many as some cell needs"""
     values: dict[str, list[Floats]] = field(default_factory=dict)
     """along each cell, of what may vary along it"""
+    labels: dict[str, npt.NDArray[np.int64]] = field(default_factory=dict)
 
     def count(self, place: int, count: int) -> int:
         """The compartments of a section that needs so many in one cell."""
-        if self.fixed:
+        if self.counted:
             return self.counts[place]
         self.counts += [1] * (place + 1 - len(self.counts))
         self.counts[place] = max(self.counts[place], count)
@@ -55,14 +63,17 @@ class Common:
         if not self.fixed:
             self.values.setdefault(name, []).append(values)
             return np.unique(values, return_inverse=True)[1]
-        return np.unique(np.stack(self.values[name]), axis=1, return_inverse=True)[1].reshape(-1)
+        if name not in self.labels:
+            self.labels[name] = np.unique(np.stack(self.values[name]), axis=1, return_inverse=True)[1].reshape(-1)
+        return self.labels[name]
 
 
 def cell_element(
-    context: Context, name: str, item: SectionCell | SwcCell, path: Path_, common: Common | None = None
-) -> Element:
+    context: Context, name: str, item: SectionCell | SwcCell, path: Path_, common: Common | None = None,
+    scales: Sequence[Scale] = (),
+) -> Element:  # fmt: skip
     """The NeuroML <cell>. Raises NetworkError for a topology, a geometry or a number that cannot be."""
-    return WrittenCell(context, name, item.biophysics, path, common=common).element(item)
+    return WrittenCell(context, name, item.biophysics, path, common=common, scales=scales).element(item)
 
 
 class WrittenCell:
@@ -70,9 +81,10 @@ class WrittenCell:
 
     def __init__(
         self, context: Context, name: str, biophysics: Biophysics, path: Path_, native: bool = False,
-        common: Common | None = None,
+        common: Common | None = None, scales: Sequence[Scale] = (),
     ) -> None:  # fmt: skip
         self.context, self.name, self.biophysics, self.path, self.native = context, name, biophysics, path, native
+        self.scales = scales
         self.common, self.asked = common if common is not None else Common(), 0
         source = context.spec.source
         self.place: dict[str, Any] = {"file": source.file or "", "line": source.line(path) or 0}
@@ -107,6 +119,12 @@ class WrittenCell:
             if group in shape.groups:
                 raise self.context.error(f"'{group}' is already a group or section of the cell", *where)
             found.children.append(self._group(group, shape, self.select(shape, text, where)))
+            shape = Morphology.from_element(found)
+        if self.scales:
+            factors = np.ones((len(shape.ids), 2))
+            for text, axis, value in self.scales:
+                factors[self.select(shape, text, (*self.path, "groups")), axis] *= self.context.number(value, "")
+            cell.children[cell.children.index(found)] = found = scaled_morphology(found, factors)
             shape = Morphology.from_element(found)
         return cell, shape
 

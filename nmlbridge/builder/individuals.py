@@ -21,11 +21,13 @@ from ..graph.native import NativeCell
 from ..graph.population import Individual
 from ..lems.library import same
 from ..units import NONE, nearest
-from .cells import Common, cell_element
+from .cells import Common, Scale, WrittenCell, cell_element
 from .components import Components
 from .context import Context, Path_, used_names
+from .edited import EditedElements, EditedSections, Made, carriers, factor
 from .evaluate import MIXED, Column
 from .native_cells import is_native, native_cell
+from .scaled import FACTORS
 from .segments import NativeShape
 from .varied import Rows
 from .vocabulary import Component, SectionCell, SwcCell
@@ -44,31 +46,35 @@ def individuals(rows: Rows, components: Components) -> tuple[str, Sequence[Indiv
     if isinstance(item, (SectionCell, SwcCell)):
         written = WrittenCells(rows, components, kind, item)
         return written.component, written
-    raise rows.context.error(f"the cells of '{kind}' cannot differ: they are not written out here", *rows.path)
+    id = components.cells[kind]
+    native = components.native.get(id)
+    if isinstance(native, NativeCell):
+        return id, EditedSections(rows, components, native)
+    return id, EditedElements(rows, components, id, population.vary)
 
 
-class WrittenCells(Sequence[Individual]):
+class WrittenCells(Made):
     """The cells of one population of a kind that is written out. ``component`` is the id of what stands for all."""
 
     def __init__(self, rows: Rows, components: Components, kind: str, item: SectionCell | SwcCell) -> None:
         self.rows, self.components, self.kind, self.context = rows, components, kind, rows.context
         self.usual, self.usual_context = item, rows.context
-        self.item, self.columns = self._stated(item)
         self.native = is_native(item)
+        self.channels: dict[str, float | str] = {}
+        self.scales: list[Scale] = []
+        self.item, self.columns = self._stated(item)
+        self.edited = EditedElements(rows, components, components.cells[kind], self.channels) if self.channels else None
         self.affected = self._affected()
+        leading = carriers(components, components.cells[kind], self.affected) if self.affected else []
+        self.carriers = [name for name in leading if name not in self.affected]
+        if both := {*(self.edited.changed[1:] if self.edited else ())} & {*self.affected, *self.carriers}:
+            raise self.context.error(f"'{min(both)}' differs by a parameter and by its places; choose one", *rows.path)
         self.common = Common()
         self._gather()
         self.component = self._standing()
 
-    def __len__(self) -> int:
-        return self.rows.size
-
-    def __getitem__(self, row: Any) -> Any:
-        if isinstance(row, slice):
-            return [self[number] for number in range(*row.indices(len(self)))]
-        if not -len(self) <= row < len(self):
-            raise IndexError(row)
-        return self._made(self._context(row % len(self)), self.component, self.item)[0]
+    def _made(self, row: int) -> Individual:
+        return self._of(self._context(row), self.component, self.item, row)[0]
 
     # what differs --------------------------------------------------------------------------------------------------
 
@@ -79,12 +85,21 @@ class WrittenCells(Sequence[Individual]):
         for number, (name, value) in enumerate(model.populations[self.rows.population].vary.items()):
             path = (*self.rows.path, name)
             found = self.rows.value(name, value)
+            where, _, word = name.rpartition(".")
             if name in model.parameters:
                 columns[name] = self._fitting(found, context.parameters[name], path)
+                continue
+            first = name.partition(".")[0]
+            if not self.native and first != name and first not in data and first in self.components.by_id:
+                self.channels[name] = value
                 continue
             alias = f"{self.rows.population}_vary{number}"
             while alias in model.parameters:
                 alias += "_"
+            if word in FACTORS:
+                columns[alias] = factor(self.rows, found, path)
+                self.scales.append((where, FACTORS.index(word), alias))
+                continue
             stated = self._put(data, name, alias, path)
             columns[alias] = found
             try:
@@ -93,8 +108,8 @@ class WrittenCells(Sequence[Individual]):
                     usual = self.usual.model_dump(by_alias=True, exclude_unset=True)
                     self._put(usual, name, alias, path)
                     self.usual = type(item).model_validate(usual)
-                    first = {alias: Column(np.asarray(found.values[0]), found.dimension)} if self.rows.size else {}
-                    self.usual_context = replace(context, parameters={**self.usual_context.parameters, **first})
+                    one = {alias: Column(np.asarray(found.values[0]), found.dimension)} if self.rows.size else {}
+                    self.usual_context = replace(context, parameters={**self.usual_context.parameters, **one})
             except ValidationError as fault:
                 raise context.error(f"'{name}' cannot differ: {fault.errors()[0]['msg']}", *path) from None
         return item, columns
@@ -181,11 +196,15 @@ class WrittenCells(Sequence[Individual]):
             raise self._error(row, error) from None
         return context
 
-    def _made(self, context: Context, id: str, item: SectionCell | SwcCell) -> tuple[Individual, NativeShape | None]:
-        """The cell with the numbers of a context, and the segments of a native one."""
+    def _of(
+        self, context: Context, id: str, item: SectionCell | SwcCell, row: int | None = None
+    ) -> tuple[Individual, NativeShape | None]:
+        """The cell with the numbers of a context, and the segments of a native one; without ``row`` what stands for
+        all."""
+        scales = self.scales if row is not None else []
         path: Path_ = ("cells", self.kind)
         if self.native:
-            return native_cell(context, id, item, path, self.components.mods, self.common)
+            return native_cell(context, id, item, path, self.components.mods, self.common, scales)
         mine = copy.copy(self.components)
         mine.context = context
         others = []
@@ -193,23 +212,32 @@ class WrittenCells(Sequence[Individual]):
             part = context.spec.model.components[name]
             assert isinstance(part, Component)
             others.append(mine.element(name, part.type, part.model_extra or {}, ("components", name)))
-        return (cell_element(context, id, item, path, self.common), *others), None
+        others += [self.components.by_id[name] for name in self.carriers]
+        others += () if self.edited is None or row is None else self.edited[row][1:]
+        return (cell_element(context, id, item, path, self.common, scales), *others), None
 
     def _gather(self) -> None:
-        """Make each cell once, to see how they are to be divided."""
-        self._made(self.usual_context, self.kind, self.usual)
-        for row in range(len(self)):
-            context = self._context(row)
-            try:
-                self._made(context, self.kind, self.item)
-            except ModelError as error:
-                raise self._error(row, error) from None
+        """See how all cells are to be divided: what stands for them, and each of them."""
+        path: Path_ = ("cells", self.kind)
+        contexts = [self.usual_context, *map(self._context, range(len(self)))]
+        for counting in (True, False):
+            for row, context in enumerate(contexts, -1):
+                item, scales = (self.usual, []) if row < 0 else (self.item, self.scales)
+                try:
+                    if counting:
+                        WrittenCell(context, self.kind, item.biophysics, path, self.native, self.common, scales
+                                    ).shaped(item)  # fmt: skip
+                    else:
+                        self._of(context, self.kind, item, None if row < 0 else row)
+                except ModelError as error:
+                    raise error if row < 0 else self._error(row, error) from None
+            self.common.counted = True
         self.common.fixed = True
 
     def _standing(self) -> str:
         """The id of the cell of the kind's own numbers, divided as all are: a component of its own if need be."""
         components, id = self.components, self.components.cells[self.kind]
-        made, shape = self._made(self.usual_context, id, self.usual)
+        made, shape = self._of(self.usual_context, id, self.usual)
         before = components.native.get(id, components.by_id.get(id))
         if isinstance(made, NativeCell):
             if isinstance(before, NativeCell) and made.same_as(before):
@@ -220,7 +248,7 @@ class WrittenCells(Sequence[Individual]):
         id = f"{self.kind}_of_{self.rows.population}"
         while id in taken:
             id += "_"
-        made, shape = self._made(self.usual_context, id, self.usual)
+        made, shape = self._of(self.usual_context, id, self.usual)
         if isinstance(made, NativeCell):
             assert shape is not None
             components.native[id], components.shapes[id] = made, shape

@@ -5,6 +5,7 @@ A formula along the cell is evaluated at the middle of each compartment, which i
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +14,7 @@ import numpy.typing as npt
 
 from ..graph.morphology import Morphology
 from ..graph.native import NativeCell, NativeSection
-from .cells import Common, WrittenCell
+from .cells import Common, Scale, WrittenCell
 from .context import Context, Path_
 from .evaluate import Column
 from .mods import Mods
@@ -34,13 +35,14 @@ def is_native(item: SectionCell | SwcCell) -> bool:
 
 
 def native_cell(
-    context: Context, name: str, item: SectionCell | SwcCell, path: Path_, mods: Mods, common: Common | None = None
+    context: Context, name: str, item: SectionCell | SwcCell, path: Path_, mods: Mods, common: Common | None = None,
+    scales: Sequence[Scale] = (),
 ) -> tuple[NativeCell, NativeShape]:
     """The cell, and its segments for choosing places.
 
     Raises NetworkError for a topology, a geometry, a word or a number that cannot be.
     """
-    _, shape = WrittenCell(context, name, item.biophysics, path, native=True, common=common).shaped(item)
+    _, shape = WrittenCell(context, name, item.biophysics, path, native=True, common=common, scales=scales).shaped(item)
     return _Membrane(context, item.biophysics, shape, (*path, "biophysics"), mods).cell(name, path)
 
 

@@ -258,7 +258,7 @@ class Population(Item):
     tags: dict[Id, str | float] = Field(default={}, description="marks to select by")
     vary: dict[str, Value] = Field(
         default={}, description="numbers that differ in each cell: normal(20 mV, 2 mV). Parameters of point cells and "
-        "sources; for cells that are written out, parameters that their formulas use, or places in their words"
+        "sources; parameters that the formulas of a cell use, or places in the cell: docs/rules.md"
     )
 
     @model_validator(mode="after")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -14,7 +14,6 @@ from ...errors import NetworkError
 from ...graph import NativeCell, Population
 from ...lems import Component, Library, Model, resolve
 from ...lems.flat import FlatComponent
-from ...lems.library import same
 from ...nmodl.equations import structure_key
 from ...report import Report
 from ..program import is_table
@@ -26,6 +25,7 @@ from .tables import Tables
 Flat = Callable[[Component], FlatComponent]
 Rounded = Callable[[npt.NDArray[np.float64] | float, float], npt.NDArray[np.float64]]
 Path_ = tuple[str | int, ...]
+_SCALES = frozenset({"condDensity", "permeability", "number", "erev"})
 _NUMBERS = frozenset({"L", "diam", "points", "Ra", "internal", "external", "reversal", "threshold", "cm", "v_init"})
 
 
@@ -99,7 +99,11 @@ class Individuals:
         self.placed = [*kind.densities, *kind.pool_models]
         usual = _placements(kind.template)
         self.keys = [structure_key(each.request.flat) for each in self.placed]
-        base = [flat(each.component(model)) for each in usual]
+        known: dict[Any, FlatComponent] = {}
+        for each in usual:
+            part = each.component(model)
+            if (key := _but_numbers(part)) is not None:
+                known.setdefault(key, flat(part))
         tables = Tables()
         entry = _entry(kind, self.placed, [each.values for each in self.placed], tables, rounded)
         self.differences = Differences(population, entry, tables.arrays)
@@ -115,14 +119,25 @@ class Individuals:
                 raise self.differences.other(row)
             others = {element.get("id") for element in elements[1:]}
             values = []
+            mine: dict[Any, FlatComponent] = {}
             for number, (one, other) in enumerate(zip(placements, usual, strict=True)):
-                alike = same(one.part.element, other.part.element) and not (
-                    others & {*one.part.references.ids.values()})  # fmt: skip
-                found = base[number] if alike else flat(one.component(own))
-                whole = Equations(one.part, found)
+                part = one.component(own)
+                key = _but_numbers(part)
+                shared = mine if others & {*part.references.ids.values()} else known
+                before = None if key is None else shared.get(key)
+                found = None if before is None else _with_numbers(before, part)
+                fresh = found is None
+                if found is None:
+                    found = flat(part)
+                    if key is not None:
+                        shared.setdefault(key, found)
+                whole = Equations(part, found)
                 if number < len(kind.densities):
                     whole = equations(one, own, partial(_given, found))
-                if not np.array_equal(one.sections, other.sections) or structure_key(whole.flat) != self.keys[number]:
+                alike = np.array_equal(one.sections, other.sections)
+                if fresh and alike:
+                    alike = structure_key(whole.flat) == self.keys[number]
+                if not alike:
                     raise self.differences.other(row)
                 made[number].append(whole.flat)
                 values.append(whole.values)
@@ -189,6 +204,26 @@ def varied_along(placed: Placed) -> tuple[str, float]:
     assert placed.varied is not None
     _, factor = placed.request.variable(placed.varied) or ("", 1.0)
     return placed.request.made.instance[placed.varied], factor
+
+
+def _but_numbers(part: Component) -> Any:
+    """What parts have in common that are flat alike but for their own numbers; None if attributes do not tell it."""
+    element = part.element
+    if any(child.tag not in ("notes", "annotation") for child in element.children):
+        return None
+    aside = {"id", "segmentGroup", "segment", *part.parameters}
+    return part.type.name, frozenset((n, text) for n, text in element.attributes.items() if n not in aside)
+
+
+def _with_numbers(flat: FlatComponent, part: Component) -> FlatComponent | None:
+    """A flat component with the numbers of another part, if these are only such that scale a current; else None."""
+    own = flat.parameters
+    if own.keys() & part.parameters.keys() != part.parameters.keys() or any(p.kind == "derived" for p in own.values()):
+        return None
+    changed = {name: value for name, value in part.parameters.items() if own[name].value != value}
+    if changed.keys() - _SCALES:
+        return None
+    return replace(flat, parameters={**own, **{n: replace(own[n], value=value) for n, value in changed.items()}})
 
 
 def _given(flat: FlatComponent, _: Component) -> FlatComponent:

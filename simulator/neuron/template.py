@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import SimulatorError
-from ..program import Program, is_table
+from ..program import Program, is_table, own_template
 from .words import meant, variables
 
 if TYPE_CHECKING:
@@ -243,16 +243,8 @@ def individual(network: Network, population: Mapping[str, Any], gid: int) -> Tem
     program = network.program
     if "own" not in population:
         return network.templates[population["template"]]
-    made = dict(program.spec["templates"][population["template"]])
-    for each in population["own"]:
-        at: Any = made
-        *steps, last = each["path"]
-        for step in steps:
-            at[step] = dict(at[step]) if isinstance(at[step], dict) else list(at[step])
-            at = at[step]
-        value = program.column(each["values"])[gid - population["first_gid"]]
-        at[last] = value if value.ndim else float(value)
-    return Template(network.h, program, made)
+    row = gid - population["first_gid"]
+    return Template(network.h, program, own_template(program, population, row))
 
 
 def _numbers(program: Program, value: Any) -> NDArray[Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,11 @@ import numpy as np
 import pytest
 
 import nmlbridge
-from nmlbridge.builder import build
+from nmlbridge.builder import Specification, build
+from nmlbridge.converters.netpyne.read import read_simulation
 from nmlbridge.errors import ModelError, UsageError
+from nmlbridge.graph import NativeCell
+from nmlbridge.graph.morphology import Morphology
 from nmlbridge.report import Report
 
 from .by_hand import by_hand
@@ -290,3 +294,186 @@ def test_bad_input(vary: dict[str, Any], said: str) -> None:
     data["populations"]["A"]["vary"] = vary
     with pytest.raises(ModelError, match=said):
         build(data)
+
+
+@pytest.mark.neuron
+def test_a_cell_of_a_file(tmp_path: Path) -> None:
+    """Places in a NeuroML cell and in its channel, and parts scaled: what cells that are written out so give."""
+    plain = copy.deepcopy(LEMS)
+    plain["parameters"] |= {"half": "-40 mV"}
+    plain["cells"]["c"]["sections"]["dend"]["compartments"] = 9
+    plain["populations"] = {"B": {"cell": "c", "number": 1}}
+    nmlbridge.write(build(plain).network, tmp_path / "cell.nml")
+    data = {
+        "cells": {"c": {"file": "cell.nml"}},
+        "populations": {"A": {"cell": "c", "number": 2, "vary": {
+            "c_k.condDensity": "36 mS_per_cm2 + 1 mS_per_cm2 * index",
+            "na.m.forwardRate.midpoint": "-40 mV - 1 mV * index",
+            "resistivity.value": "100 ohm_cm + 20 ohm_cm * index",
+            "initMembPotential.value": "-65 mV - 1 mV * index",
+            "dend.length_factor": "1 + 0.1 * index",
+            "dend.diameter_factor": "1 + 0.5 * index",
+        }}},
+        **{word: LEMS[word] for word in ("stimuli", "record", "run")},
+    }  # fmt: skip
+    apart = copy.deepcopy(plain)
+    apart["cells"]["c1"] = other = copy.deepcopy(plain["cells"]["c"])
+    apart["components"]["na1"] = copy.deepcopy(plain["components"]["na"])
+    apart["components"]["na1"]["gateHHrates"][0]["forwardRate"]["midpoint"] = "-41 mV"
+    other["sections"]["dend"] |= {"length": 330, "diameter": 3}
+    other["biophysics"] |= {"resistivity": 120, "v_init": -66}
+    other["biophysics"]["mechanisms"]["k"]["density"] = 0.037
+    # densities stay where they were, though the dendrite is longer
+    gna = "0.12 S_per_cm2 * exp(-if(path_dist > 20, 20 + (path_dist - 20) / 1.1, path_dist) / 300)"
+    other["biophysics"]["mechanisms"]["na"] |= {"density": gna, "channel": "na1"}
+    apart["populations"] = {"A": {"cell": "c", "number": 1}, "A1": {"cell": "c1", "number": 1}}
+    built = build(Specification.of(data, tmp_path))
+    assert built.simulation is not None
+    results = nmlbridge.simulate_network(built.network, built.simulation)
+    truth = run(apart)
+    assert np.abs(results.traces.values - truth.traces.values).max() < 1e-9  # V: points have ten digits
+    assert len(results.spikes.of("A", 1)) == len(truth.spikes.of("A1")) > 0
+    for name, said in (
+        ("c_kk.condDensity", "there is no 'c_kk' in the cell 'c' or in what it refers to; did you mean 'c_k'"),
+        ("c_k.condDensit", "<channelDensity> has no 'condDensit'; did you mean 'condDensity'"),
+        ("c_k.erev", "it is no voltage; give its numbers units, as '-77.0 mV' has"),
+        ("c_k.ion", "'ion' is 'k', which is no number"),
+        ("specificCapacitance", "expected a place such as resistivity.value"),
+        ("dent.length_factor", "there is no group 'dent'; did you mean 'dend'"),
+    ):
+        bad = copy.deepcopy(data)
+        bad["populations"]["A"]["vary"] = {name: 1}
+        with pytest.raises(ModelError, match=said):
+            build(Specification.of(bad, tmp_path))
+
+
+BALL = """
+begintemplate Ball
+public soma, dend, all
+create soma, dend
+objref all
+proc init() {
+    connect dend(0), soma(1)
+    soma { pt3dadd(0, 0, 0, 20) pt3dadd(0, 20, 0, 20) insert hh }
+    dend { pt3dadd(0, 20, 0, 2) pt3dadd(0, 200, 0, 2) pt3dadd(80, 320, 0, 1) nseg = 5 insert pas }
+    dend { g_pas = 1e-4 e_pas = -65 }
+    all = new SectionList()
+    forall { Ra = 120 all.append() }
+}
+endtemplate Ball
+"""
+HAND = """
+h.load_file("FOLDER/ball.hoc")
+kept = []
+for row in range(3):
+    cell = h.Ball()
+    cell.soma.gnabar_hh, cell.dend.g_pas = 0.12 + 0.01 * row, 1e-4 * (1 + row)
+    cell.dend.L *= 1 + 0.1 * row
+    for number in range(cell.dend.n3d()):
+        h.pt3dchange(number, cell.dend.diam3d(number) * (1 + 0.2 * row), sec=cell.dend)
+    for section in (cell.soma, cell.dend):
+        section.Ra = 120 - 10 * row
+        section.cm = 1 + row / 10
+    cell.soma.ek = -77 + row
+    for section in (cell.soma, cell.dend):
+        for segment in section.allseg():
+            segment.v = -65 - row
+    clamp = h.IClamp(cell.soma(0.5))
+    clamp.delay, clamp.dur, clamp.amp = 2, 20, 0.4
+    kept.append((cell, clamp, h.Vector().record(cell.soma(0.5)._ref_v), h.Vector().record(cell.dend(0.3)._ref_v)))
+h.secondorder = 2
+h.finitialize()
+h.continuerun(25)
+result = [list(each[2]) for each in kept] + [list(each[3]) for each in kept]
+"""
+
+
+@pytest.mark.neuron
+def test_cells_of_a_template(tmp_path: Path) -> None:
+    """The numbers of a script that calls the template and then sets the same variables."""
+    (tmp_path / "ball.hoc").write_text(BALL)
+    data = {
+        "cells": {"c": {"template": "Ball", "file": "ball.hoc"}},
+        "populations": {"A": {"cell": "c", "number": 3, "vary": {
+            "soma.gnabar_hh": "0.12 + 0.01 * index", "dend.g_pas": "1e-4 * (1 + index)",
+            "dend.length_factor": "1 + 0.1 * index", "dend.diameter_factor": "1 + 0.2 * index",
+            "all.Ra": "120 - 10 * index", "all.cm": "1 + index / 10", "soma.ek": "-77 mV + 1 mV * index",
+            "v_init": "-65 - index",
+        }}},
+        "stimuli": LEMS["stimuli"], "run": LEMS["run"],
+        "record": {"v": {"cells": "all"}, "d": {"cells": "all", "at": "dend[0]"}},
+    }  # fmt: skip
+    built = build(Specification.of(data, tmp_path), allow=("code",))
+    assert built.simulation is not None
+    truth = np.array(by_hand(HAND.replace("FOLDER", str(tmp_path))))
+    for ranks in (1, 2):
+        results = nmlbridge.simulate_network(built.network, built.simulation, ranks=ranks)
+        assert np.abs(results.traces.values * 1e3 - truth).max() < 1e-6  # mV: NEURON keeps points in single precision
+    assert np.ptp(truth[:3], axis=1).min() > 80
+    for name, said in (
+        ("soma.gnabar", "these sections have no 'gnabar'; did you mean 'gnabar_hh'"),
+        ("some.gnabar_hh", "'c' has no section or list 'some'; did you mean 'soma'"),
+        ("gnabar_hh", "expected v_init, threshold, or sections and a variable, such as soma.cm"),
+        ("all.length_factor", "a factor is a plain number, more than zero"),
+        ("dend.diam", "cell 0: diam is -1; it must be more than zero"),
+    ):
+        bad = copy.deepcopy(data)
+        bad["populations"]["A"]["vary"] = {name: -1}  # type: ignore[index]
+        with pytest.raises(ModelError, match=said):
+            build(Specification.of(bad, tmp_path), allow=("code",))
+
+
+def test_reconstructions_are_scaled_in_parts(tmp_path: Path) -> None:
+    """Lengths and diameters of a group, of which the rest of the cell follows; and a channel, by its places."""
+    rows = ["1 1 0 0 0 5 -1", "2 1 0 10 0 5 1", "3 3 0 60 0 1 2", "4 3 0 110 0 1 3", "5 3 40 140 0 0.5 4",
+            "6 2 0 -40 0 0.5 1"]  # fmt: skip
+    (tmp_path / "c.swc").write_text("\n".join(rows) + "\n")
+    data = copy.deepcopy(LEMS)
+    data["parameters"] |= {"half": "-40 mV"}
+    data["cells"]["c"]["swc"] = "c.swc"
+    del data["cells"]["c"]["sections"]
+    data["populations"] = {"A": {"cell": "c", "number": 2, "vary": {
+        "dendrite.length_factor": "1 + 0.5 * index", "dendrite.diameter_factor": "1 + index",
+        "na.m.forwardRate.midpoint": "-40 mV - 1 mV * index"}}}  # fmt: skip
+    data |= {"stimuli": {}, "record": {}}
+    cells = build(Specification.of(data, tmp_path)).network.populations["A"].individuals
+    assert cells is not None
+    one, two = (Morphology.from_element(next(e for e in cell[0].iter() if e.tag == "morphology")) for cell in cells)
+    dendrite = np.isin(np.arange(len(one.ids)), one.groups["dendrite_group"].rows)
+    assert dendrite.any() and not dendrite.all()
+    np.testing.assert_allclose(two.length, np.where(dendrite, 1.5, 1.0) * one.length)
+    np.testing.assert_allclose(two.distal[:, 3], np.where(dendrite, 2.0, 1.0) * one.distal[:, 3])
+    for row in range(1, len(two.ids)):  # each begins where it did on its parent
+        if two.fraction[row] == 1.0 and two.parent[row] >= 0 and one.parent[row] in np.flatnonzero(dendrite):
+            np.testing.assert_allclose(two.proximal[row, :3], two.distal[two.parent[row], :3])
+    midpoints = [e.get("midpoint") for cell in cells for e in cell[1].iter() if e.tag == "forwardRate"]
+    assert midpoints[::2] == ["-0.04 V", "-0.041 V"]
+    assert [cell[1].get("id") for cell in cells] == ["na", "na"]
+
+
+@pytest.mark.parametrize("inputs", [True, False])
+def test_written_for_netpyne_each_has_its_own_numbers(tmp_path: Path, inputs: bool) -> None:
+    """By way of NEURON's program, where the inputs are LEMS components, and straight from the network."""
+    built = build(NATIVE | ({} if inputs else {"stimuli": {}}))
+    nmlbridge.write(built.network, tmp_path / "net.json", format="netpyne")
+    cells = json.loads((tmp_path / "net.json").read_text())["net"]["cells"]
+    individuals = built.network.populations["A"].individuals
+    assert individuals is not None
+    for cell, each in zip(cells, individuals, strict=False):
+        assert isinstance(each, NativeCell)
+        soma = cell["secs"]["soma"]
+        assert soma["mechs"]["hh"]["gnabar"] == each.sections[0].mechanisms["hh"]["gnabar"]
+        assert cell["secs"]["dend"]["geom"]["Ra"] == each.sections[1].Ra
+    assert len({cell["secs"]["soma"]["mechs"]["hh"]["gnabar"] for cell in cells}) == 5
+
+
+@pytest.mark.neuron
+def test_a_netpyne_index_has_a_kind_for_each(tmp_path: Path) -> None:
+    """Read back as rules, it runs to the same traces; NetPyNE's steps are implicit."""
+    built = build(copy.deepcopy(NATIVE))
+    assert built.simulation is not None
+    nmlbridge.write(built.network, tmp_path / "index.npjson")
+    network, simulation = read_simulation(tmp_path / "index.npjson", Report(), frozenset({"mods"}))
+    first = nmlbridge.simulate_network(built.network, replace(built.simulation, method="implicit"))
+    again = nmlbridge.simulate_network(network, simulation)
+    assert np.abs(first.traces.values[:5] - again.traces.values[:5]).max() < 1e-9
