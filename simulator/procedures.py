@@ -14,22 +14,22 @@ from ..units import nearest
 from .program import Program
 
 Ints = NDArray[np.int64]
-Place = tuple[str, dict[str, Any], dict[str, Ints]]  # mechanism, where in the worker's terms, which of these
+Place = tuple[str, dict[str, Any], Ints]  # mechanism, where in the worker's terms, which of these for each target
 
 
 def on_projection(program: Program, projection: str, rows: Ints) -> Iterator[Place]:
-    """What the rows of a projection have: processes that adjust weights, and the synapses; each once."""
+    """What the rows of a projection have: processes that adjust weights, and the synapses, which rows may share."""
     for group in program.spec.get("netcons", ()):
         for each in group.get("plastic", ()):
             if each["id"] == projection and "mechanism" in each:
-                yield each["mechanism"], {"kind": "plastic", "id": projection}, {"rows": rows}
+                yield each["mechanism"], {"kind": "plastic", "id": projection}, rows
         for part in group.get("of", ()):
             if part["id"] == projection:
                 points = next((p for p in program.spec.get("points", ()) if p["id"] == group["points"]), None)
                 inside = rows[rows < part["end"] - part["begin"]] + part["begin"]
                 if points is not None:
-                    index = np.unique(program.column(group["index"])[inside]).astype(np.int64)
-                    yield points["mechanism"], {"kind": "points", "id": points["id"]}, {"rows": index}
+                    index = program.column(group["index"])[inside].astype(np.int64)
+                    yield points["mechanism"], {"kind": "points", "id": points["id"]}, index
 
 
 def on_cells(program: Program, gids: Ints) -> Iterator[Place]:
@@ -40,25 +40,30 @@ def on_cells(program: Program, gids: Ints) -> Iterator[Place]:
         if not len(inside):
             continue
         if "artificial" in population:
-            yield population["artificial"], {"kind": "points", "id": population["id"]}, {"rows": inside - first}
+            yield population["artificial"], {"kind": "points", "id": population["id"]}, inside - first
             continue
         template = program.spec["templates"][population["template"]]
+        inserted: dict[str, set[int]] = {}
         for insert in template["inserts"]:
-            yield insert["mechanism"], {"kind": "membrane", "sections": list(insert["sections"])}, {"rows": inside}
+            inserted.setdefault(insert["mechanism"], set()).update(insert["sections"])
+        for mechanism, sections in inserted.items():
+            yield mechanism, {"kind": "membrane", "sections": sorted(sections)}, inside
         for index, point in enumerate(template.get("points", ())):
-            yield point["mechanism"], {"kind": "own", "index": index}, {"rows": inside}
+            yield point["mechanism"], {"kind": "own", "index": index}, inside
     for kind in ("points", "generators"):
         for group in program.spec.get(kind, ()):
-            found = np.flatnonzero(np.isin(program.column(group["gid"]), gids))
+            of = program.column(group["gid"])
+            found = np.flatnonzero(np.isin(of, gids))
             if len(found):
-                yield group["mechanism"], {"kind": kind, "id": group["id"]}, {"rows": found}
+                yield group["mechanism"], {"kind": kind, "id": group["id"]}, found[np.argsort(of[found], kind="stable")]
 
 
 def calls(
     places: Sequence[Place], mods: Mapping[str, str], procedure: str, arguments: Sequence[float],
     mechanism: str | None, where: str,
-) -> list[tuple[dict[str, Any], dict[str, Ints]]]:  # fmt: skip
-    """The commands that call a procedure at ``places``, as the model's mod files define it; ``where`` names the places.
+) -> list[tuple[dict[str, Any], Ints]]:  # fmt: skip
+    """The commands that call a procedure at ``places``, as the model's mod files define it, with the rows that the
+    targets have there; ``where`` names the places.
 
     Raises UsageError for what no mechanism there has, or several have, and for a wrong number of arguments.
     """
@@ -81,9 +86,25 @@ def calls(
     (name,) = having
     numbers = _arguments(headers[name], procedure, arguments)
     return [
-        ({"do": "call", "procedure": procedure, "mechanism": name, "arguments": numbers, **of}, rows)
+        ({"do": "call", "procedure": procedure, "mechanism": name, "arguments": numbers, "file": "values",
+          "gives": procedure in headers[name].functions, **of}, rows)
         for kind, of, rows in places if kind == name
     ]  # fmt: skip
+
+
+def values_of(answers: NDArray[np.float64], command: Mapping[str, Any], rows: Ints) -> NDArray[np.float64]:
+    """What was returned, a value for each target; in sections, one for each compartment of the targets.
+
+    ``answers`` (n, 4) are row, section, compartment and value, of all ranks in any order. NaN: nothing was there.
+    """
+    row, section, compartment, values = answers.T
+    order = np.lexsort((compartment, section, row))
+    if command["kind"] == "membrane":
+        return np.asarray(values[order])
+    if not len(order):
+        return np.full(len(rows), np.nan)
+    found = order[np.minimum(np.searchsorted(row[order], rows), len(order) - 1)]
+    return np.where(row[found] == rows, values[found], np.nan)
 
 
 def _arguments(header: Header, procedure: str, arguments: Sequence[float]) -> list[float]:

@@ -29,7 +29,7 @@ from .neuron.changes import changing_weights, differences
 from .neuron.lower import Lowered
 from .neuron.record import SPIKE
 from .neuron.talk import Talk
-from .procedures import calls, on_cells, on_projection
+from .procedures import calls, on_cells, on_projection, values_of
 from .program import Program, Shape, is_table
 from .quantities import split_path
 from .run import lowered_of, provenance_of
@@ -235,12 +235,15 @@ class Session:
     def call(
         self, of: str, procedure: str, *arguments: float, mechanism: str | None = None,
         rows: npt.ArrayLike | None = None,
-    ) -> None:  # fmt: skip
-        """Call a PROCEDURE (or FUNCTION) of a mod file of the model: ``call("EE", "reward_punish", 1.0)``.
+    ) -> npt.NDArray[np.float64]:  # fmt: skip
+        """Call a PROCEDURE or FUNCTION of a mod file of the model: ``call("EE", "reward_punish", 1.0)``.
 
         ``of`` is a projection (what adjusts its weights, its synapses; ``rows``: of some of its rows), or cells ("A",
         "A[3]", "A[0:10]": their mechanisms, in every compartment, and the processes on them). ``mechanism`` says which,
-        if several have the procedure. Arguments are numbers, in the mod file's units; a FUNCTION's value is not given.
+        if several have the procedure. Arguments are numbers, in the mod file's units, and so is what a FUNCTION returns
+        (a PROCEDURE: 0): a value for each row of the projection, the same for those that share a synapse; or for each
+        process of the cells, in their order; or for each compartment, cell by cell and section by section. Each is
+        called once.
         The next run begins with the weights as they were stated or set, and with what the mod's INITIAL does; other
         variables stay as the procedure has left them.
         Raises UsageError for a procedure or mechanism that is not there, SimulatorError if the procedure itself fails.
@@ -257,8 +260,13 @@ class Session:
             raise UsageError(f"there is no projection or population '{name}'{nearest(name, known)}")
         else:
             places = list(on_cells(program, self._cells(of)[0]))
-        for command, arrays in calls(places, self.network.mods, procedure, arguments, mechanism, f"'{of}'"):
-            self.talk.ask(command, dict(arrays))
+        found = []
+        for command, targets in calls(places, self.network.mods, procedure, arguments, mechanism, f"'{of}'"):
+            self.talk.ask(command, {"rows": np.unique(targets)})
+            answers = [np.load(self.talk.out / f"{command['file']}-{rank}.npy", allow_pickle=False)
+                       for rank in range(self.ranks)]  # fmt: skip
+            found.append(values_of(np.concatenate(answers), command, targets))
+        return np.concatenate(found)
 
     def _cells(self, text: str) -> tuple[npt.NDArray[np.int64], str]:
         name, _, members = text.partition("[")

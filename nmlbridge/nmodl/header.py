@@ -21,7 +21,7 @@ _NEURONS = frozenset({"v", "t", "dt", "celsius", "diam", "area"})
 _DRIVEN = ("READ", "NONSPECIFIC_CURRENT", "ELECTRODE_CURRENT", "POINTER", "RANDOM")
 _PARAMETER = re.compile(r"([A-Za-z_]\w*)\s*(?:\[\s*\w+\s*\])?\s*(?:=\s*[-+.\dEe]+)?\s*(?:\(([^()]*)\))?")
 _DEFAULT = re.compile(r"([A-Za-z_]\w*)\s*(\[\s*\w+\s*\])?\s*(?:=\s*([-+.\dEe]+))?\s*(?:\([^()]*\))?")
-_PROCEDURE = re.compile(r"\b(?:PROCEDURE|FUNCTION)\s+([A-Za-z_]\w*)\s*\(((?:[^()]|\([^()]*\))*)\)")
+_PROCEDURE = re.compile(r"\b(PROCEDURE|FUNCTION)\s+([A-Za-z_]\w*)\s*\(((?:[^()]|\([^()]*\))*)\)")
 _UNITS = {
     "mV": "mV", "mv": "mV", "millivolt": "mV", "S/cm2": "S_per_cm2", "mho/cm2": "S_per_cm2", "siemens/cm2": "S_per_cm2",
     "ms": "ms", "mM": "mM", "milli/liter": "mM", "nA": "nA", "nanoamp": "nA", "uS": "uS", "umho": "uS", "nS": "nS",
@@ -37,7 +37,7 @@ class Header:
     with their default: PARAMETERs that are GLOBAL, which they are unless RANGE says otherwise, and, with None, GLOBALs
     that are left open. ``pointers`` must be set from outside;
     ``receives``: events may arrive. ``procedures`` are its PROCEDUREs and FUNCTIONs, with the number of their
-    arguments; None where C code may take any number."""
+    arguments; None where C code may take any number. ``functions`` are the names of the FUNCTIONs among them."""
 
     name: str
     kind: str
@@ -47,6 +47,7 @@ class Header:
     pointers: tuple[str, ...] = ()
     receives: bool = False
     procedures: dict[str, int | None] = field(default_factory=dict)
+    functions: frozenset[str] = frozenset()
 
 
 def read_header(text: str) -> Header | None:
@@ -89,17 +90,17 @@ def read_header(text: str) -> Header | None:
     own = {n: declared.get(n) or assigned.get(n, "") for n in ranges if n in declared or n in left_open}
     receives = re.search(r"\bNET_RECEIVE\b", plain) is not None
     pointers = tuple(lists.get("POINTER", ()))
-    return Header(kind[2], kind[1], own, left_open, shared, pointers, receives, _procedures(text))
+    return Header(kind[2], kind[1], own, left_open, shared, pointers, receives, *_procedures(text))
 
 
-def _procedures(text: str) -> dict[str, int | None]:
-    """The PROCEDUREs and FUNCTIONs of a mod file, with how many arguments they take."""
+def _procedures(text: str) -> tuple[dict[str, int | None], frozenset[str]]:
+    """The PROCEDUREs and FUNCTIONs of a mod file, with how many arguments they take; which of them are FUNCTIONs."""
     plain = _COMMENTS.sub(" ", _VERBATIM.sub(" VERBATIM ", text))
     found = list(_PROCEDURE.finditer(plain))
     counts: dict[str, int | None] = {}
     for number, each in enumerate(found, 1):
         end = found[number].start() if number < len(found) else len(plain)
-        bare = re.sub(r"\([^()]*\)", "", each[2])
+        bare = re.sub(r"\([^()]*\)", "", each[3])
         open_ = re.search(r"\bVERBATIM\b", plain[each.end() : end])
-        counts[each[1]] = None if open_ else len(re.findall(r"[A-Za-z_]\w*", bare))
-    return counts
+        counts[each[2]] = None if open_ else len(re.findall(r"[A-Za-z_]\w*", bare))
+    return counts, frozenset(each[2] for each in found if each[1] == "FUNCTION")

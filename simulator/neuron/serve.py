@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -200,19 +200,24 @@ class _Server:
                 setattr(segment, f"{name}_{mechanism}", value)
 
     def do_call(self, command: Mapping[str, Any], arrays: Arrays) -> None:
-        """A procedure of a mod file, of each of some processes or compartments, in the order of the rows."""
+        """A procedure of a mod file, of each of some processes or compartments, in the order of the rows. What it
+        returns is written: row, section, compartment, value."""
         name, mechanism, arguments = command["procedure"], command["mechanism"], command["arguments"]
         rows = arrays["rows"].tolist()
+        found: list[tuple[int, int, int, float]] = []
+        gives = float if command["gives"] else (lambda _: 0.0)  # NEURON answers for PROCEDUREs, too
         try:
             if command["kind"] == "membrane":
-                self._call_in_sections(name, mechanism, command["sections"], rows, arguments)
+                found = self._call_in_sections(name, mechanism, command["sections"], rows, arguments, gives)
             else:
                 members = self._callable(command, rows)
                 for row in rows:
                     if members.get(row) is not None:
-                        getattr(members[row], name)(*arguments)
+                        found.append((row, 0, 0, gives(getattr(members[row], name)(*arguments))))
         except (AttributeError, RuntimeError, TypeError) as fault:
             raise SimulatorError(f"the procedure '{name}' of '{mechanism}' failed: {fault}") from None
+        np.save(self.run.out / f"{command['file']}-{self.run.rank}.npy", np.array(found, float).reshape(-1, 4),
+                allow_pickle=False)  # fmt: skip
 
     def _callable(self, command: Mapping[str, Any], rows: list[int]) -> Mapping[int, Any]:
         """The processes that a command to call means, by the rows that it has."""
@@ -227,16 +232,25 @@ class _Server:
         return members
 
     def _call_in_sections(
-        self, name: str, mechanism: str, sections: list[int], gids: list[int], arguments: list[float]
-    ) -> None:
+        self,
+        name: str,
+        mechanism: str,
+        sections: list[int],
+        gids: list[int],
+        arguments: list[float],
+        gives: Callable[[Any], float],
+    ) -> list[tuple[int, int, int, float]]:
         h = self.run.h
         at, procedure = getattr(h, f"setdata_{mechanism}"), getattr(h, f"{name}_{mechanism}")
+        found = []
         for gid in gids:
             cell = self.network.cells.get(gid)
-            found = () if cell is None else [cell.sections[index] for index in sections]
-            for segment in (segment for section in found if section is not None for segment in section):
-                at(segment)
-                procedure(*arguments)
+            parts = () if cell is None else [(index, cell.sections[index]) for index in sections]
+            for index, section in parts:
+                for number, segment in enumerate(() if section is None else section):
+                    at(segment)
+                    found.append((gid, index, number, gives(procedure(*arguments))))
+        return found
 
     def do_weights(self, command: Mapping[str, Any], arrays: Arrays) -> None:
         """Write the present weights of a projection that this rank has: rows and values."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable
 from typing import Any
@@ -13,6 +14,7 @@ import nmlbridge
 from nmlbridge import Session
 from nmlbridge.converters.netpyne.read import read_simulation
 from nmlbridge.errors import UsageError
+from nmlbridge.graph import InputList, NativeProcess
 from nmlbridge.nmodl.header import read_header
 
 pytestmark = pytest.mark.neuron
@@ -22,6 +24,7 @@ PARAMETER { g = 0.0001 (S/cm2) }
 ASSIGNED { i (mA/cm2)  v (mV) }
 BREAKPOINT { i = g * (v + 60) }
 PROCEDURE open(to (S/cm2), times) { g = to * times }
+FUNCTION opened(of) { opened = g * of }
 """
 SCALED = """NEURON { POINT_PROCESS Scaled  NONSPECIFIC_CURRENT i  RANGE scale }
 ASSIGNED { i (nA)  v (mV)  scale }
@@ -44,6 +47,7 @@ PARAMETER { interval = 10 (ms) }
 INITIAL { interval = 10  net_send(interval, 1) }
 NET_RECEIVE (w) { if (flag == 1) { net_event(t)  net_send(interval, 1) } }
 PROCEDURE tick(after) { interval = after }
+FUNCTION rhythm(of) { rhythm = of / interval }
 """
 PUSH = """NEURON { POINT_PROCESS Push  ELECTRODE_CURRENT i  RANGE amount }
 ASSIGNED { i (nA)  amount (nA) }
@@ -104,7 +108,6 @@ def test_they_do_what_setting_does(model: tuple[Any, Any], ranks: int) -> None:
         assert np.abs(part - plain).max(axis=1).astype(bool).tolist() == [False, True, False]
         assert np.array_equal(part, late(session, lambda: session.call("A[1]", "set_scale", 2)))
         assert np.array_equal(session.run().traces.values, plain)
-        session.call("A", "strength", 2)
         session.call("A", "any", 1, 2)
 
 
@@ -118,6 +121,39 @@ def test_cells_and_processes_that_cells_have(model: tuple[Any, Any]) -> None:
     assert np.allclose(ticks.time[ticks.gid == first] * 1e3, [10, 20, 30, 40, 50, 60])
     assert np.allclose(ticks.time[ticks.gid == first + 1] * 1e3, [10, 20, 25, 30, 35, 40, 45, 50, 55, 60])
     assert np.abs(pushed - plain.traces.values).max(axis=1).astype(bool).tolist() == [False, False, True]
+
+
+@pytest.mark.parametrize("ranks", [1, 2])
+def test_functions_give_a_value_for_each_target(model: tuple[Any, Any], ranks: int) -> None:
+    network, simulation = model
+    (projection,) = network.projections
+    onto = projection.post
+    with nmlbridge.Session(network, simulation, ranks=ranks) as session:
+        session.run(until=1)
+        assert session.call(projection.id, "set_scale", 3, rows=np.flatnonzero(onto == 1)).tolist() == [0.0, 0.0]
+        assert session.call(projection.id, "strength", 2).tolist() == np.where(onto == 1, 6.0, 2.0).tolist()
+        some = session.call(projection.id, "strength", 5, rows=[4, 0, 3])
+        assert some.tolist() == np.where(onto == 1, 15.0, 5.0)[[4, 0, 3]].tolist()
+        # two synapses on each cell, cell by cell; of sections, each compartment of each
+        assert session.call("A[1:3]", "strength", 1, mechanism="Scaled").tolist() == [3, 3, 1, 1]
+        session.call("A[2]", "open", 0.5, 4)
+        assert session.call("A[1:]", "opened", 10).tolist() == pytest.approx([0.001] * 6 + [20] * 6)
+        session.call("T[1]", "tick", 4)
+        assert session.call("T", "rhythm", 20).tolist() == [2, 5]
+
+
+def test_generators_that_drive_synapses(model: tuple[Any, Any]) -> None:
+    """Artificial cells that are inputs: each belongs to the cell that it drives."""
+    network, simulation = model
+    inputs = InputList("rhythm", "ticks", "A", np.array([0, 1, 1]), weight=np.full(3, 0.002), delay=np.full(3, 1.0))
+    driven = dataclasses.replace(network, inputs=[inputs], projections=[], native={
+        **network.native, "ticks": NativeProcess("ticks", "Ticker", "source", {}, "in")})  # fmt: skip
+    with nmlbridge.Session(driven, simulation) as session:
+        plain = session.run().traces.values
+        hurried = late(session, lambda: session.call("A[1]", "tick", 2))
+        values = session.call("A", "rhythm", 20)
+    assert np.abs(hurried - plain).max(axis=1).astype(bool).tolist() == [False, True, False]
+    assert values.tolist() == [2, 10, 10]
 
 
 def test_wrong_calls(model: tuple[Any, Any]) -> None:
@@ -145,7 +181,7 @@ def test_wrong_calls(model: tuple[Any, Any]) -> None:
 
 def test_procedures_of_a_header() -> None:
     leaky, scaled = read_header(LEAKY), read_header(SCALED)
-    assert leaky is not None and leaky.procedures == {"open": 2}
+    assert leaky is not None and leaky.procedures == {"open": 2, "opened": 1}
     none = read_header("NEURON { SUFFIX still }")
     assert none is not None and none.procedures == {}
     assert scaled is not None and scaled.procedures == {"strength": 1, "set_scale": 1, "any": None}
