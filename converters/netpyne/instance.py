@@ -16,19 +16,17 @@ from ...errors import NetworkError, UnsupportedError
 from ...graph import Adjuster, ImposedField, InputList, NativeCell, NativeProcess, Network, Population, Projection
 from ...report import Report
 from . import streams
-from .courses import Shaped, rates_of
+from .courses import Shaped
 from .names import Names
 from .neuroml_cells import NeuroMLCell, components_of, spot_on
-from .sections import cell_of, number
+from .populations import Populations
+from .sections import number
 
 if TYPE_CHECKING:
     from .fields import Field
 
 CLAMPS = ("IClamp", "VClamp", "SEClamp", "AlphaSynapse")
 _STIM_WORDS = {"source", "type", "label", "loc", "sec", "hObj"}
-SENDS = "NeuroML2_SpikeSource"
-"""originalFormat of populations whose cells send the events of a process that is called as the cells' type"""
-_NO_PARAMETER = {"seed", "rate", "rates", "spkTimes", "pulses", "spikePattern", "dynamicRates", "vref", "synList"}
 
 
 @dataclass
@@ -108,14 +106,9 @@ class Instance:
         return _Assembly(self, report).network()
 
 
-class _Assembly:
+class _Assembly(Populations):
     def __init__(self, instance: Instance, report: Report) -> None:
-        self.instance, self.report, self.file = instance, report, instance.file
-        self.names = Names()
-        self.native: dict[str, Any] = {}
-        self.populations: dict[str, Population] = {}
-        self.place: dict[int, tuple[str, int]] = {}  # gid -> population, row
-        self.kinds: dict[str, str] = {}  # what a cell is made of -> id of the component
+        super().__init__(instance, report)
         self.processes: dict[str, str] = {}
         self.sent: list[Projection] = []  # from NetStims that are cells
 
@@ -140,137 +133,6 @@ class _Assembly:
                 f"{renumbered[0]}: cells of one population that differ become populations of their own", file=self.file,
             )  # fmt: skip
         return made
-
-    def gid(self, gid: int) -> int:
-        population, row = self.place[gid]
-        return self.populations[population].offset + row
-
-    # populations ---------------------------------------------------------------------------------------------------
-
-    def population(self, pop: Pop) -> None:
-        groups: dict[str, list[Cell]] = {}
-        for gid in pop.gids:
-            cell = self.instance.cells.get(gid)
-            if cell is None:
-                raise NetworkError(f"population '{pop.label}' has the cell {gid}, which is not there", file=self.file)
-            groups.setdefault(self.component(pop, cell), []).append(cell)
-        for component, cells in groups.items():
-            first = component == next(iter(groups))
-            id = self.names.id(pop.label, "population") if first else self.names.fresh(self.names.id(pop.label,
-                                                                                         "population"))  # fmt: skip
-            self.populations[id] = self.columns(id, pop, component, cells)
-            if cells[0].neuroml is not None:
-                self.instance.whole[id] = cells[0]
-            for row, cell in enumerate(cells):
-                self.place[cell.gid] = (id, row)
-
-    def columns(self, id: str, pop: Pop, component: str, cells: list[Cell]) -> Population:
-        positions = None
-        if all(all(axis in cell.tags for axis in "xyz") for cell in cells):
-            up = -1.0 if self.instance.inverted_y else 1.0
-            positions = np.array([[cell.tags["x"], up * cell.tags["y"], cell.tags["z"]] for cell in cells], dtype=float)
-            positions -= np.array([cell.origin for cell in cells])
-        more: dict[str, Any] = {}
-        part = self.native.get(component)
-        if isinstance(part, NativeProcess):
-            more = self.point_columns(part, cells)
-        elif any(cell.tags.get("params") for cell in cells):
-            more = {"values": self.own_columns(component, cells)}
-        properties = {"netpyne_pop": pop.label} if pop.label != id else {}
-        for key in ("cellType", "cellModel"):
-            if isinstance(pop.tags.get(key), str):
-                properties[f"netpyne_{key}"] = pop.tags[key]
-        return Population.sized(id, component, len(cells), positions=positions, properties=properties, file=self.file,
-                                **more)  # fmt: skip
-
-    def own_columns(self, component: str, cells: list[Cell]) -> dict[str, Any]:
-        """Parameters that each cell's process gets from the cell's tags."""
-        part = self.native.get(component)
-        given = [own for cell in cells if isinstance(own := cell.tags.get("params"), Mapping)]
-        if not isinstance(part, NativeCell) or len(part.points) != 1 or len(given) < len(cells):
-            raise UnsupportedError(f"cells of the type '{component}' have parameters of their own; those of cells with "
-                                   "one process are supported")  # fmt: skip
-        names = dict.fromkeys(name for own in given for name in own)
-        usual = part.points[0].parameters
-        return {
-            name: np.array([number(own.get(name, usual.get(name)), component, f"params.{name}", self.file)
-                            for own in given])
-            for name in names
-        }  # fmt: skip
-
-    def component(self, pop: Pop, cell: Cell) -> str:
-        """The id of what a cell is made of; made at first sight."""
-        stem = str(cell.tags.get("cellType") or cell.tags.get("cellModel") or pop.label)
-        if cell.neuroml is not None:
-            return cell.neuroml.id
-        if cell.secs is None:
-            return self.source(pop, cell, stem)
-        parts = {name: {k: v for k, v in sec.items() if k not in ("synMechs", "weightNorm", "hObj")}
-                 for name, sec in cell.secs.items()}  # fmt: skip
-        try:
-            sender = str(cell.tags.get("cellType")) if pop.tags.get("originalFormat") == SENDS else None
-            key = json.dumps([parts, cell.lists, sender])
-        except TypeError as fault:
-            raise NetworkError(f"cell {cell.gid}: {fault}", file=self.file, component=stem) from None
-        if key not in self.kinds:
-            id = self.names.fresh(Names().id(stem))
-            self.native[id] = cell_of(id, cell.secs, cell.lists, self.instance.threshold, self.report, self.file,
-                                      self.instance.moved_points, self.instance.v_init, cell.gid,
-                                      sender)  # fmt: skip
-            self.kinds[key] = id
-        return self.kinds[key]
-
-    def source(self, pop: Pop, cell: Cell, stem: str) -> str:
-        mechanism = cell.tags.get("cellModel")
-        if not isinstance(mechanism, str):
-            raise NetworkError(f"cell {cell.gid} of '{pop.label}' has neither sections nor a cellModel", file=self.file)
-        names = sorted(set(cell.params) - _NO_PARAMETER) if mechanism != "VecStim" else []
-        key = json.dumps([mechanism, names, stem])
-        if key not in self.kinds:
-            id = self.kinds[key] = self.names.fresh(Names().id(stem))
-            self.native[id] = NativeProcess(id, mechanism, "source", self.parameters(cell, mechanism), file=self.file)
-        return self.kinds[key]
-
-    def parameters(self, cell: Cell, mechanism: str) -> dict[str, float]:
-        """Parameters of an artificial cell in NEURON's words."""
-        if mechanism == "VecStim":
-            return {}
-        found = {}
-        for name, value in cell.params.items():
-            if name == "rate":
-                found["interval"] = 1000.0 / number(value, str(cell.gid), "rate", self.file)
-            elif name not in _NO_PARAMETER and value is not None:
-                found[name] = number(value, str(cell.gid), name, self.file)
-        if mechanism == "NetStim":
-            found.setdefault("number", 1e9)
-        return found
-
-    def point_columns(self, process: NativeProcess, cells: list[Cell]) -> dict[str, Any]:
-        """What artificial cells differ in, their random streams, their trains."""
-        if process.mechanism == "VecStim":
-            rows, times = [], []
-            for row, cell in enumerate(cells):
-                if cell.times is None:
-                    raise UnsupportedError(
-                        f"'{process.id}': the spike times of a VecStim are not in the file, and how they were made is "
-                        "not supported"
-                    )
-                rows += [row] * len(cell.times)
-                times += cell.times
-            order = np.argsort(np.array(times, dtype=float), kind="stable")
-            return {"train_rows": np.array(rows, dtype=np.int64)[order], "train_times": np.array(times, float)[order]}
-        each = [self.parameters(cell, process.mechanism) for cell in cells]
-        values = {name: np.array([one[name] for one in each]) for name in each[0]}
-        more: dict[str, Any] = {"values": {n: v for n, v in values.items() if not (v == process.parameters[n]).all()}}
-        course = rates_of(cells, process.id, self.file)
-        if course is not None:
-            more["course"] = course
-        if process.mechanism == "NetStim":
-            more["random"] = np.array([
-                (streams.of_text("NetStim"), cell.gid, int(cell.params.get("seed", self.instance.seed)))
-                for cell in cells
-            ], dtype=np.uint32)  # fmt: skip
-        return more
 
     # connections ---------------------------------------------------------------------------------------------------
 

@@ -13,6 +13,7 @@ class Names:
     def __init__(self) -> None:
         self.taken: set[str] = set()
         self.known: dict[tuple[str, str], str] = {}
+        self.numbers: dict[str, int] = {}  # the number that was given to a stem last
 
     def id(self, label: str, kind: str = "") -> str:
         """The id of a label of some kind ("population", "synapse" ...)."""
@@ -25,8 +26,10 @@ class Names:
 
     def fresh(self, stem: str) -> str:
         """An id like ``stem`` that nothing else has."""
-        found, number = stem, 2
+        found, number = stem, self.numbers.get(stem, 1)
         while found in self.taken:
-            found, number = f"{stem}_{number}", number + 1
+            number += 1
+            found = f"{stem}_{number}"
+        self.numbers[stem] = number
         self.taken.add(found)
         return found

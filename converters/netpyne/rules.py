@@ -17,11 +17,12 @@ from ...report import Report
 from .cells import Rules
 from .connect import connect
 from .courses import rates_in, shape_of
-from .instance import SENDS, Cell, Connection, Instance, Pop
+from .instance import Cell, Connection, Instance, Pop
 from .many_streams import Streams
 from .mechanisms import celsius_of
 from .places import Placement, border
 from .plasticity import adjusters_of
+from .populations import SENDS
 from .stimulate import stimulate
 from .streams import Stream, of_text
 from .subcellular import redistribute

@@ -156,6 +156,20 @@ class NativeCell:
             raise self.error(f"there is no section '{name}'; there are {', '.join(near)}")
         return self.index[name]
 
+    @cached_property
+    def structure(self) -> tuple[Any, ...]:
+        """What cells of one population have in common (``Population.individuals``), hashable: all but the numbers in
+        which they may differ."""
+        sections = tuple(
+            (s.name, s.parent, s.parent_x, s.child_x, s.nseg, None if s.points is None else len(s.points),
+             tuple((name, tuple(sorted(values))) for name, values in s.mechanisms.items()),
+             tuple((name, tuple(sorted(values))) for name, values in s.ions.items()), s.v_init is None)
+            for s in self.sections
+        )  # fmt: skip
+        points = tuple((p.mechanism, p.section, p.x, tuple(sorted(p.parameters))) for p in self.points)
+        return (sections, _plain(self.section_lists), points, self.spike_section, self.spike_x, self.spike_point,
+                self.spike_variable, self.v_init is None, self.moved)  # fmt: skip
+
     def same_as(self, other: NativeCell) -> bool:
         """Whether both describe one kind of cell, whatever they are called."""
         return self.key == other.key

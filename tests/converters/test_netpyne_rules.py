@@ -18,6 +18,7 @@ from nmlbridge.converters.netpyne.instance import Instance
 from nmlbridge.converters.netpyne.rules import build
 from nmlbridge.converters.netpyne.streams import DISTRIBUTIONS, Stream
 from nmlbridge.errors import NetworkError, NmlBridgeError, SimulatorError, UnsupportedError
+from nmlbridge.graph import NativeCell
 from nmlbridge.registry import read
 from nmlbridge.report import Report
 
@@ -96,6 +97,17 @@ MODELS: dict[str, dict[str, Any]] = {
             "along": rule("A", "A", convergence=3, sec="tuft", synsPerConn=3, synMech="inh"),
             "drawn": rule("B", "A", probability=0.5, sec="alldend", synsPerConn=3, distributeSynsUniformly=False),
         },
+    },
+    "cells that differ": {
+        "popParams": {"A": {"cellType": "E", "numCells": 24}, "B": {"cellType": "E", "numCells": 18}},
+        "cellParams": {"E": {"vars": {"g": "uniform(0.1, 0.14)"}, "secs": {
+            "soma": SOMA | {"geom": {"diam": "18+2*uniform(0,1)", "L": "15+5*ynorm", "nseg": 1},
+                            "mechs": {"hh": HH | {"gnabar": "g"}}},
+            "dend": DEND | {"geom": {"diam": 2, "L": "uniform(80, 120)", "Ra": "normal(150, 100)", "nseg": 3}},
+        }}},
+        "synMechParams": SYNAPSES, **BACKGROUND,
+        "connParams": {"A->B": rule("A", "B", probability=0.3, sec="dend", loc=0.7, weight="uniform(0, 0.004)"),
+                       "B->A": rule("B", "A", convergence=4, synMech="inh")},
     },
     "many kinds of places": {
         "sizeX": 100, "sizeY": 100, "sizeZ": 100, "scale": 1,
@@ -217,6 +229,17 @@ def test_the_spikes_of_netpyne(name: str, reference: dict[str, Any], tmp_path: P
     assert ours == sorted(round(t, 6) for t in times) and len(ours) > 10
     if not renumbered:
         assert sorted(results.spikes.gid.tolist()) == sorted(int(g) for g in gids)
+
+
+def test_cells_that_differ_stay_one_population() -> None:
+    network = made("cells that differ").network(Report())
+    assert [(p.id, p.size, len(p.individuals or ())) for p in network.populations.values()] == [("A", 24, 24),
+                                                                                                ("B", 18, 18)]
+    assert len(network.projections) == 2 and len(network.native) == 5  # two cells, two synapses, the NetStim
+    for population in network.populations.values():
+        cells = list(population.individuals or ())
+        assert len({cell.key for cell in cells if isinstance(cell, NativeCell)}) == population.size
+        assert len({cell.structure for cell in cells if isinstance(cell, NativeCell)}) == 1
 
 
 @pytest.mark.neuron
