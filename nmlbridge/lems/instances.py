@@ -366,12 +366,15 @@ class Scope:
 
 
 def exposures(node: Node) -> dict[str, str]:
-    """Exposure -> variable of the node, those of regimes included; same-named variables are exposed by themselves."""
+    """Exposure -> variable of the node, those of regimes included.
+
+    Of several variables that claim one exposure it is the one of its name, as in jLEMS, which looks for a variable first.
+    """
     found: dict[str, str] = {}
     blocks = [node.dynamics, *(regime.dynamics for regime in node.dynamics.regimes)]
     for block in blocks:
         variables: list[DerivedVariable | ConditionalDerivedVariable] = list(block.derived)
         for variable in (*block.states, *variables):
-            if variable.exposure:
+            if variable.exposure and found.get(variable.exposure) != variable.exposure:
                 found[variable.exposure] = variable.name
     return found

@@ -318,6 +318,17 @@ def test_an_event_at_the_start_is_not_supported(flat: Flat) -> None:
         flat(CLOCK.format(top='<OnStart><EventOut port="out"/></OnStart>'), "s")
 
 
+def test_of_variables_that_share_an_exposure_its_namesake_has_it(flat: Flat) -> None:
+    states = [f'<StateVariable name="{n}" exposure="i" dimension="{d}"/>' for n, d in (("i", "current"), ("x", "none"))]
+    for order in (states, states[::-1]):
+        found = flat(
+            f"""<ComponentType name="source" extends="basePointCurrent"><Dynamics>{"".join(order)}
+            <OnStart><StateAssignment variable="x" value="3"/></OnStart></Dynamics></ComponentType><source id="s"/>""",
+            "s",
+        )
+        assert found.paths["i"] == "i"
+
+
 def test_a_derived_variable_hides_a_state_of_its_name(flat: Flat) -> None:
     cell = flat(
         """<pinskyRinzelCA3Cell id="p" iSoma="0.75 uA_per_cm2" iDend="0 uA_per_cm2" gc="2.1 mS_per_cm2" qd0="0"
