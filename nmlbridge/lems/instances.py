@@ -368,7 +368,7 @@ class Scope:
 def exposures(node: Node) -> dict[str, str]:
     """Exposure -> variable of the node, those of regimes included.
 
-    Of several variables that claim one exposure it is the one of its name, as in jLEMS, which looks for a variable first.
+    Of several variables that claim one exposure it is the one of its name: jLEMS looks for a variable first.
     """
     found: dict[str, str] = {}
     blocks = [node.dynamics, *(regime.dynamics for regime in node.dynamics.regimes)]

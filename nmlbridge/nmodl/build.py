@@ -95,7 +95,8 @@ def build(eq: Equations, role: Role, name: str, comment: tuple[str, ...], stagge
     timing: Timing | None = None
     if stagger is not None and not artificial:
         farad = _farad(eq, capacitance) if capacitance is not None else None
-        timing = Timing(stagger, current if drives else None, farad)
+        # the states of a cell that has no voltage of NEURON's begin with the step, as their initial values do
+        timing = Timing(0.0 if role.kind == "cell" and not drives else stagger, current if drives else None, farad)
     receive = net_receive(eq, handling, emits, after, timing, variable, ported)
     crossing = timing is not None and bool(handling.watched)
     if moved and receive:
@@ -106,6 +107,9 @@ def build(eq: Equations, role: Role, name: str, comment: tuple[str, ...], stagge
     schemes = kinetic_blocks(eq)
     derivative_body = derivative_block(eq, stagger is not None, halved=bool(schemes and stagger))
     late = stepwise_statements(eq, handling)
+    own_time = role.kind == "cell" and not drives
+    if own_time and not variable and recorded:
+        late += derived_statements(eq, set(recorded))  # BREAKPOINT would see the states of the step before
     if derivative_body:
         derivative_body = (*gather, *derivative_body)
     else:
@@ -120,7 +124,8 @@ def build(eq: Equations, role: Role, name: str, comment: tuple[str, ...], stagge
     else:
         procedure = late
     breakpoint_body = _breakpoint(
-        eq, role, current, recorded, bool(derivative_body), bool(procedure), [name for name, _ in schemes], variable
+        eq, role, current, [] if own_time and not variable else recorded, bool(derivative_body), bool(procedure),
+        [name for name, _ in schemes], variable,
     )
     edges = Edges()
     if variable and not artificial:

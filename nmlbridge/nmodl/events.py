@@ -28,6 +28,8 @@ from .timing import (
     dated,
     holds,
     jump,
+    recall_voltage,
+    rewound,
     steered,
     touches,
 )
@@ -107,8 +109,10 @@ def _due(test: Expr) -> Expr | None:
     return simplify(divide(negate(split[1]), split[0]))
 
 
-def perform(eq: Equations, actions: tuple[Action, ...], emits: bool, timing: Timing | None = None) -> list[Stmt]:
-    """The actions in order; derived variables have the values from before them."""
+def perform(
+    eq: Equations, actions: tuple[Action, ...], emits: bool, timing: Timing | None = None, arriving: bool = False
+) -> list[Stmt]:
+    """The actions in order; derived variables have the values from before them. ``arriving``: an event came in."""
     needed: set[str] = set()
     for action in actions:
         if isinstance(action, Assign):
@@ -117,10 +121,14 @@ def perform(eq: Equations, actions: tuple[Action, ...], emits: bool, timing: Tim
     after: list[Stmt] = []
     if timing is not None and timing.current is not None and touches(eq, actions):
         before, after = steered(eq, timing, actions)
+    back: set[str] = set()
+    if timing is not None and arriving:
+        first, last, back = rewound(eq, timing, actions)
+        before, after = [*before, *first], [*last, *after]
     body = [*before, *derived_statements(eq, needed)]
     for action in actions:
         if isinstance(action, Assign):
-            if timing is not None:
+            if timing is not None and action.variable not in back:
                 body += jump(eq, timing, action.variable, action.expr)
             else:
                 body += lifted(action.variable, action.expr)
@@ -180,9 +188,9 @@ def net_receive(
     arrived: list[Stmt] = []
     guarded: list[tuple[Expr | None, tuple[Stmt, ...]]] = []
     for event in eq.events:
-        done = perform(eq, event.actions, emits, timing)
+        done = perform(eq, event.actions, emits, timing, True)
         if timing is not None and touches(eq, event.actions):
-            done += [*after, *carry_voltage(eq, timing, False)]
+            done = [*recall_voltage(eq, timing, event.actions, False), *done, *after, *carry_voltage(eq, timing, False)]
         if ported:
             done = [If(((Cmp("==", Name(PORT), Num(float(eq.in_ports.index(event.port)))), tuple(done)),))]
         if event.regime is None:
@@ -242,6 +250,8 @@ def net_receive(
             held = moved and bool(handling.watched) and timing.current is not None and holds(timing.current)
             if held and crossed is None:
                 before += before_release(timing)
+            if moved:
+                before += recall_voltage(eq, timing, wanted, crossed is not None or held)
             actions = [*before, *perform(eq, wanted, emits, timing)]
             if moved:
                 actions += [*after, *carry_voltage(eq, timing, crossed is not None or held)]

@@ -112,6 +112,60 @@ def dated(actions: tuple[Action, ...]) -> tuple[Action, ...]:
     return tuple(Assign(a.variable, substitute(a.expr, then)) if isinstance(a, Assign) else a for a in actions)
 
 
+def rewound(eq: Equations, timing: Timing, actions: tuple[Action, ...]) -> tuple[list[Stmt], list[Stmt], set[str]]:
+    """What goes before and after the actions of an event that set states by their own values, and these states.
+
+    Such a state has moved since the event. Where what it did cannot be told apart from what the event adds (a nonlinear
+    rate, a factor), it is taken back to the time of the event, set there, and carried on. States that it drives get
+    what its new course adds.
+    """
+    elapsed = add(Name(LATE), multiply(Num(timing.stagger), DT))
+    moving = [name for name in eq.states if name in eq.derivatives]
+    known = {"v", *eq.states}
+    rates = {name: simplify(eq.expand(eq.derivatives[name], known)) for name in moving}
+    back = {
+        a.variable
+        for a in actions
+        if isinstance(a, Assign)
+        and a.variable in rates
+        and a.variable in names(eq.expand(a.expr, known))
+        and not calls(rates[a.variable], "random")
+        and not _separable(eq, a.variable, a.expr, set(eq.states))
+    }
+    set_here = {a.variable for a in actions if isinstance(a, Assign)}
+    driven = [n for n in moving if n not in set_here and names(rates[n]) & back and not calls(rates[n], "random")]
+    before: list[Stmt] = []
+    after: list[Stmt] = []
+    for name in [*sorted(back), *driven]:
+        needed = names(rates[name]) - set(moving)
+        before += [*derived_statements(eq, needed), *lifted(f"{name}_then_", rates[name])]
+        after += [*derived_statements(eq, needed), *lifted(f"{name}_from_", rates[name])]
+    for name in sorted(back):
+        own = derivative(rates[name], name)
+        gone, to_come = elapsed, elapsed
+        if own is not None and own != ZERO and names(own) <= set(eq.values):
+            gone = divide(subtract(Num(1.0), Call("exp", multiply(Num(-1.0), own, elapsed))), own)
+            to_come = divide(subtract(Call("exp", multiply(own, elapsed)), Num(1.0)), own)
+        before.append(Set(name, subtract(Name(name), multiply(Name(f"{name}_then_"), gone))))
+        after.append(Set(name, add(Name(name), multiply(Name(f"{name}_from_"), to_come))))
+    for name in driven:
+        change = subtract(Name(f"{name}_from_"), Name(f"{name}_then_"))
+        after.append(Set(name, add(Name(name), multiply(change, elapsed))))
+    return before, after, back
+
+
+def _separable(eq: Equations, variable: str, expr: Expr, moving: set[str]) -> bool:
+    """Whether an assignment adds to a state something that goes its way by itself: all that it drives is linear."""
+    split = linear(expr, variable)
+    if split is None or simplify(split[0]) != Num(1.0):
+        return False
+    for name in eq.derivatives:
+        slope = derivative(simplify(eq.expand(eq.derivatives[name], moving)), variable)
+        if slope is None or not names(slope) <= set(eq.values):
+            return False
+    return True
+
+
 def jump(eq: Equations, timing: Timing, variable: str, expr: Expr) -> list[Stmt]:
     """``variable = expr``; if that adds to a state that decays, carried on to the time that the state stands for."""
     plain = lifted(variable, expr)
@@ -178,10 +232,16 @@ def _slope(eq: Equations, name: str, variable: str, moving: set[str]) -> Expr | 
     return slope if slope is not None and names(slope) <= set(eq.values) else None
 
 
-def carry_voltage(eq: Equations, timing: Timing, driven: bool) -> list[Stmt]:
+def recall_voltage(eq: Equations, timing: Timing, actions: tuple[Action, ...], driven: bool) -> list[Stmt]:
+    """Move v back to the time of the event, if the actions set it by its own value."""
+    old = any(isinstance(a, Assign) and a.variable == "v" and "v" in names(eq.expand(a.expr, {"v"})) for a in actions)
+    return carry_voltage(eq, timing, driven, -1.0) if old else []
+
+
+def carry_voltage(eq: Equations, timing: Timing, driven: bool, sign: float = 1.0) -> list[Stmt]:
     """Move v on by what happens between the event and the voltage's time, unless the cell now holds it still.
 
-    ``driven`` says that ``drive_`` was set before the event's actions.
+    ``driven`` says that ``drive_`` was set before the event's actions. A ``sign`` of -1 moves it back instead.
     """
     if timing.current is None or timing.capacitance is None:
         return []
@@ -193,7 +253,7 @@ def carry_voltage(eq: Equations, timing: Timing, driven: bool) -> list[Stmt]:
             branches.append((condition, ()))
             continue
         slope = simplify(subtract(drive, divide(branch, timing.capacitance)))
-        body = (*lifted("slope_", slope), Set("v", add(Name("v"), multiply(Name(LATE), Name("slope_")))))
+        body = (*lifted("slope_", slope), Set("v", add(Name("v"), multiply(Num(sign), Name(LATE), Name("slope_")))))
         branches.append((condition, body))
     while branches and not branches[-1][1]:
         branches.pop()

@@ -226,3 +226,41 @@ def test_states_that_drive_each_other_in_a_circle_are_of_second_order(tmp_path: 
     assert errors[0] < 5e-3 and errors[1] < errors[0] / 3.8
     exact = nmlbridge.simulate(model, backend="reference")["p[0]/z"][-1]
     assert abs(driven[1] - exact) < abs(driven[0] - exact) / 3.5 < 1e-3
+
+
+JUMP = """<ComponentType name="{name}" extends="baseCellMembPot">
+    <Parameter name="tau" dimension="time"/><Constant name="MV" dimension="voltage" value="1mV"/>
+    <EventPort name="in" direction="in"/><Exposure name="x" dimension="none"/><Dynamics>{dynamics}
+    <OnStart><StateAssignment variable="{state}" value="{start}"/></OnStart>
+    <OnEvent port="in"><StateAssignment variable="{state}" value="{event}"/></OnEvent></Dynamics></ComponentType>
+    <{name} id="c" tau="10ms"/>
+    <spikeArray id="s"><spike id="0" time="5.03ms"/><spike id="1" time="11.07ms"/></spikeArray>"""
+OWN = '<StateVariable name="v" dimension="voltage" exposure="v"/><TimeDerivative variable="v" value="-v / tau"/>'
+FREE = """<StateVariable name="x" dimension="none" exposure="x"/><TimeDerivative variable="x" value="-x ^ 2 / tau"/>
+    <DerivedVariable name="v" dimension="voltage" exposure="v" value="x * MV"/>"""
+
+
+@pytest.mark.parametrize("event", ["{0} + 3 * {1}", "{0} * 2 + {1}"])
+@pytest.mark.parametrize("state", ["v", "x"])
+def test_an_event_inside_a_step_adds_to_what_the_state_was_then(tmp_path: Path, state: str, event: str) -> None:
+    """v' = -v/tau and x' = -x^2/tau have v = v0 exp(-t/tau) and x = 1/(1/x0 + t/tau) between events."""
+    unit = "MV" if state == "v" else "1"
+    parts = JUMP.format(
+        name="jumper", dynamics=OWN if state == "v" else FREE, state=state, start=unit, event=event.format(state, unit)
+    )
+    network = """<population id="p" component="c" size="1"/><population id="q" component="s" size="1"/>
+        <explicitConnection from="q[0]" to="p[0]"/>"""
+
+    def flow(value: float, time: float) -> float:
+        return value * np.exp(-time / 10) if state == "v" else 1 / (1 / value + time / 10)
+
+    exact, last = 1.0, 0.0
+    for time in (5.03, 11.07):
+        exact = flow(exact, time - last)
+        exact, last = exact + 3 if "3" in event else 2 * exact + 1, time
+    exact = flow(exact, 20.0 - last)
+    errors = []
+    for step in (0.1, 0.025):
+        model = models.put(tmp_path / str(step), parts, network, {"v": "p[0]/v"}, 20, step)
+        errors.append(abs(nmlbridge.simulate(model)["p[0]/v"][-1] * 1e3 / exact - 1))
+    assert errors[0] < 2e-4 and errors[1] < 2e-5
