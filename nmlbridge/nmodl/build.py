@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 
 import numpy as np
@@ -34,12 +35,18 @@ SIZES = (  # of a state of this dimension, SI: a thousandth of it is what cvode'
 HOLD = 1e4  # 1/ms: rate at which a voltage that LEMS holds still is pulled back to its value
 SUM = "gathered__"  # of what is attached
 CLOCK = "idle__"  # a state that stands still
+AHEAD = 1.5
+"""Steps from the value of a state that a transfer takes to where it is used: it is taken before the states move, and
+read by the currents of the next step, which stand for the middle of it."""
 
 
-def build(eq: Equations, role: Role, name: str, comment: tuple[str, ...], stagger: float | None = None) -> Mechanism:
+def build(
+    eq: Equations, role: Role, name: str, comment: tuple[str, ...], stagger: float | None = None,
+    ahead: Collection[str] = (),
+) -> Mechanism:  # fmt: skip
     """The mechanism of a group in a role. Raises UnsupportedError for what NEURON has no place for.
 
-    ``stagger`` is that of compile_group: None asks for a mechanism for variable steps.
+    ``stagger`` is that of compile_group: None asks for a mechanism for variable steps. ``ahead``: see there.
     """
     variable = stagger is None
     coherent = eq.factors.get("t") == 1e3
@@ -123,6 +130,14 @@ def build(eq: Equations, role: Role, name: str, comment: tuple[str, ...], stagge
         derivative_body = (*derivative_body, *late)
     else:
         procedure = late
+    shown = {n: f"{n}_ahead" for n in sorted(ahead) if stagger and own_time and _smooth(eq, n)}
+    if shown:
+        gone = [multiply(Num(AHEAD), subtract(Name(n), Name(f"{n}_last"))) for n in shown]
+        derivative_body = (
+            *(Set(f"{n}_last", Name(n)) for n in shown),
+            *derivative_body,
+            *(Set(told, add(Name(n), step)) for (n, told), step in zip(shown.items(), gone, strict=True)),
+        )
     breakpoint_body = _breakpoint(
         eq, role, current, [] if own_time and not variable else recorded, bool(derivative_body), bool(procedure),
         [name for name, _ in schemes], variable,
@@ -142,14 +157,15 @@ def build(eq: Equations, role: Role, name: str, comment: tuple[str, ...], stagge
         eq, role, handling, discrete, moving, recorded, held is not None, bool(moved), [name for name, _ in schemes],
         variable,
     )  # fmt: skip
-    ranges += [*varying, *instance.values(), *recorded, *discrete]
+    initial += [Set(told, Name(n)) for n, told in shown.items()]
+    ranges += [*varying, *shown.values(), *instance.values(), *recorded, *discrete]
     peers = {x.target: n for n, x in eq.externals.items() if x.kind == "peer"}
     ranges += list(peers.values())
     currents = current_line(role, ions)
     if currents is not None and currents[0] == "NONSPECIFIC_CURRENT" and role.kind == "density":
         ranges.append(currents[1])
     sent = [f"sent_{FIRST_FLAG + row}" for row in range(len(handling.scheduled))]
-    assigned = [*discrete, *recorded, *peers.values(), *sent]
+    assigned = [*shown.values(), *discrete, *recorded, *peers.values(), *sent]
     if held is not None:
         assigned.append("v_hold")
     if gather:
@@ -204,8 +220,15 @@ def build(eq: Equations, role: Role, name: str, comment: tuple[str, ...], stagge
         v_init=v_init,
         notes=tuple(eq.notes),
         hidden_edges=edges.hidden,
+        ahead=shown,
         tolerances={n: _tolerance(eq, n) for n in (*moving, *kinetic)},
     )
+
+
+def _smooth(eq: Equations, state: str) -> bool:
+    """Whether a state goes on as it went: nothing sets it, and nothing here is drawn at random."""
+    acted = {a.variable for group in eq.reactions for a in group.actions if isinstance(a, Assign)}
+    return state in eq.derivatives and state not in acted and not any(calls(e, "random") for e in eq.expressions())
 
 
 def _all(eq: Equations) -> list[Expr]:

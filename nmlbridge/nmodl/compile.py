@@ -32,19 +32,20 @@ def compile_group(
     *,
     coherent: bool = True,
     record: frozenset[str] = frozenset(),
+    ahead: frozenset[str] = frozenset(),
     stagger: float | None = 0.5,
     layout: compat.Layout | None = None,
     dump: Dump | None = None,
 ) -> Mechanism:
     """Compile components of equal structure (``structure_key``) into one mechanism.
 
-    ``record`` names the flat variables of the first member that must be readable during a run. ``stagger``
-    is the part of a step that states stand after the voltage (0.5 with NEURON's second-order scheme, 0 with the first
-    order one, None for variable steps). ``coherent`` is False for equations that mix dimensions. ``layout`` asks for
-    the compatibility scheme (see compat.py).
+    ``record`` names the flat variables of the first member that must be readable during a run, ``ahead`` the states
+    that others read by a transfer. ``stagger`` is the part of a step that states stand after the voltage (0.5 with
+    NEURON's second-order scheme, 0 with the first order one, None for variable steps). ``coherent`` is False for
+    equations that mix dimensions. ``layout`` asks for the compatibility scheme (see compat.py).
     """
     eq = from_flat(members)
-    eq.keep = set(record)
+    eq.keep = set(record | ahead)
     flat_names = list(eq.dimensions)
     outputs = {n for n in (role.current, role.state) if n is not None}
     passes: list[tuple[str, Callable[[Equations], Equations]]] = [
@@ -79,7 +80,7 @@ def compile_group(
     role = replace(role, current=role.current and mapping.get(role.current, role.current),
                    state=role.state and mapping.get(role.state, role.state))  # fmt: skip
     if layout is None:
-        draft = build(eq, role, "PLACEHOLDER", (), stagger)
+        draft = build(eq, role, "PLACEHOLDER", (), stagger, {mapping.get(n, n) for n in ahead})
     else:
         draft = compat.build(eq, role, "PLACEHOLDER", frozenset(mapping.get(n, n) for n in layout.late), layout.still)
     digest = hashlib.sha256(draft.text.encode()).hexdigest()[:8]
@@ -94,6 +95,7 @@ def compile_group(
         mod=mod,
         text=to_nmodl(mod),
         variables={back.get(n, n): v for n, v in draft.variables.items() if back.get(n, n) in set(flat_names)},
+        ahead={back.get(n, n): v for n, v in draft.ahead.items()},
         instance={back.get(n, n): v for n, v in draft.instance.items()},
         weight=draft.weight and back.get(draft.weight, draft.weight),
     )

@@ -75,6 +75,8 @@ class Mechanism:
     v_init: Array | None = None
     hidden_edges: bool = False
     """its equations jump at times that have no closed form, so that long steps may miss them"""
+    ahead: dict[str, str] = field(default_factory=dict)
+    """state -> the variable that holds what it will be when others read it that are brought it (``build.AHEAD``)"""
     tolerances: dict[str, float] = field(default_factory=dict)
     """state (the mechanism's name for it) -> what cvode's absolute tolerance is multiplied with"""
     notes: tuple[str, ...] = ()

@@ -32,6 +32,7 @@ class PeerPoint:
     rows: Ints
     request: Request
     name: str
+    ahead: bool = False  # read by a current, which can do with what the state will be then
 
 
 @dataclass
@@ -201,12 +202,12 @@ def _transfers(
             places.setdefault(source, []).append(number)
             continue
         key = f"{attachment.key}.peer{number}.{variable}"
-        found = source.request.variable(source.name)
+        found = source.request.sent(source.name, source.ahead)
         assert found is not None, "marked as recorded, so it is kept"
         entries.append({
             "source_gid": tables.add(f"{key}.gid", attachment.column("peer_gid")[begins[number] : begins[number + 1]]),
             "source_variable": {"points": source.points, "index": tables.add(f"{key}.rows", source.rows),
-                                "variable": found[0]},
+                                "variable": found},
             "points": attachment.key, "index": tables.add(f"{key}.index", index[begins[number] : begins[number + 1]]),
             "variable": variable,
         })  # fmt: skip

@@ -401,6 +401,8 @@ class Network:
     def _transfers(self, groups: Sequence[Mapping[str, Any]]) -> None:
         """Give every source a number that all ranks agree on, then pair sources and targets."""
         self.mirrors.show(self.cells)
+        sent: dict[int, Any] = {}
+        got: list[tuple[Any, int]] = []
         base = len(self.mirrors.gids)
         for group, spec in enumerate(groups):
             number, count = self._numbers(group, spec)
@@ -414,6 +416,7 @@ class Network:
                 if of_points:
                     place = self._member(variable["points"], self.program.column(variable["index"])[first[sid]])
                     pointer, section = self._pointer(place, variable["variable"]), place.get_segment().sec
+                    sent[base + sid] = pointer
                 else:
                     gid, at, x = (self.program.column(spec[f"source_{c}"])[first[sid]] for c in ("gid", "section", "x"))
                     section = self.section(int(gid), int(at), "transfers")
@@ -422,10 +425,24 @@ class Network:
             for rows in self.shares.rows("targets", group, len(index), self.rank):
                 for sid, row in zip(number[rows].tolist(), index[rows].tolist(), strict=True):
                     target = self._member(spec["points"], row)
-                    self.pc.target_var(target, self._pointer(target, spec["variable"]), base + sid)
+                    pointer = self._pointer(target, spec["variable"])
+                    self.pc.target_var(target, pointer, base + sid)
+                    if of_points:
+                        got.append((pointer, base + sid))
             base += count
         self.program.release()
         self.pc.setup_transfer()
+        if any(not isinstance(spec["source_variable"], str) for spec in groups):
+            self.handlers.append(self.h.FInitializeHandler(1, lambda: self._transfer_start(sent, got)))
+
+    def _transfer_start(self, sent: Mapping[int, Any], got: Sequence[tuple[Any, int]]) -> None:
+        """Bring what states begin with to where it is read: NEURON's own first transfer comes before INITIAL."""
+        values = {sid: pointer[0] for sid, pointer in sent.items()}
+        if self.ranks > 1:
+            for others in self.pc.py_allgather(values):
+                values.update(others)
+        for pointer, sid in got:
+            pointer[0] = values[sid]
 
     def _pointers(self, groups: Sequence[Mapping[str, Any]]) -> None:
         """Couple by pointers, which see a variable as it is, on one rank only."""

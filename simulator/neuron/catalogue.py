@@ -27,6 +27,8 @@ class Request:
     flat: FlatComponent
     role: Role
     record: set[str] = field(default_factory=set)
+    ahead: set[str] = field(default_factory=set)
+    """states that others read by a transfer, for their currents"""
     mechanism: Mechanism | None = None
     member: int = 0
     layout: Layout | None = None
@@ -49,6 +51,12 @@ class Request:
         """(variable of the mechanism, factor to SI) of one of this component's flat names, if it can be read."""
         first = self.first_names[self.own_names.index(flat_name)] if flat_name in self.own_names else flat_name
         return self.made.variables.get(first)
+
+    def sent(self, flat_name: str, ahead: bool) -> str | None:
+        """The variable of the mechanism that a transfer takes for one of this component's flat names."""
+        first = self.first_names[self.own_names.index(flat_name)]
+        found = self.made.variables.get(first)
+        return self.made.ahead.get(first, found and found[0]) if ahead else found and found[0]
 
     own_names: list[str] = field(default_factory=list)
     first_names: list[str] = field(default_factory=list)
@@ -99,6 +107,7 @@ class Catalogue:
                 f"state {names.index(role.state) if role.state in names else role.state}",
                 *(f"bind {name} {binding}" for name, binding in role.bindings.items()),
                 f"record {sorted(names.index(name) for name in request.record)}",
+                f"ahead {sorted(names.index(name) for name in request.ahead)}",
                 f"coherent {not problems}",
             ]
             if request.layout is not None:
@@ -121,7 +130,7 @@ class Catalogue:
             try:
                 mechanism = compile_group(
                     members, first.role, coherent=coherent[key], stagger=self.stagger, record=frozenset(first.record),
-                    layout=first.layout, dump=self.dump,
+                    ahead=frozenset(first.ahead), layout=first.layout, dump=self.dump,
                 )  # fmt: skip
             except UnsupportedError as error:
                 raise UnsupportedError(f"{_place(first)}component {error}") from None

@@ -13,7 +13,9 @@ import numpy as np
 
 from ...errors import UnsupportedError
 from ...graph import Projection
+from ...lems.expression import names
 from ...lems.flat import FlatComponent
+from ...nmodl.equations import from_flat
 from .attachments import Attachment, Floats, Ints, PeerPoint, Rows
 from .population import CellKind, Kind
 
@@ -68,7 +70,7 @@ def _peers(half: Attachment, there: End, rows: Ints, projection: Projection) -> 
     """
     other, kind = there.half, there.kind
     found: dict[str, str | PeerPoint] = {}
-    for external in half.request.flat.externals.values():
+    for symbol, external in half.request.flat.externals.items():
         if external.kind != "peer":
             continue
         path = external.target.split("/", 1)[1]
@@ -85,7 +87,10 @@ def _peers(half: Attachment, there: End, rows: Ints, projection: Projection) -> 
                 continue
             if name is not None and kind.kind is Kind.POINT:
                 kind.request.record.add(name)
-                found[external.target] = PeerPoint(there.population, there.cells, kind.request, name)
+                ahead = not _moved_by(half.request.flat, symbol)
+                if ahead:
+                    kind.request.ahead.add(name)
+                found[external.target] = PeerPoint(there.population, there.cells, kind.request, name, ahead)
                 continue
         elif path == "v" or (path in _OF_A_PLACE and ("ca2" if "2" in path else "ca") in kind.pools):
             found[external.target] = _OF_A_PLACE[path]
@@ -95,6 +100,13 @@ def _peers(half: Attachment, there: End, rows: Ints, projection: Projection) -> 
             f"'{other.component}' nor a '{kind.component}' shows in NEURON"
         )
     return found
+
+
+def _moved_by(flat: FlatComponent, symbol: str) -> bool:
+    """Whether a state of the component moves by a variable, rather than its current alone."""
+    eq = from_flat([flat])
+    reach = eq.depends({symbol})
+    return any(names(rate) & reach for rate in eq.derivatives.values())
 
 
 def _own(flat: FlatComponent, path: str) -> str | None:

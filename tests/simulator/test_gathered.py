@@ -86,3 +86,48 @@ def test_noise_with_a_memory_is_computed_once_a_step(tmp_path: Path) -> None:
     assert draws.std() == pytest.approx(np.sqrt(1 / 12), rel=0.02)
     correlation = np.corrcoef(draws[:, 1:].ravel(), draws[:, :-1].ravel())[0, 1]
     assert abs(correlation) < 4 / np.sqrt(draws.size)
+
+
+PAIR = """<Lems><Target component="sim"/>
+<Include file="Cells.xml"/><Include file="Networks.xml"/><Include file="Simulation.xml"/>
+<ComponentType name="leaky" extends="baseCellMembPot"><Parameter name="tau" dimension="time"/>
+ <Parameter name="start" dimension="none"/><Attachments name="synapses" type="basePointCurrent"/>
+ <Exposure name="y" dimension="none"/><Exposure name="sum" dimension="current"/>
+ <Constant name="unit" dimension="current" value="1nA"/><Dynamics>
+ <StateVariable name="y" exposure="y" dimension="none"/>
+ <StateVariable name="v" exposure="v" dimension="voltage"/>
+ <DerivedVariable name="sum" exposure="sum" dimension="current" select="synapses[*]/i" reduce="add"/>
+ <TimeDerivative variable="y" value="(sum / unit - y) / tau"/>
+ <OnStart><StateAssignment variable="y" value="start"/></OnStart></Dynamics></ComponentType>
+<ComponentType name="reads" extends="baseGradedSynapse"><Property name="weight" dimension="none" defaultValue="1"/>
+ <Constant name="unit" dimension="current" value="1nA"/><Requirement name="y" dimension="none"/>
+ <InstanceRequirement name="peer" type="reads"/><Dynamics>
+ <DerivedVariable name="there" dimension="none" select="peer/y"/>
+ <DerivedVariable name="i" exposure="i" dimension="current" value="weight * unit * there"/></Dynamics></ComponentType>
+<leaky id="one" tau="5ms" start="1"/><leaky id="two" tau="5ms" start="0"/><reads id="r"/><silentSynapse id="none"/>
+<network id="n"><population id="p" component="one" size="1"/><population id="q" component="two" size="1"/>
+<continuousProjection id="to" presynapticPopulation="p" postsynapticPopulation="q"><continuousConnectionInstanceW
+ id="0" preCell="../p[0]" postCell="../q[0]" preComponent="none" postComponent="r" weight="4"/></continuousProjection>
+<continuousProjection id="fro" presynapticPopulation="q" postsynapticPopulation="p"><continuousConnectionInstanceW
+ id="0" preCell="../q[0]" postCell="../p[0]" preComponent="none" postComponent="r" weight="-4"/></continuousProjection>
+</network><Simulation id="sim" length="20ms" step="0.1ms" target="n"><OutputFile id="o" fileName="y.dat">
+<OutputColumn id="p" quantity="p[0]/y"/><OutputColumn id="q" quantity="q[0]/y"/>
+<OutputColumn id="s" quantity="q[0]/sum"/></OutputFile></Simulation></Lems>"""
+
+
+@pytest.mark.neuron
+def test_rates_that_read_each_other_do_so_from_the_start_and_in_time(tmp_path: Path) -> None:
+    """5 ms p' = -4 q - p and 5 ms q' = 4 p - q turn while they decay: p + i q = exp((4i - 1) t / 5 ms)."""
+    file = tmp_path / "LEMS_pair.xml"
+    file.write_text(PAIR)
+    found, errors = [], []
+    for step in (0.1, 0.05):
+        results = nmlbridge.simulate(file, dt=step)
+        turned = np.exp((4j - 1) * results.time / 5e-3)
+        errors.append(np.abs(results["p[0]/y"] + 1j * results["q[0]/y"] - turned).max())
+        found.append(results["q[0]/sum"] * 1e9)
+    assert errors[0] < 0.02 and errors[1] < errors[0] / 3.5, errors
+    assert found[0][1] == pytest.approx(4.0, rel=1e-12)  # the current of the first step knows how the other begins
+    ranks = nmlbridge.simulate(file, ranks=2)
+    alone = nmlbridge.simulate(file)
+    assert all(np.array_equal(ranks[name], alone[name]) for name in ("p[0]/y", "q[0]/y"))
