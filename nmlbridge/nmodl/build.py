@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import replace
 
-import numpy as np
-
 from ..errors import UnsupportedError
-from ..lems.evaluate import evaluate
-from ..lems.expression import Bin, Expr, Name, Num, Piecewise, calls, names, substitute
+from ..lems.expression import Expr, Name, Num, Piecewise, calls, names, substitute
 from ..lems.flat import Assign, Emit
 from ..units import Dimension
-from .algebra import ZERO, add, derivative, linear, multiply, negate, simplify, subtract
+from .algebra import ZERO, add, derivative, linear, multiply, simplify, subtract
+from .current import around, cell_current, current_line, farad_of, role_current, start_voltage
 from .equations import Array, Equations
 from .events import FIRST_FLAG, NEVER, PORT, Handling, classify, net_receive, scheduling, stepwise_statements
 from .fold import constants, prune
@@ -23,7 +21,6 @@ from .ode import derivative_block, derived_statements
 from .timing import BEFORE, Timing
 from .variable import Edges, bounded, edge_statements, find_edges
 
-DENSITY_TO_NEURON = 1e-6  # nA/cm2 -> mA/cm2
 KINDS = {"density": "SUFFIX", "pool": "SUFFIX", "source": "ARTIFICIAL_CELL"}  # others are point processes
 SIZES = (  # of a state of this dimension, SI: a thousandth of it is what cvode's usual tolerance of 1e-3 allows
     (Dimension(m=1, l=2, t=-3, i=-1), 1e-3),
@@ -32,7 +29,6 @@ SIZES = (  # of a state of this dimension, SI: a thousandth of it is what cvode'
     (Dimension(i=1), 1e-11),
     (Dimension(l=-3, n=1), 1e-4),
 )
-HOLD = 1e4  # 1/ms: rate at which a voltage that LEMS holds still is pulled back to its value
 SUM = "gathered__"  # of what is attached
 CLOCK = "idle__"  # a state that stands still
 AHEAD = 1.5
@@ -58,14 +54,14 @@ def build(
     v_init: Array | None = None
     if drives:
         current, capacitance, eq = cell_current(eq)
-        v_init = _start_voltage(eq)
+        v_init = start_voltage(eq)
         eq = replace(eq, states={n: r for n, r in eq.states.items() if n != "v"},
                      on_start=[a for a in eq.on_start if a.variable != "v"],
                      derivatives={n: e for n, e in eq.derivatives.items() if n != "v"})  # fmt: skip
         acted = {a.variable for group in eq.reactions for a in group.actions if isinstance(a, Assign)}
         eq = prune(eq, {"v"} | names(current) | acted)
     elif role.current is not None:
-        current = _role_current(eq, role)
+        current = role_current(eq, role)
     if role.gathers:
         eq, gather = _gathered(eq)
         ions = [*ions, Ion(GATHERED, read=(f"i{GATHERED}",), valence=1)]
@@ -101,7 +97,7 @@ def build(
     after: list[Stmt] = [Set("v_hold", Name("v"))] if held is not None else []
     timing: Timing | None = None
     if stagger is not None and not artificial:
-        farad = _farad(eq, capacitance) if capacitance is not None else None
+        farad = farad_of(eq, capacitance) if capacitance is not None else None
         # the states of a cell that has no voltage of NEURON's begin with the step, as their initial values do
         timing = Timing(0.0 if role.kind == "cell" and not drives else stagger, current if drives else None, farad)
     receive = net_receive(eq, handling, emits, after, timing, variable, ported)
@@ -335,94 +331,6 @@ def _gathered(eq: Equations) -> tuple[Equations, list[Stmt]]:
     return replace(eq, externals=kept, derived=derived, keep=keep), [Set(SUM, total)]
 
 
-def scale_of(eq: Equations, name: str, neuron: float) -> float:
-    """What a value of ``name`` in the system of ``eq`` is multiplied with for NEURON's unit (SI times ``neuron``)."""
-    dimension = eq.dimensions.get(name)
-    if dimension is not None and dimension.dimensionless:
-        return 1.0
-    return neuron / eq.factors.get(name, 1.0)
-
-
-def _role_current(eq: Equations, role: Role) -> Expr:
-    """NEURON's current, outward positive for all but electrodes."""
-    assert role.current is not None
-    name = role.current
-    inward: Expr = Name(name)
-    if name in eq.derived:
-        inward = (
-            eq.expand(inward, {"v"} | set(eq.states))
-            if name in eq.depends({"v"} | set(eq.states))
-            else eq.derived[name]
-        )
-    if role.kind == "density":
-        return simplify(multiply(Num(-DENSITY_TO_NEURON * scale_of(eq, name, 1e5)), inward))
-    sign = 1.0 if role.kind == "electrode" and role.ion is None else -1.0
-    return simplify(multiply(Num(sign * scale_of(eq, name, 1e9)), inward))
-
-
-def cell_current(eq: Equations) -> tuple[Expr, Array, Equations]:
-    """The current that makes a section follow dv/dt, its capacitance (nF), and the equations without attachments."""
-    attached = {n: x for n, x in eq.externals.items() if x.kind == "attachments"}
-    rate = simplify(eq.expand(eq.derivatives["v"], set(attached)))
-    to_mv = 1e3 / eq.factors.get("v", 1.0)
-    branches = list(rate.cases) if isinstance(rate, Piecewise) else [(None, rate)]
-    slopes: list[Array] = []
-    active: list[tuple[Expr | None, Expr]] = []
-    for condition, value in branches:
-        rest, slope = value, np.zeros(eq.members)
-        for name in attached:
-            split = linear(rest, name)
-            if split is None or not names(split[0]) <= set(eq.values):
-                raise UnsupportedError(
-                    f"'{eq.id}' ({eq.type}): dv/dt is not a constant times the sum of the attached currents '{name}'; "
-                    "NEURON needs a capacitance"
-                )
-            dimension = eq.dimensions[name]
-            unit = 1.0 if dimension.dimensionless else eq.factors.get(name, 1.0) / 1e9
-            slope = slope + np.broadcast_to(evaluate(split[0], eq.values), (eq.members,)) * to_mv * unit
-            rest = simplify(split[1])
-        active.append((condition, rest))
-        if np.any(slope != 0):
-            slopes.append(slope)
-    capacitance = 1.0 / slopes[0] if slopes else np.ones(eq.members)
-    values = dict(eq.values)
-    farad = _farad(eq, capacitance)
-    if isinstance(farad, Name):
-        values[farad.id] = capacitance
-    cases: list[tuple[Expr | None, Expr]] = []
-    for condition, rest in active:
-        if rest == ZERO and len(active) > 1:
-            cases.append((condition, multiply(Num(HOLD), farad, subtract(Name("v"), Name("v_hold")))))
-        else:
-            cases.append((condition, simplify(multiply(Num(-to_mv), farad, rest))))
-    current = cases[0][1] if len(cases) == 1 else Piecewise(tuple(cases))
-    dimensions = {**eq.dimensions}
-    return current, capacitance, replace(eq, values=values, dimensions=dimensions)
-
-
-def _farad(eq: Equations, capacitance: Array) -> Expr:
-    return Num(float(capacitance[0])) if np.all(capacitance == capacitance[0]) else Name("c_cell")
-
-
-def _start_voltage(eq: Equations) -> Array:
-    """The initial v in mV, one per member."""
-    env: dict[str, Array] = dict(eq.values)
-    for name in eq.states:
-        env.setdefault(name, np.zeros(eq.members))
-    for assign in eq.on_start:
-        try:
-            for name, expr in eq.derived.items():
-                if names(expr) <= env.keys():
-                    env[name] = np.broadcast_to(evaluate(expr, env), (eq.members,))
-            env[assign.variable] = np.broadcast_to(evaluate(assign.expr, env), (eq.members,))
-        except Exception as error:
-            if assign.variable == "v":
-                raise UnsupportedError(
-                    f"'{eq.id}' ({eq.type}): the initial v cannot be computed beforehand: {error}"
-                ) from error
-    return np.asarray(env["v"] * (1e3 / eq.factors.get("v", 1.0)), dtype=float)
-
-
 def properties_of(eq: Equations, role: Role) -> tuple[str | None, dict[str, str], list[str]]:
     """(property that the NetCon weight carries, properties set per instance, arguments of NET_RECEIVE)."""
     in_events = {
@@ -465,18 +373,6 @@ def _clockwork(eq: Equations) -> tuple[Equations, list[Stmt]]:
     return replace(eq, derivatives={}), body
 
 
-def current_line(role: Role, ions: list[Ion]) -> tuple[str, str] | None:
-    if role.carrier is not None:
-        return "ION", f"i{role.carrier}"
-    if role.kind == "density":
-        return "NONSPECIFIC_CURRENT", "i_m"
-    if role.kind == "electrode":
-        return "ELECTRODE_CURRENT", "i_m"
-    if role.kind == "point" or role.kind == "cell":
-        return "NONSPECIFIC_CURRENT", "i_m"
-    return None
-
-
 def _breakpoint(
     eq: Equations,
     role: Role,
@@ -509,7 +405,7 @@ def _breakpoint(
             using = f" USEION {role.carrier}" if role.carrier is not None else ""
             tail += [*lifted("g_m", simplify(split[0])), Line(f"CONDUCTANCE g_m{using}")]
             needed |= names(split[0]) | names(split[1])
-            tail += lifted(target, simplify(_around(split[0], split[1], current)))
+            tail += lifted(target, simplify(around(split[0], split[1], current)))
         else:
             needed |= names(current)
             tail += lifted(target, current)
@@ -518,14 +414,6 @@ def _breakpoint(
     body += derived_statements(eq, needed)
     body += tail
     return body
-
-
-def _around(slope: Expr, rest: Expr, current: Expr) -> Expr:
-    """g*(v - e) if the current has that form, else g*v + rest."""
-    reversal = simplify(Bin("/", negate(rest), slope))
-    if isinstance(reversal, (Num, Name)):
-        return Bin("*", Name("g_m"), simplify(subtract(Name("v"), reversal)))
-    return add(multiply(Name("g_m"), Name("v")), rest)
 
 
 def _initial(

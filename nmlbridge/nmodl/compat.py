@@ -23,7 +23,8 @@ from ..lems.expression import Bin, Cmp, Expr, Logic, Name, Num, Piecewise, calls
 from ..lems.flat import Action, Assign, Condition, Emit
 from ..units import Dimension
 from .algebra import ZERO, linear, multiply, simplify, subtract
-from .build import KINDS, bind, cell_current, current_line, properties_of, scale_of
+from .build import KINDS, bind, properties_of
+from .current import cell_current, current_line, scale_of
 from .equations import Array, Equations
 from .events import conjuncts, in_regime
 from .mechanism import Mechanism, Role
