@@ -25,6 +25,7 @@ from .places import Places
 from .plastic import Plastic
 from .shares import Shares, divide, numbers
 from .template import Cell, Template, individual
+from .transfers import by_pointers, start_of
 from .words import meant, variables
 
 _BLOCK = 8192  # rows of a table that are Python numbers at one time
@@ -109,7 +110,7 @@ class Network:
         for number, group in enumerate(spec.get("netcons", ())):
             self._netcons(group, number)
         if spec.get("transfers") and spec["run"].get("pointers"):
-            self._pointers(spec["transfers"])
+            by_pointers(self, spec["transfers"])
         elif spec.get("transfers") or len(self.mirrors.gids):
             self._transfers(spec.get("transfers", ()))
         cuts = self.placement.cuts  # joined last: NEURON then knows all sections
@@ -184,7 +185,7 @@ class Network:
         point = cell.points[source["point"]]
         if "variable" not in source:
             return self.h.NetCon(point, None)
-        netcon = self.h.NetCon(self._pointer(point, source["variable"]), None, sec=point.get_segment().sec)
+        netcon = self.h.NetCon(self.pointer(point, source["variable"]), None, sec=point.get_segment().sec)
         netcon.threshold = source["threshold"]
         return netcon
 
@@ -415,17 +416,17 @@ class Network:
             for sid in sorted(first):
                 if of_points:
                     place = self._member(variable["points"], self.program.column(variable["index"])[first[sid]])
-                    pointer, section = self._pointer(place, variable["variable"]), place.get_segment().sec
+                    pointer, section = self.pointer(place, variable["variable"]), place.get_segment().sec
                     sent[base + sid] = pointer
                 else:
                     gid, at, x = (self.program.column(spec[f"source_{c}"])[first[sid]] for c in ("gid", "section", "x"))
                     section = self.section(int(gid), int(at), "transfers")
-                    pointer = self._pointer(section(float(x)), variable)
+                    pointer = self.pointer(section(float(x)), variable)
                 self.pc.source_var(pointer, base + sid, sec=section)
             for rows in self.shares.rows("targets", group, len(index), self.rank):
                 for sid, row in zip(number[rows].tolist(), index[rows].tolist(), strict=True):
                     target = self._member(spec["points"], row)
-                    pointer = self._pointer(target, spec["variable"])
+                    pointer = self.pointer(target, spec["variable"])
                     self.pc.target_var(target, pointer, base + sid)
                     if of_points:
                         got.append((pointer, base + sid))
@@ -433,34 +434,8 @@ class Network:
         self.program.release()
         self.pc.setup_transfer()
         if any(not isinstance(spec["source_variable"], str) for spec in groups):
-            self.handlers.append(self.h.FInitializeHandler(1, lambda: self._transfer_start(sent, got)))
-
-    def _transfer_start(self, sent: Mapping[int, Any], got: Sequence[tuple[Any, int]]) -> None:
-        """Bring what states begin with to where it is read: NEURON's own first transfer comes before INITIAL."""
-        values = {sid: pointer[0] for sid, pointer in sent.items()}
-        if self.ranks > 1:
-            for others in self.pc.py_allgather(values):
-                values.update(others)
-        for pointer, sid in got:
-            pointer[0] = values[sid]
-
-    def _pointers(self, groups: Sequence[Mapping[str, Any]]) -> None:
-        """Couple by pointers, which see a variable as it is, on one rank only."""
-        if self.ranks > 1:
-            raise SimulatorError("the compatibility scheme couples cells by pointers; run it on one rank")
-        for spec in groups:
-            variable, targets = spec["source_variable"], self.groups[spec["points"]].members
-            rows = self._integers(spec["index"]).tolist()
-            if isinstance(variable, str):
-                table = zip(*(self.program.column(spec[f"source_{c}"]).tolist() for c in ("gid", "section", "x")),
-                            strict=True)  # fmt: skip
-                places = [self.section(int(gid), int(index), "pointers")(x) for gid, index, x in table]
-            else:
-                members = self.groups[variable["points"]].members
-                places = [members[row] for row in self._integers(variable["index"]).tolist()]
-                variable = variable["variable"]
-            for row, place in zip(rows, places, strict=True):
-                self.h.setpointer(self._pointer(place, variable), spec["variable"], targets[row])
+            begin = start_of(self.pc, self.ranks, sent, got)
+            self.handlers.append(self.h.FInitializeHandler(1, begin))
 
     # help
 
@@ -550,7 +525,8 @@ class Network:
             if self.made is not None:
                 self.streams.append(stream)
 
-    def _pointer(self, owner_of: Any, variable: str) -> Any:
+    def pointer(self, owner_of: Any, variable: str) -> Any:
+        """Where a variable of a segment or a process is."""
         try:
             return getattr(owner_of, f"_ref_{variable}")
         except (AttributeError, LookupError):
