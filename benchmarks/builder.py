@@ -20,6 +20,8 @@ import subprocess
 import sys
 from typing import Any
 
+from instantiate import NETWORK
+
 RULES = ("probability", "convergence", "distance", "same")
 MEASURE = """
 import json, resource, sys, time
@@ -41,18 +43,11 @@ word = "convergence" if rule == "convergence" else "probability"
 """
 OURS = """
 OURS = True
-""" + MEASURE + """
+""" + MEASURE + f"""
+NETWORK = {NETWORK!r}""" + """
 import numpy as np
 from nmlbridge.builder import build
-model = {
-    "space": {axis: [0, 1000] for axis in "xyz"},
-    "cells": {"cell": {"type": "iafCell", "leakReversal": "-60 mV", "thresh": "-50 mV", "reset": "-65 mV",
-                       "C": "0.2 nF", "leakConductance": "0.01 uS"}},
-    "synapses": {"syn": {"type": "expTwoSynapse", "gbase": "1 nS", "erev": "0 mV", "tauRise": "1 ms",
-                         "tauDecay": "3 ms"}},
-    "populations": {"E": {"cell": "cell", "number": cells}},
-    "connections": {},
-}
+model = NETWORK | {"populations": {"E": {"cell": "cell", "number": cells}}, "connections": {}}
 build(model)  # what is loaded once
 model["connections"]["EE"] = {"from": "E", "to": "E", word: value, "synapse": "syn", "weight": 0.5,
                               "delay": "1 + dist_3d / 500"}

@@ -50,6 +50,15 @@ MODEL = """<neuroml xmlns="http://www.neuroml.org/schema/neuroml2" id="bench">
     </biophysicalProperties></cell>
 </neuroml>"""
 
+NETWORK = {
+    "space": {axis: [0, 1000] for axis in "xyz"},
+    "cells": {"cell": {"type": "iafCell", "leakReversal": "-60 mV", "thresh": "-50 mV", "reset": "-65 mV",
+                       "C": "0.2 nF", "leakConductance": "0.01 uS"}},
+    "synapses": {"syn": {"type": "expTwoSynapse", "gbase": "1 nS", "erev": "0 mV", "tauRise": "1 ms",
+                         "tauDecay": "3 ms"}},
+}  # fmt: skip
+"""what all networks of rules here share"""
+
 RESOURCES = """
 import json, resource, sys, time
 def memory():
@@ -117,7 +126,8 @@ start = time.process_time()
 run.simulate()
 print("@@", json.dumps({"built": built, "simulate": time.process_time() - start, "peak": peak, "now": now}))
 """
-START = """
+START = f"""
+NETWORK = {NETWORK!r}""" + """
 import tempfile
 from pathlib import Path
 from nmlbridge.builder import build
@@ -125,12 +135,7 @@ from nmlbridge.report import Report
 from nmlbridge.simulator.neuron.shares import divide
 from nmlbridge.simulator.run import lowered_of
 def start(cells, each):
-    made = build({
-        "space": {axis: [0, 1000] for axis in "xyz"},
-        "cells": {"cell": {"type": "iafCell", "leakReversal": "-60 mV", "thresh": "-50 mV", "reset": "-65 mV",
-                           "C": "0.2 nF", "leakConductance": "0.01 uS"}},
-        "synapses": {"syn": {"type": "expTwoSynapse", "gbase": "1 nS", "erev": "0 mV", "tauRise": "1 ms",
-                             "tauDecay": "3 ms"}},
+    made = build(NETWORK | {
         "populations": {"E": {"cell": "cell", "number": cells}},
         "connections": {"EE": {"from": "E", "to": "E", "convergence": each, "synapse": "syn",
                                "weight": "uniform(0.1, 0.5)", "delay": "1 + dist_3d / 500"}},

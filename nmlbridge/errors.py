@@ -21,6 +21,13 @@ def one_line(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
+def placed(message: str, file: str | None, line: int | None, component: str | None = None) -> str:
+    """A message behind the place that it is about."""
+    where = f"{file}:{line}: " if file and line else f"{file}: " if file else ""
+    who = f"component '{component}': " if component else ""
+    return f"{where}{who}{message}"
+
+
 class NmlBridgeError(Exception):
     """Root of all errors raised on purpose by nmlbridge."""
 
@@ -44,11 +51,7 @@ class ModelError(NmlBridgeError):
         super().__init__(message)
 
     def __str__(self) -> str:
-        where = ""
-        if self.file:
-            where = f"{self.file}:{self.line}: " if self.line else f"{self.file}: "
-        who = f"component '{self.component}': " if self.component else ""
-        return f"{where}{who}{self.message}"
+        return placed(self.message, self.file, self.line, self.component)
 
 
 class DocumentError(ModelError):

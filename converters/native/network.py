@@ -15,6 +15,7 @@ from ...element import Element, Ids
 from ...errors import UnsupportedError
 from ...graph import InputList, NativeCell, NativeProcess, Network, Population, Projection
 from ...lems import Library, load_core
+from ...nmodl.builtin import ARTIFICIAL
 from ...report import Report
 from ...results import EventOutputFile, OutputFile, Outputs, Simulation
 from ...results.paths import place_of
@@ -22,7 +23,7 @@ from .currents import Channels
 from .elements import element, quantity, renamed, si_unit
 from .firing import Firing, firing_cell
 from .membrane import Membrane, sections_to_cut
-from .processes import TAKE_EVENTS, arrival, component, int_fire4_arrival, known, own_types, spike_array
+from .processes import arrival, component, int_fire4_arrival, known, own_types, spike_array
 from .shape import Shape
 
 Ints = npt.NDArray[np.int64]
@@ -364,7 +365,7 @@ class _Components:
         """Events that go to an artificial cell itself."""
         cell = self.old.native.get(self.old.populations[old.postsynaptic].component)
         fires = [self.firing[part.id] for part in self.parts[old.postsynaptic] if part.id in self.firing]
-        takes = isinstance(cell, NativeProcess) and cell.mechanism in TAKE_EVENTS
+        takes = isinstance(cell, NativeProcess) and cell.mechanism in ARTIFICIAL
         if not (takes or (fires and all(each.takes_events for each in fires))) or port.parameters.get("slot"):
             self.loss(
                 "its events go straight to an artificial cell or to a process of the cell; they are left out", old

@@ -159,10 +159,6 @@ TABLES = {"synapse": SYNAPSES, "input": INPUTS, "source": SOURCES}
 _ALIASES = {"del": "delay"}
 
 
-TAKE_EVENTS = ("IntFire1", "IntFire2", "IntFire4")
-"""artificial cells that events may go to"""
-
-
 def known(kind: str, mechanism: str) -> bool:
     """Whether a process has a counterpart. ``kind`` as in NativeProcess."""
     return mechanism in TABLES.get(kind, {}) or (kind == "source" and mechanism == "VecStim")

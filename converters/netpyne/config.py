@@ -9,6 +9,7 @@ import numpy as np
 
 from ...errors import NetworkError, UnsupportedError
 from ...graph import NativeCell, NativeProcess, Network
+from ...nmodl.builtin import LINEAR
 from ...report import Report
 from ...results import Electrodes, Simulation, saved
 from ...results.simulation import MAX_STEPS
@@ -17,7 +18,6 @@ from .neuroml_cells import NeuroMLCell
 from .sections import number
 from .vocabulary import note_undone
 
-_ADDING = frozenset({"ExpSyn", "Exp2Syn"})
 """synapses of which several at one place are as good as one"""
 
 
@@ -72,7 +72,7 @@ def simulation_of(config: Mapping[str, Any], network: Network, members: Recorded
     note_undone(config, file, report)
     if not config.get("oneSynPerNetcon", True):
         shared = {part.mechanism for part in network.native.values()
-                  if isinstance(part, NativeProcess) and part.kind == "synapse"} - _ADDING  # fmt: skip
+                  if isinstance(part, NativeProcess) and part.kind == "synapse"} - LINEAR  # fmt: skip
         if shared:
             report.add("netpyne-config", "approximation", "simConfig.oneSynPerNetcon is false: synapses of "
                        f"{', '.join(sorted(shared))} at one place are not made one", file=file)  # fmt: skip

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...errors import NetworkError, UnsupportedError
+from ...nmodl.builtin import ARTIFICIAL
 from ...report import Report
 from .cells import Rules
 from .connect import connect
@@ -33,9 +34,7 @@ NOT_PARAMETERS = {
     "pop", "cellModel", "cellType", "numCells", "density", "cellsList", "gridSpacing", "xRange", "yRange", "zRange",
     "xnormRange", "ynormRange", "znormRange", "vref", "spkTimes", "dynamicRates",
 }  # fmt: skip
-POINT_CELLS = {
-    "NetStim", "VecStim", "IntFire1", "IntFire2", "IntFire4", "DynamicNetStim", "PatternStim",
-}  # fmt: skip
+POINT_CELLS = {"NetStim", "VecStim", "DynamicNetStim", "PatternStim", *ARTIFICIAL}
 
 
 class Model:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import UsageError
 from ..report import Report
-from .options import add_allow, allowed, changes_of, say_notes, whole
+from .options import add_allow, add_changes, allowed, changes_of, say_notes, whole
 from .progress import ProgressBar
 
 if TYPE_CHECKING:
@@ -31,14 +31,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "-o", "--output", type=Path, metavar="OUT", help="file or folder to write; its name tells the format"
     )
     parser.add_argument("--to", dest="format", metavar="FORMAT", help="format of what is written")
-    parser.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        dest="changes",
-        help="another value: gain=2, connections.EE.weight=0.5 (may be repeated)",
-    )
+    add_changes(parser)
     parser.add_argument("--seed", type=whole(0), metavar="N", help="seed instead of that of the run")
     add_allow(parser)
     parser.add_argument("--words", action="store_true", help="print every word of such files as Markdown, and no more")

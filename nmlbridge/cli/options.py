@@ -63,6 +63,18 @@ def add_allow(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--allow-mods", action="store_true", help="compile the mod files that come with the model")
 
 
+def add_changes(parser: argparse.ArgumentParser) -> None:
+    """The option that puts other values for what a model states by name."""
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        dest="changes",
+        help="another value in a file of rules, or of NetPyNE: gain=2, connections.EE.weight=0.5 (may be repeated)",
+    )
+
+
 def add_split(parser: argparse.ArgumentParser) -> None:
     """The option that says whether cells are split over ranks."""
     parser.add_argument(

@@ -8,7 +8,18 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .options import add_allow, add_split, allowed, changes_of, milliseconds, say_notes, tolerance, whole, write_json
+from .options import (
+    add_allow,
+    add_changes,
+    add_split,
+    allowed,
+    changes_of,
+    milliseconds,
+    say_notes,
+    tolerance,
+    whole,
+    write_json,
+)
 from .progress import ProgressBar
 
 if TYPE_CHECKING:
@@ -60,14 +71,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="record extracellular potentials and dipoles: positions and more, as YAML or JSON",
     )
-    parser.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        dest="changes",
-        help="another value in a file of rules, or of NetPyNE: gain=2, connections.EE.weight=0.5 (may be repeated)",
-    )
+    add_changes(parser)
     add_allow(parser)
     parser.add_argument("--report", type=Path, metavar="FILE", help="write seconds and memory of each phase as JSON")
     parser.add_argument("--dump-passes", type=Path, metavar="DIR", help="write what each pass of the compiler made")

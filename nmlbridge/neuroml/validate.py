@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..element import Element
-from ..errors import DocumentError, ModelError, NmlBridgeError
+from ..errors import DocumentError, ModelError, NmlBridgeError, placed
 from ..graph import Network
 from ..graph.morphology import Morphology
 from ..lems import Component, Library, Model, flatten, load_core, resolve
@@ -35,9 +35,7 @@ class Problem:
     component: str | None = None
 
     def __str__(self) -> str:
-        where = f"{self.file}:{self.line}: " if self.file and self.line else f"{self.file}: " if self.file else ""
-        who = f"component '{self.component}': " if self.component else ""
-        return f"{self.severity}: {where}{who}{self.message}"
+        return f"{self.severity}: {placed(self.message, self.file, self.line, self.component)}"
 
 
 def validate(path: str | Path) -> list[Problem]:

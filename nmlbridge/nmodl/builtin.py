@@ -24,3 +24,9 @@ BUILT_IN = frozenset(OF_CELLS) | {
     "VClamp", "APCount", "NetStim", "PatternStim",
 }  # fmt: skip
 """the names of all"""
+
+ARTIFICIAL = tuple(name for name, header in OF_CELLS.items() if header.kind == "ARTIFICIAL_CELL")
+"""cells that events may go to"""
+
+LINEAR = frozenset({"ExpSyn", "Exp2Syn"})
+"""synapses of which one serves all connections at a place, since what events add to them adds up"""

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from ...errors import UnsupportedError
 from ...graph import Adjuster, Course, InputList, Network, Population, Projection, Stdp
 from ...graph.native import Along, NativeCell, NativeProcess, mechanisms_of
+from ...nmodl.builtin import LINEAR
 from ...pile import counted, joined, made, picked, shifted
 from .attachments import Floats, Ints, matching, stream_of
 from .individuals import Differences
@@ -24,8 +25,6 @@ from .population import CellKind, Kind
 from .roles import BUILT_IN_IONS, valence
 from .tables import Tables, distinct
 
-LINEAR = frozenset({"ExpSyn", "Exp2Syn"})
-"""synapses whose events add up, so that one instance serves all connections to one place"""
 RANDOM = {"NetStim": "ranvar"}
 """RANDOM variables of NEURON's own mechanisms"""
 CLAMPS = frozenset({"SEClamp", "VClamp"})

@@ -9,6 +9,7 @@ import pytest
 
 import nmlbridge
 
+from ..simulator.models import HH
 from . import models
 
 pytestmark = pytest.mark.neuron
@@ -69,16 +70,6 @@ AXON = (
     '<segmentGroup id="axon" neuroLexId="sao864921383"><property tag="numberInternalDivisions" value="21"/>'
     '<member segment="1"/></segmentGroup>'
 )  # fmt: skip
-HH = (
-    '<ionChannelHH id="na" conductance="10pS"><gateHHrates id="m" instances="3">'
-    '<forwardRate type="HHExpLinearRate" rate="1per_ms" midpoint="-40mV" scale="10mV"/>'
-    '<reverseRate type="HHExpRate" rate="4per_ms" midpoint="-65mV" scale="-18mV"/></gateHHrates>'
-    '<gateHHrates id="h" instances="1"><forwardRate type="HHExpRate" rate="0.07per_ms" midpoint="-65mV" scale="-20mV"/>'
-    '<reverseRate type="HHSigmoidRate" rate="1per_ms" midpoint="-35mV" scale="10mV"/></gateHHrates></ionChannelHH>'
-    '<ionChannelHH id="k" conductance="10pS"><gateHHrates id="n" instances="4">'
-    '<forwardRate type="HHExpLinearRate" rate="0.1per_ms" midpoint="-55mV" scale="10mV"/>'
-    '<reverseRate type="HHExpRate" rate="0.125per_ms" midpoint="-65mV" scale="-80mV"/></gateHHrates></ionChannelHH>'
-)
 MEMBRANE = (
     '<channelDensity id="l" ionChannel="pas" condDensity="0.3mS_per_cm2" erev="-54.3mV" ion="non_specific"/>'
     '<channelDensity id="nad" ionChannel="na" condDensity="120mS_per_cm2" erev="50mV" ion="na"/>'

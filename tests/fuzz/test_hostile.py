@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import json
 from pathlib import Path
+from xml.sax.saxutils import escape, quoteattr
 
 import h5py
 import pytest
@@ -99,6 +101,36 @@ def test_ids_that_sonata_cannot_call_files(
     model = lems(tmp_path / "model", body, f"{id}[0]/v")
     refused(["convert", model, tmp_path / "deep" / "er" / "x.sonata"], capsys, id[:60])
     assert [p.name for p in tmp_path.rglob("*") if p.is_file()] == ["L.xml"]
+
+
+TEXTS_OF_CODE = (
+    "a'+OWN()+'", 'a"+OWN()+"', "a\nOWN()\n", 'a\"\"\"+OWN()+\"\"\"', "a'''+OWN()+'''", "{OWN()}", "#\nOWN()",
+)  # fmt: skip
+POINTS = """<Include file="PyNN.xml"/><IF_cond_exp id={cell} cm="1" i_offset="0.9" tau_syn_E="5" tau_syn_I="5"
+v_init="-65" tau_m="20" tau_refrac="5" v_reset="-65" v_rest="-65" v_thresh="-50" e_rev_E="0" e_rev_I="-70"/>
+<network id="net"><notes>{notes}</notes><population id={population} component={cell} size="2">
+<property tag={tag} value={tag}/></population></network>"""
+
+
+@pytest.mark.parametrize("slot", ["cell", "population", "tag"])
+@pytest.mark.parametrize("ending", ["neuron", "brian2", "pynn", "eden"])
+def test_text_stays_text_in_scripts(ending: str, slot: str, tmp_path: Path) -> None:
+    written = 0
+    for number, text in enumerate(TEXTS_OF_CODE):
+        words = {"cell": "c", "population": "p", "tag": "t", slot: text}
+        quoted = {name: quoteattr(word).replace("\n", "&#10;") for name, word in words.items()}
+        body = POINTS.format(**quoted, notes=escape(text))
+        quantity = quoteattr(f"{words['population']}[0]/v")[1:-1].replace("\n", "&#10;").replace('"', "&quot;")
+        target = tmp_path / f"x{number}.{ending}"
+        if main(["convert", str(lems(tmp_path, body, quantity)), str(target)]) != 0:
+            continue
+        written += 1
+        for script in target.rglob("*.py") if target.is_dir() else [target]:
+            tree = ast.parse(script.read_text())
+            assert not [node for node in ast.walk(tree) if isinstance(node, ast.Name) and node.id == "OWN"]
+        for mod in target.rglob("*.mod"):
+            assert "OWN()" not in mod.read_text()
+    assert written
 
 
 # numbers ------------------------------------------------------------------------------------------------------------

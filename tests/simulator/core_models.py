@@ -4,19 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from . import models
+
 PULSE = '<pulseGenerator id="{}" delay="5ms" duration="40ms" amplitude="{}"/>'
 PULSE_DL = '<pulseGeneratorDL id="{}" delay="5ms" duration="40ms" amplitude="{}"/>'
-CHANNELS = (
-    '<ionChannelPassive id="pas" conductance="10pS"/>'
-    '<ionChannelHH id="na" conductance="10pS"><gateHHrates id="m" instances="3">'
-    '<forwardRate type="HHExpLinearRate" rate="1per_ms" midpoint="-40mV" scale="10mV"/>'
-    '<reverseRate type="HHExpRate" rate="4per_ms" midpoint="-65mV" scale="-18mV"/></gateHHrates>'
-    '<gateHHrates id="h" instances="1"><forwardRate type="HHExpRate" rate="0.07per_ms" midpoint="-65mV" scale="-20mV"/>'
-    '<reverseRate type="HHSigmoidRate" rate="1per_ms" midpoint="-35mV" scale="10mV"/></gateHHrates></ionChannelHH>'
-    '<ionChannelHH id="k" conductance="10pS"><gateHHrates id="n" instances="4">'
-    '<forwardRate type="HHExpLinearRate" rate="0.1per_ms" midpoint="-55mV" scale="10mV"/>'
-    '<reverseRate type="HHExpRate" rate="0.125per_ms" midpoint="-65mV" scale="-80mV"/></gateHHrates></ionChannelHH>'
-)
+CHANNELS = models.PASSIVE + models.HH
 _PYNN = 'v_init="-65" v_rest="-65" tau_m="20" tau_syn_E="5" tau_syn_I="5"'
 CELLS: dict[str, tuple[str, str, str]] = {
     "iafTauCell": ('leakReversal="-50mV" thresh="-55mV" reset="-70mV" tau="30ms"', "", "v"),

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from ...element import Element
-from ...errors import DocumentError, NmlBridgeError
+from ...errors import DocumentError, NmlBridgeError, placed
 from ...neuroml import read_document
 from ...neuroml.xml_read import read_text
 from .extract import Limits, extract_archive, members, open_archive, read_member
@@ -32,8 +32,7 @@ class Finding:
     line: int | None = None
 
     def __str__(self) -> str:
-        where = f"{self.file}:{self.line}: " if self.file and self.line else f"{self.file}: " if self.file else ""
-        return f"{self.severity}: {where}{self.message} [{self.code}]"
+        return f"{self.severity}: {placed(self.message, self.file, self.line)} [{self.code}]"
 
 
 def check_archive(path: str | Path, limits: Limits | None = None) -> list[Finding]:

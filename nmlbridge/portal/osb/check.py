@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from ...errors import ModelError, NmlBridgeError, UsageError
+from ...errors import ModelError, NmlBridgeError, UsageError, placed
 from ...lems import resolve
 from ...neuroml import read_document, validate
 from ..closure import case_clash, name_problem
@@ -34,8 +34,7 @@ class Line:
     line: int | None = None
 
     def __str__(self) -> str:
-        where = f"{self.file}:{self.line}: " if self.file and self.line else f"{self.file}: " if self.file else ""
-        return f"{self.level.upper():4} {self.rule}: {where}{self.message}"
+        return f"{self.level.upper():4} {self.rule}: {placed(self.message, self.file, self.line)}"
 
     def to_json(self) -> dict[str, object]:
         """As plain values."""
