@@ -76,6 +76,7 @@ def test_an_interrupt_is_130(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
         ["run", "a.xml", "--no-such-option"],
         ["convert", "a.nml"],
         ["convert", __file__, __file__],
+        ["convert", "a.nml", "b.nml", "-o", "c.nml"],
         ["convert", "a.nml", "b.xyz"],
         ["convert", "a.nml", "b.nml", "--to", "cuneiform"],
     ],
@@ -107,3 +108,11 @@ def test_a_closed_pipe_is_no_traceback(repository: Path) -> None:
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
     assert "Traceback" not in done.stderr
     assert "Exception ignored" not in done.stderr
+
+
+def test_the_target_of_convert_may_be_named_as_an_output(tmp_path: Path) -> None:
+    source, target = tmp_path / "a.nml", tmp_path / "b.xml"
+    source.write_text('<neuroml xmlns="http://www.neuroml.org/schema/neuroml2" id="a">'
+                      '<spikeGenerator id="s" period="5 ms"/></neuroml>')  # fmt: skip
+    assert main(["convert", str(source), "-o", str(target)]) == 0
+    assert 'period="5 ms"' in target.read_text()
