@@ -12,6 +12,7 @@ import pytest
 
 import nmlbridge
 from nmlbridge.builder import Specification, build
+from nmlbridge.builder.mesh import surface
 from nmlbridge.errors import ModelError
 
 from .rules import CELL, SYNAPSE, spec
@@ -146,3 +147,22 @@ def test_edges_of_sonata(tmp_path: Path) -> None:
         file.create_group("edges/B_A")
     with pytest.raises(ModelError, match="A_B, B_A; expected one"):
         build(Specification.of(spec({"file": "edges.h5"}), tmp_path))
+
+
+def test_lines_through_corners_and_edges_of_a_mesh(tmp_path: Path) -> None:
+    """Points straight below corners and edges of the surface are inside or not as others are."""
+    trimesh = pytest.importorskip("trimesh")
+    ball = trimesh.creation.icosphere(subdivisions=2)
+    ball.export(tmp_path / "ball.ply", encoding="ascii")  # what is read are the very numbers
+    _, _, inside, volume = surface(tmp_path / "ball.ply", 1.0)
+    corners = np.asarray(trimesh.load(tmp_path / "ball.ply").vertices)
+    middles = corners[ball.edges_unique].mean(axis=1)
+    for points in (corners, middles):
+        assert inside(points * 0.9).all() and not inside(points * 1.05).any()
+        level = points * [1, 1, 0]
+        assert inside(level[np.linalg.norm(level, axis=1) < 0.95]).all()
+    assert volume == pytest.approx(ball.volume)
+    grid = np.stack(np.meshgrid(*[np.linspace(-1.2, 1.2, 49)] * 3), -1).reshape(-1, 3)
+    radius = np.linalg.norm(grid, axis=1)
+    found = inside(grid)
+    assert found[radius < 0.95].all() and not found[radius > 1].any()

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -22,8 +25,44 @@ DRAWN = {"normal(1, 0.1)": (1, 0.1), "uniform(1, 5)": (3, 4 / 12**0.5), "lognorm
          "exponential(0.3)": (0.3, 0.3), "chance(0.3)": (0.3, 0.21**0.5), "poisson(1.5)": (1.5, 1.5**0.5)}  # fmt: skip
 
 
+# surfaces of one unit, and the box around each
+MESHES = {"ball.stl": (-1, 1), "ball.ply": (-1, 1), "brick.obj": (-0.5, 0.5), "brick.off": (-0.5, 0.5)}
+PAIRS = {"one": [(0, 1)], "more": [(2, 0), (0, 1), (1, 0)]}
+FURTHER = {"weight": [0.5, 2.0, 3.0], "delay": [1.0, 4.0, 1.5]}
+ENDINGS = ("csv", "h5", "sonata.h5")
+LISTS = [f"{name}{further}.{ending}" for name in PAIRS for further in ("", "_full") for ending in ENDINGS]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The files that specifications name: surfaces, and connections in every form."""
+    trimesh = pytest.importorskip("trimesh")
+    place = tmp_path_factory.mktemp("files")
+    ball, brick = trimesh.creation.icosphere(subdivisions=2), trimesh.creation.box((1, 1, 1))
+    for name in MESHES:
+        (ball if name.startswith("ball") else brick).export(place / name)
+    for file in LISTS:
+        name, ending = file.split(".", 1)
+        pairs = np.array(PAIRS[name.removesuffix("_full")])
+        columns = {"pre": pairs[:, 0], "post": pairs[:, 1]}
+        if name.endswith("_full"):
+            columns |= {word: np.array(values[: len(pairs)]) for word, values in FURTHER.items()}
+        if ending == "csv":
+            rows = [",".join(map(str, row)) for row in zip(*columns.values(), strict=True)]
+            (place / file).write_text("\n".join([",".join(columns), *rows]) + "\n")
+            continue
+        words = {"pre": "source_node_id", "post": "target_node_id", "weight": "0/syn_weight", "delay": "0/delay"}
+        with h5py.File(place / file, "w") as stream:
+            for word, column in columns.items():
+                stream[f"edges/E_to_E/{words[word]}" if ending.startswith("sonata") else word] = column
+    return place
+
+
 @st.composite
 def regions(draw: st.DrawFn) -> dict[str, Any]:
+    if draw(st.integers(0, 3)) == 0:
+        file, scale = draw(st.sampled_from(list(MESHES))), draw(st.sampled_from([60, 150.0]))
+        return {"shape": "mesh", "file": file, "scale": scale}
     region: dict[str, Any] = {"shape": draw(st.sampled_from(["box", "cylinder", "ellipsoid"]))}
     for axis in "xyz":
         low = draw(st.integers(-200, 200))
@@ -66,6 +105,7 @@ def rules(draw: st.DrawFn, names: list[str]) -> dict[str, Any]:
                                                                  "out": st.sampled_from([1, "1 + pre_index"])})}),
         st.fixed_dictionaries({"pairs": st.lists(st.sampled_from([(0, 1), (1, 0), (2, 0)]), min_size=1, max_size=3,
                                                  unique=True)}),
+        st.fixed_dictionaries({"file": st.sampled_from(LISTS)}),
         st.fixed_dictionaries({"pattern": st.just("one_to_one"), "autapses": st.just(True)}),
         st.fixed_dictionaries({"small_world": st.fixed_dictionaries({"neighbours": st.just(2),
                                                                      "rewire": st.sampled_from([0, 0.3, 1])})}),
@@ -96,9 +136,9 @@ def specifications(draw: st.DrawFn) -> dict[str, Any]:
     }
 
 
-def _some(data: dict[str, Any]) -> bool:
+def _some(data: dict[str, Any], folder: Path) -> bool:
     """Whether every population has cells for pairs and rings, and every convergence something to choose from."""
-    network = build(data | {"connections": {}}).network
+    network = build(Specification.of(data | {"connections": {}}, folder)).network
     return all(population.size > 2 for population in network.populations.values())
 
 
@@ -114,13 +154,27 @@ def _places(projections: list[Any], rule: dict[str, Any], offsets: dict[str, Any
 
 
 def _inside(places: Any, region: dict[str, Any]) -> None:
-    """Cells lie within the ranges, and where a mask lets them."""
+    """Cells lie within the ranges, and where a mask lets them; within the sphere that is around a mesh of one."""
+    if "file" in region:
+        low, high = np.multiply(MESHES[region["file"]], region["scale"])
+        assert (places >= low - 1e-3).all() and (places <= high + 1e-3).all()
+        assert region["file"].startswith("brick") or (np.linalg.norm(places, axis=1) <= high + 1e-3).all()
+        return
     low, high = np.transpose([region[axis] for axis in "xyz"])
     assert (places >= low - 1e-9).all() and (places <= high + 1e-9).all()
     middle, (x, y, z) = (low + high) / 2, places.T
     masks = {"x <": x < middle[0], "!(d": y <= middle[1], "x <=": (x <= middle[0]) | (z > middle[2])}
     if "where" in region:
         assert masks["x <=" if "|" in region["where"] else region["where"][:3]].all()
+
+
+def _volume(region: dict[str, Any]) -> float | None:
+    """um3; None if a mask cuts it. A ball of 320 triangles has somewhat less than a sphere: 3.6587."""
+    if "file" in region:
+        return float((3.6587 if region["file"].startswith("ball") else 1.0) * region["scale"] ** 3)
+    size = np.prod([region[axis][1] - region[axis][0] for axis in "xyz"])
+    share = {"box": 1, "cylinder": np.pi / 4, "ellipsoid": np.pi / 6}[region["shape"]]
+    return None if "where" in region else float(size * share)
 
 
 def _likely(found: float, chances: Any) -> None:
@@ -130,21 +184,37 @@ def _likely(found: float, chances: Any) -> None:
     assert far**2 <= 2 * 23 * (variance + far / 3) + 1e-6
 
 
-@given(specifications())
+def _as_listed(mine: list[Any], rule: dict[str, Any], offsets: dict[str, Any]) -> None:
+    """The edges are those of the file, with its weights and delays, whatever the rule says of these."""
+    name = rule["file"].split(".")[0]
+    pairs = PAIRS[name.removesuffix("_full")]
+    before, after = _places(mine, rule, offsets)
+    assert sorted(zip(before.tolist(), after.tolist(), strict=True)) == sorted(pairs)
+    if name.endswith("_full"):
+        rows = [pairs.index(pair) for pair in zip(before.tolist(), after.tolist(), strict=True)]
+        for word, values in FURTHER.items():
+            found = np.concatenate([getattr(projection, word) for projection in mine])
+            np.testing.assert_array_equal(found, np.array(values)[rows])
+
+
+@given(data=specifications())
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
-def test_any_specification(data: dict[str, Any]) -> None:
-    if not _some(data):
+def test_any_specification(folder: Path, data: dict[str, Any]) -> None:
+    if not _some(data, folder):
         return
-    specification = Specification.of(data)
+    specification = Specification.of(data, folder)
     network = build(specification).network
     for text in (specification.to_yaml(), specification.to_json()):
-        again = Specification.parse(text)
+        again = Specification.parse(text, folder)
         assert again.model == specification.model
         assert columns(build(again).network) == columns(network)
     offsets = {name: population.positions for name, population in network.populations.items()}
     for name, population in data["populations"].items():
+        region = population.get("region", data["space"])
         if "positions" not in population:
-            _inside(offsets[name], population.get("region", data["space"]))
+            _inside(offsets[name], region)
+        if population.get("density") == 1000 and (volume := _volume(region)) is not None:
+            assert abs(len(offsets[name]) - 1000 * volume * 1e-9) <= 0.5 + 1e-4 * len(offsets[name])
     for name, rule in data["connections"].items():
         mine = [p for p in network.projections if p.id == name or p.id.startswith(f"{name}_")]
         weights = np.concatenate([np.zeros(0), *(p.weight for p in mine if p.weight is not None)])
@@ -179,6 +249,8 @@ def test_any_specification(data: dict[str, Any]) -> None:
                     _likely(made.take(number, axis).sum(), expected.take(number, axis))
         elif "pairs" in rule:
             assert found == len(set(rule["pairs"]))
+        elif "file" in rule:
+            _as_listed(mine, rule, offsets)
         elif rule.get("pattern") == "one_to_one":
             before, after = _places(mine, rule, offsets)
             assert sorted(before) == sorted(after) == list(range(len(post))) and (before == after).all()
