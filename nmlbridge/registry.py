@@ -162,7 +162,7 @@ REFUSED_PICKLE = (
 _NETPYNE_HOLDS = frozenset({
     "native mechanisms", "networks", "positions", "properties", "connections", "weights", "delays", "places on cells",
     "inputs", "temperature", "simulation", "gap junctions", "continuous projections", "reactions and diffusion",
-    "plasticity", "courses", "imposed fields",
+    "plasticity", "courses", "imposed fields", "shared synapses",
 })  # fmt: skip
 _COMPILED = frozenset({
     "components", "component types", "morphologies", "biophysics",
@@ -294,7 +294,7 @@ _FORMATS = (
         features=(_SCRIPT - {"positions"}) | {
             "component types", "native mechanisms", "morphologies", "biophysics", "places on cells", "gap junctions",
             "continuous projections", "temperature", "imposed fields", "plasticity", "courses",
-            "differing cells",
+            "differing cells", "shared synapses",
             "reactions and diffusion",
         },
         writes_folder=True,

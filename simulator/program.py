@@ -32,7 +32,8 @@ The keys of the specification::
     sources      [{cells: first gid of a population, size, first_gid, section, x, threshold}]: further places that send
                  events, one for each cell, with gids beyond those of the cells; their events are not among the spikes
     points       [{id, mechanism, gid, section, x: "T:", parameters: {name: number | "T:"}, random: null | "T:" (n,3)
-                   Random123 ids, rng: name of the RANDOM variable}]: point processes placed on cells
+                   Random123 ids, rng: name of the RANDOM variable, or noiseFromRandom, which takes a Random,
+                   shared: true if all connections to a place act on one of them}]: point processes placed on cells
     generators   [{id, mechanism (an artificial cell), gid: "T:" (of the cell it drives), parameters, random, rng,
                    targets: {points: id, index, weight, delay: "T:"}}]: one private source of events per row
     netcons      [{source_gid: "T:", points: id, index: "T:", weight: "T:" (n,) or (n,k), delay: "T:" ms,

@@ -14,6 +14,7 @@ from ...registry import resolve_name
 from ...report import Report
 from . import streams
 from .courses import written_rates
+from .sources import CHANGING
 from .trains import GIVEN, GIVEN_MOD
 
 if TYPE_CHECKING:
@@ -260,7 +261,7 @@ class CellParameters:
     def rows_of(self, part: Mapping[str, Any], size: int, mechanism: str, who: str) -> list[dict[str, float]]:
         """Parameters row by row; those of a random process include the ids of its stream."""
         columns = {name: self.column(item, size).tolist() for name, item in part.get("parameters", {}).items()}
-        if part.get("random") is not None and mechanism != "NetStim":
+        if part.get("random") is not None and mechanism not in ("NetStim", CHANGING):
             if self.seeded(mechanism, part.get("rng", "rng")):
                 ids = np.asarray(self.value(part["random"]))
                 columns |= {name: ids[:, at].tolist() for at, name in enumerate(_IDS)}

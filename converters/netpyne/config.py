@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import NetworkError, UnsupportedError
-from ...graph import NativeCell, NativeProcess, Network
-from ...nmodl.builtin import LINEAR
+from ...graph import NativeCell, Network
 from ...report import Report
 from ...results import Electrodes, Simulation, saved
 from ...results.simulation import MAX_STEPS
@@ -17,8 +16,6 @@ from ...units import nearest
 from .neuroml_cells import NeuroMLCell
 from .sections import number
 from .vocabulary import note_undone
-
-"""synapses of which several at one place are as good as one"""
 
 
 class Recorded:
@@ -70,12 +67,6 @@ def simulation_of(config: Mapping[str, Any], network: Network, members: Recorded
 
     values = config.get("hParams") or {}
     note_undone(config, file, report)
-    if not config.get("oneSynPerNetcon", True):
-        shared = {part.mechanism for part in network.native.values()
-                  if isinstance(part, NativeProcess) and part.kind == "synapse"} - LINEAR  # fmt: skip
-        if shared:
-            report.add("netpyne-config", "approximation", "simConfig.oneSynPerNetcon is false: synapses of "
-                       f"{', '.join(sorted(shared))} at one place are not made one", file=file)  # fmt: skip
     dt = stated("dt", 0.025)
     step = config.get("recordStep", 0.1)
     every = 1

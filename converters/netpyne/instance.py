@@ -14,6 +14,7 @@ import numpy as np
 
 from ...errors import NetworkError, UnsupportedError
 from ...graph import Adjuster, ImposedField, InputList, NativeCell, NativeProcess, Network, Population, Projection
+from ...graph.native import ADDING
 from ...report import Report
 from . import streams
 from .courses import Shaped
@@ -21,12 +22,12 @@ from .names import Names
 from .neuroml_cells import NeuroMLCell, components_of, spot_on
 from .populations import Populations
 from .sections import number
+from .sources import clamp_of, netstim_of
 
 if TYPE_CHECKING:
     from .fields import Field
 
 CLAMPS = ("IClamp", "VClamp", "SEClamp", "AlphaSynapse")
-_STIM_WORDS = {"source", "type", "label", "loc", "sec", "hObj"}
 
 
 @dataclass
@@ -91,6 +92,8 @@ class Instance:
     """whether each NetStim draws independently; in NetPyNE those on one cell with one seed draw the same"""
     inverted_y: bool = True
     moved_points: bool = True
+    shared: bool = False
+    """whether connections to one place act on one synapse"""
     label: str = "network"
     file: str | None = None
     fields: Sequence[Field] = ()
@@ -167,8 +170,13 @@ class _Assembly(Populations):
                 if not isinstance(pointers, Mapping) or "target_var" not in pointers:
                     raise NetworkError(f"synMech '{label}': pointerParams needs a target_var", file=self.file)
                 peer = (str(pointers.get("source_var", "v")), str(pointers["target_var"]))
+            shared = self.instance.shared and peer is None
             self.native[id] = NativeProcess(id, str(spec["mod"]), "synapse" if peer is None else "junction", parameters,
-                                            peer=peer, file=self.file)  # fmt: skip
+                                            peer=peer, shared=shared, file=self.file)  # fmt: skip
+            if shared and kind != "synapse" and spec["mod"] not in ADDING:
+                self.report.add("netpyne-synapse", "approximation", f"synMech '{label}': NetStims have synapses of "
+                                "their own at places that other connections have too, as these have functions",
+                                file=self.file, component=id)  # fmt: skip
         return id
 
     def target(self, connection: Connection) -> tuple[str, int, int, float | None, str]:
@@ -303,15 +311,15 @@ class _Assembly(Populations):
 
     def drives(self) -> list[InputList]:
         """NetStims, each with the connection through which it acts."""
-        rows: dict[tuple[str, str, str, str], list[tuple[Any, ...]]] = {}
+        rows: dict[tuple[str, str, str, str, str], list[tuple[Any, ...]]] = {}
         for connection in self.instance.connections:
             if not connection.driven:
                 continue
             stim = self.instance.cells[connection.post].stims[connection.pre]
             population, row, section, fraction, component = self.target(connection)
-            parameters = self.netstim(stim, connection.post)
+            mechanism, parameters = netstim_of(stim, connection.post, self.file)
             source = str(stim.get("source") or stim.get("label") or "NetStim")
-            key = (source, population, component, str(stim.get("label") or f"{source}_{population}"))
+            key = (mechanism, source, population, component, str(stim.get("label") or f"{source}_{population}"))
             owner = f":{key[-1]}:{connection.pre}" if self.instance.own_streams else ""
             stream = (streams.of_text(f"NetStim{owner}"), connection.post, int(stim.get("seed", self.instance.seed)))
             rows.setdefault(key, []).append(
@@ -319,14 +327,14 @@ class _Assembly(Populations):
                  parameters, stream)
             )  # fmt: skip
         found = []
-        for (source, population, component, label), table in rows.items():
+        for (mechanism, source, population, component, label), table in rows.items():
             columns: list[tuple[Any, ...]] = list(zip(*table, strict=True))
             usual = columns[5][0]
             values = {name: np.array([each[name] for each in columns[5]]) for name in usual}
             if self.native[component].kind == "port":
-                self.senders(source, population, component, label, columns, values)
+                self.senders((mechanism, source), population, component, label, columns, values)
                 continue
-            process = self.driver(source, usual, component)
+            process = self.driver(source, mechanism, usual, component)
             shaped = self.instance.courses.get((True, source))
             common = self.native[process].parameters
             found.append(InputList(
@@ -339,17 +347,18 @@ class _Assembly(Populations):
             ))  # fmt: skip
         return found
 
-    def senders(self, source: str, population: str, port: str, label: str, columns: list[tuple[Any, ...]],
+    def senders(self, what: tuple[str, str], population: str, port: str, label: str, columns: list[tuple[Any, ...]],
                 values: dict[str, Any]) -> None:  # fmt: skip
         """NetStims that act on the cells' own processes, where there is no synapse to drive: cells of their own, which
-        stand after all others, so that these keep their numbers."""
+        stand after all others, so that these keep their numbers. ``what`` is their mechanism and source."""
+        mechanism, source = what
         shaped = self.instance.courses.get((True, source))
         id, process = self.names.fresh(Names().id(f"{label}_sources")), self.names.fresh(Names().id(source))
         usual = columns[5][0]
         self.report.add("netpyne-stimulus", "info", f"the stimulus '{source}' acts on the own process of cells of "
                         f"'{population}': its NetStims are the population '{id}', after all others",
                         file=self.file)  # fmt: skip
-        self.native[process] = NativeProcess(process, "NetStim", "source", usual, file=self.file)
+        self.native[process] = NativeProcess(process, mechanism, "source", usual, file=self.file)
         self.populations[id] = Population.sized(
             id, process, len(columns[0]), random=np.array(columns[6], dtype=np.uint32), file=self.file,
             values={name: column for name, column in values.items() if not (column == usual[name]).all()},
@@ -361,28 +370,13 @@ class _Assembly(Populations):
             course=shaped.course if shaped else None, attributes=shaped.attributes if shaped else {},
         ))  # fmt: skip
 
-    def driver(self, source: str, parameters: dict[str, float], synapse: str) -> str:
+    def driver(self, source: str, mechanism: str, parameters: dict[str, float], synapse: str) -> str:
         """The process of a NetStim that acts through one synapse."""
-        key = json.dumps([source, synapse])
+        key = json.dumps([source, mechanism, synapse])
         if key not in self.processes:
             id = self.processes[key] = self.names.fresh(Names().id(source))
-            self.native[id] = NativeProcess(id, "NetStim", "source", parameters, synapse, file=self.file)
+            self.native[id] = NativeProcess(id, mechanism, "source", parameters, synapse, file=self.file)
         return self.processes[key]
-
-    def netstim(self, stim: Mapping[str, Any], gid: int) -> dict[str, float]:
-        """Parameters of a NetStim as NEURON has them. NetPyNE states the rate in Hz."""
-        where = f"{gid}"
-        if isinstance(stim.get("rate"), str):
-            raise UnsupportedError(f"cell {gid}: the stimulus rate '{stim['rate'][:40]}' is not supported")
-        if stim.get("rate") is not None:
-            interval = number(stim["rate"], where, "rate", self.file) ** -1 * 1e3
-        else:
-            interval = number(stim.get("interval"), where, "interval", self.file)
-        return {
-            "interval": interval, "noise": number(stim.get("noise", 0.0), where, "noise", self.file),
-            "start": number(stim.get("start", 0.0), where, "start", self.file),
-            "number": number(stim.get("number", 1e9), where, "number", self.file),
-        }  # fmt: skip
 
     def fields(self) -> list[ImposedField]:
         """What is imposed from outside, on each population that it reaches."""
@@ -417,7 +411,7 @@ class _Assembly(Populations):
                 target = self.native.get(self.populations[population].component)
                 if spot is None and not isinstance(target, NativeCell):
                     raise NetworkError(f"cell {gid} has no sections, and gets a {kind}", file=self.file)
-                parameters = self.clamp(stim, gid)
+                parameters = clamp_of(stim, gid, self.file)
                 source = str(stim.get("source") or stim.get("label") or kind)
                 label = str(stim.get("label") or f"{source}_{population}")
                 key = (source, str(kind), population, tuple(parameters), label)
@@ -442,16 +436,4 @@ class _Assembly(Populations):
                 values={n: v for n, v in values.items() if not (v == process.parameters[n]).all()},
                 attributes={"netpyne_source": source}, file=self.file,
             ))  # fmt: skip
-        return found
-
-    def clamp(self, stim: Mapping[str, Any], gid: int) -> dict[str, float]:
-        found = {}
-        for name, value in stim.items():
-            if name in _STIM_WORDS or value is None:
-                continue
-            if isinstance(value, list):
-                for index, one in enumerate(value):
-                    found[f"{name}[{index}]"] = number(one, str(gid), name, self.file)
-            else:
-                found[name] = number(value, str(gid), f"{stim.get('type')} {name}", self.file)
         return found

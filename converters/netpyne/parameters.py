@@ -15,12 +15,13 @@ import numpy as np
 
 from ...errors import UnsupportedError
 from ...report import Report
-from . import streams
 from .cell_params import CellParameters
 from .courses import stated_shape
 from .fields import source_of
 from .plasticity import plast_of
 from .reacting import rxd_params
+from .sources import stated_netstim
+from .synapses import one_each
 
 if TYPE_CHECKING:
     from ...simulator.program import Program
@@ -252,7 +253,8 @@ class Parameters(CellParameters):
         if not targets or not len(gids):
             return
         parameters = self.rows_of(generator, len(gids), generator["mechanism"], generator["id"])
-        if generator["mechanism"] != "NetStim":
+        stated = [stated_netstim(generator["mechanism"], values) for values in parameters]
+        if None in stated:
             first = int(sum(p["size"] for p in self.populations) + sum(p["numCells"] for p in self.extra.values()))
             self.extra_first[f"sources_{number}"] = first
             self.extra[f"sources_{number}"] = {
@@ -267,15 +269,12 @@ class Parameters(CellParameters):
         weight, delay = (self.column(targets[key], len(gids)).astype(float) for key in ("weight", "delay"))
         random = self.value(generator["random"]) if generator.get("random") is not None else None
         shape = self.shape(targets)
-        for row, values in enumerate(parameters):
+        for row, values in enumerate(stated):
+            assert values is not None
             at, name = int(index[row]), f"{generator['id']}{row}"
             population, cell, where = self.spot(int(gid[at]), int(section[at]))
-            self.stims[name] = {
-                "type": "NetStim", "rate": streams.rate_of(values.get("interval", 10.0)),
-                "noise": values.get("noise", 0.0), "start": values.get("start", 50.0),
-                "number": values.get("number", 10.0),
-                "seed": self.seed(random, row, int(gid[at]), generator["id"]), **shape,
-            }  # fmt: skip
+            seed = self.seed(random, row, int(gid[at]), generator["id"])
+            self.stims[name] = {"type": "NetStim", **values, "seed": seed, **shape}
             self.targets[name] = {
                 "source": name, "conds": {"pop": population, "cellList": [cell]}, "sec": where, "loc": float(x[at]),
                 "synMech": self.labels[group["id"]][at], "weight": float(weight.reshape(len(gids), -1)[row, 0]),
@@ -305,7 +304,9 @@ class Parameters(CellParameters):
             "duration": run["duration"], "dt": run["dt"], "recordStep": run["dt"], "recordTraces": traces,
             "recordCells": [[population, sorted(rows)] for population, rows in cells.items()],
             "hParams": {"celsius": run["celsius"], "v_init": self.rest()},
-            "oneSynPerNetcon": True, "allowSelfConns": True, "verbose": False,
+            "oneSynPerNetcon": one_each([(g["id"], g["mechanism"], bool(g.get("shared"))) for g in self.groups.values()
+                                         if g["id"] in self.labels], self.report),
+            "allowSelfConns": True, "verbose": False,
             "recordCellsSpikes": [population["id"] for population in self.populations] if self.extra else -1,
             "filename": "model_output", "saveJson": True, "seeds": {"conn": 1, "stim": run["seed"], "loc": 1},
             "connRandomSecFromList": False,

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 SENDS = "NeuroML2_SpikeSource"
 """originalFormat of populations whose cells send the events of a process that is called as the cells' type"""
 _KINDS = 16  # of cells in one population of NetPyNE, beyond which they are one population of cells that differ
-_NO_PARAMETER = {"seed", "rate", "rates", "spkTimes", "pulses", "spikePattern", "dynamicRates", "vref", "synList"}
+NO_PARAMETER = {"seed", "rate", "rates", "spkTimes", "pulses", "spikePattern", "dynamicRates", "vref", "synList"}
 
 
 class Populations:
@@ -145,7 +145,7 @@ class Populations:
         mechanism = cell.tags.get("cellModel")
         if not isinstance(mechanism, str):
             raise NetworkError(f"cell {cell.gid} of '{pop.label}' has neither sections nor a cellModel", file=self.file)
-        names = sorted(set(cell.params) - _NO_PARAMETER) if mechanism != "VecStim" else []
+        names = sorted(set(cell.params) - NO_PARAMETER) if mechanism != "VecStim" else []
         key = json.dumps([mechanism, names, stem])
         if key not in self.kinds:
             id = self.kinds[key] = self.names.fresh(Names().id(stem))
@@ -160,7 +160,7 @@ class Populations:
         for name, value in cell.params.items():
             if name == "rate":
                 found["interval"] = 1000.0 / number(value, str(cell.gid), "rate", self.file)
-            elif name not in _NO_PARAMETER and value is not None:
+            elif name not in NO_PARAMETER and value is not None:
                 found[name] = number(value, str(cell.gid), name, self.file)
         if mechanism == "NetStim":
             found.setdefault("number", 1e9)

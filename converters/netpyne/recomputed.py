@@ -6,7 +6,7 @@ whose names are sorted (as ``sim.saveData`` writes it) has lost the order in whi
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -15,8 +15,10 @@ from ...report import Report
 from .cells import Rules
 from .functions import Function
 from .instance import Cell, Connection
+from .populations import NO_PARAMETER
 from .rules import Model
 from .sections import RESERVED
+from .streams import rate_of
 from .varied import functions_of, vary
 
 
@@ -29,9 +31,10 @@ def recompute(
     Raises NetworkError, with the cell and the parameter, for a function that no saved rule states.
     """
     stated = {gid: list(_functions(cell.secs)) for gid, cell in cells.items() if cell.secs}
+    artificial = [cell for cell in cells.values() if cell.secs is None and _own(cell.params)]
     synapses = any(isinstance(spec, Mapping) and functions_of(label, spec, file)
                    for label, spec in (params.get("synMechParams") or {}).items())  # fmt: skip
-    if not synapses and not any(stated.values()):
+    if not synapses and not artificial and not any(stated.values()):
         return
     model, again = Model(params, config, file), Report()
     rules = Rules(model, again)
@@ -50,8 +53,14 @@ def recompute(
                                    "expected a number, or a function that a rule in net.params.cellParams states for "
                                    "the cell", file=file, component=f"cell {gid}")  # fmt: skip
             cell.secs = _with(cell.secs, keys, value)
+    unsure = [*_unsure(params, file), *_unsure_of(artificial, file)]
+    for cell in artificial:
+        drawn = rules.point_parameters(cell, _own(cell.params), f"cell {cell.gid}")
+        known = cell.params.get("interval")
+        if "rate" in drawn and isinstance(known, (int, float)):  # NetPyNE has put there what it drew
+            drawn["rate"] = rate_of(known)
+        cell.params = {**cell.params, **drawn}
     vary(model, cells, connections, rules.streams)
-    unsure = _unsure(params, file)
     what = (
         f"several random functions ({', '.join(unsure[:3])}) drew in an order that the sorted names of the file do not "
         "show; their numbers are not those of the run that was saved"
@@ -60,6 +69,23 @@ def recompute(
     )
     report.add("netpyne-functions", "approximation" if unsure else "info", "the file holds functions of cells and "
                f"synapses and not their values, which are computed again: {what}", file=file)  # fmt: skip
+
+
+def _own(params: Mapping[str, Any]) -> dict[str, str]:
+    """The functions among the parameters of an artificial cell. Of a rate NetPyNE saves what it gave, too."""
+    return {name: value for name, value in params.items() if isinstance(value, str)
+            and (name not in NO_PARAMETER or name == "rate") and value != "variable"}  # fmt: skip
+
+
+def _unsure_of(cells: Iterable[Cell], file: str) -> list[str]:
+    """Artificial cells of which several functions draw from one stream, in an order that sorted names may have
+    changed; one of each population."""
+    found: dict[str, str] = {}
+    for cell in cells:
+        random = [name for name, text in _own(cell.params).items() if Function(text, name, file).random]
+        if len(random) > 1 and list(cell.params) == sorted(cell.params):
+            found.setdefault(str(cell.tags.get("pop")), f"cell {cell.gid} {random[0]}")
+    return list(found.values())
 
 
 def _functions(secs: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:

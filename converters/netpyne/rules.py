@@ -126,7 +126,8 @@ def build(params: Mapping[str, Any], config: Mapping[str, Any], report: Report, 
         seed=int(model.seeds["stim"]), own_streams=own, inverted_y=bool(config.get("invertedYCoord", True)),
         fields=fields, plastic=adjusters_of(dict(model.entries("connParams")), file, report),
         courses={label: course for label, course in shaped if course is not None},
-        moved_points=bool(config.get("pt3dRelativeToCellLocation", True)), file=file,
+        moved_points=bool(config.get("pt3dRelativeToCellLocation", True)),
+        shared=not config.get("oneSynPerNetcon", True), file=file,
     )  # fmt: skip
 
 

@@ -90,7 +90,8 @@ def instance_of(data: Mapping[str, Any], path: Path, report: Report) -> Instance
         inverted_y=bool(config.get("invertedYCoord", True)),
         plastic={label: rule for label, rule in plastic.items() if rule is not None},
         courses=courses,
-        moved_points=bool(config.get("pt3dRelativeToCellLocation", True)), file=file,
+        moved_points=bool(config.get("pt3dRelativeToCellLocation", True)),
+        shared=not config.get("oneSynPerNetcon", True), file=file,
     )  # fmt: skip
 
 

@@ -11,6 +11,7 @@ from .connect import chosen
 from .fields import Field, field_of
 from .functions import Function
 from .instance import Cell, Connection
+from .sources import VARIABLE
 from .streams import of_gids, of_text
 from .synapses import Contacts
 
@@ -97,8 +98,8 @@ def _drawn(
     for name in _FUNCTIONS:
         if not isinstance(stated.get(name), str):
             continue
-        if stated[name] == "variable":
-            raise UnsupportedError(f"stimTargetParams.{label}: rate 'variable' is not supported")
+        if (name, stated[name]) == ("rate", VARIABLE):
+            continue
         function = Function(stated[name], f"stimTargetParams.{label}.{name}", model.file)
         column = []
         for gid in gids:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ...errors import NetworkError, UnsupportedError
+from ...graph.native import ADDING
 from ...report import Report
 from ...units import nearest
 from .anatomy import Anatomy
@@ -336,3 +337,14 @@ def _each(values: Any, columns: Sequence[str], name: str, count: int) -> Iterato
         yield from (values.tolist() if isinstance(values, np.ndarray) else values)
     else:
         yield from (values for _ in range(count))
+
+
+def one_each(parts: Iterable[tuple[str, str, bool]], report: Report) -> bool:
+    """``oneSynPerNetcon`` for synapses (id, mechanism, whether shared). It holds for all: what differs is noted."""
+    parts = [part for part in parts if part[1] not in ADDING]
+    shared = any(part[2] for part in parts)
+    for id, mechanism, own in parts:
+        if shared and not own:
+            report.add("netpyne-synapse", "approximation", f"in NetPyNE connections share a {mechanism} at one place, "
+                       "as they do other synapses of the model", component=id)  # fmt: skip
+    return not shared

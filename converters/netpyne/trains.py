@@ -66,8 +66,7 @@ ENDVERBATIM
 
 PROCEDURE play() {
 VERBATIM
-    void* times = ifarg(1) ? static_cast<void*>(vector_arg(1)) : nullptr;
-    _p_given = reinterpret_cast<decltype(_p_given)>(times);
+    _p_given = ifarg(1) ? static_cast<void*>(vector_arg(1)) : nullptr;
 ENDVERBATIM
 }
 """

@@ -23,6 +23,8 @@ from . import streams
 from .courses import stated_shape, written_rates
 from .model import files_beside, mods_of_saved, write_model
 from .plasticity import plast_of
+from .sources import stated_netstim
+from .synapses import one_each
 from .trains import GIVEN, GIVEN_MOD
 
 _SIZE = 100.0  # um; of a network that states no larger extent
@@ -357,18 +359,16 @@ class _Writer:
             label = source if source not in taken else f"{source}_{inputs.id}_{row}"
             place = self.place(population, int(inputs.segment[row]), float(inputs.fraction[row]))
             values = dict(part.parameters) | {name: float(column[row]) for name, column in inputs.values.items()}
-            stim: dict[str, Any] = {"source": label, "type": part.mechanism, "label": inputs.id}
+            kind = part.mechanism if part.drives is None else "NetStim"
+            stim: dict[str, Any] = {"source": label, "type": kind, "label": inputs.id}
             if part.drives is None:
                 cell["stims"].append(stim | place | _listed(values))
                 continue
-            if part.mechanism != "NetStim":
+            stated = stated_netstim(part.mechanism, values)
+            if stated is None:
                 raise UnsupportedError(f"input list '{inputs.id}': NetPyNE drives cells by NetStims only, not by a "
                                        f"{part.mechanism}")  # fmt: skip
-            cell["stims"].append(stim | {
-                "rate": streams.rate_of(values.get("interval", 10.0)), "noise": values.get("noise", 0.0),
-                "start": values.get("start", 50.0), "number": values.get("number", 10.0),
-                "seed": self.seed_of(inputs.random, row, cell["gid"], inputs.id),
-            })  # fmt: skip
+            cell["stims"].append(stim | stated | {"seed": self.seed_of(inputs.random, row, cell["gid"], inputs.id)})
             cell["conns"].append(place | self.shape(inputs) | {
                 "preGid": "NetStim", "preLabel": label, "label": inputs.id, "synMech": part.drives,
                 "weight": 1.0 if inputs.weight is None else float(inputs.weight[row]),
@@ -403,8 +403,14 @@ class _Writer:
             "duration": 1000.0 if simulation is None else simulation.duration, "dt": dt, "recordStep": dt,
             "hParams": {"celsius": celsius, "v_init": -65.0 if self.rest is None else self.rest, "clamp_resist": 0.001},
             "seeds": {"conn": 1, "stim": 1, "loc": 1, "cell": 1}, "recordTraces": traces, "recordCells": list(cells),
-            "recordStim": False, "createNEURONObj": True, "createPyStruct": True, "analysis": {}, "verbose": False,
+            "recordStim": False, "oneSynPerNetcon": self.apart(),
+            "createNEURONObj": True, "createPyStruct": True, "analysis": {}, "verbose": False,
         }  # fmt: skip
+
+    def apart(self) -> bool:
+        """Whether each connection has a synapse of its own."""
+        parts = [p for p in self.network.native.values() if isinstance(p, NativeProcess) and p.kind == "synapse"]
+        return one_each([(p.id, p.mechanism, p.shared) for p in parts], self.report)
 
     def trace(self, quantity: str, traces: dict[str, Any], cells: dict[int, None]) -> None:
         match = _AT.match(quantity)

@@ -14,6 +14,7 @@ import numpy as np
 
 from ..element import Element
 from ..report import Report
+from .native import ADDING, NativeProcess
 from .network import Network
 from .population import Population
 
@@ -153,6 +154,12 @@ def _courses(network: Network) -> str:
             or _populations(network, lambda p: p.course is not None) or lists)  # fmt: skip
 
 
+def _shared(network: Network) -> str:
+    """Synapses that several connections act on, where that is not as good as one for each."""
+    return _first([part.id for part in network.native.values()
+                   if isinstance(part, NativeProcess) and part.shared and part.mechanism not in ADDING], "component")
+
+
 def differs(population: Population) -> bool:
     """Whether the cells of a population have numbers of their own."""
     return bool(population.values) or population.individuals is not None
@@ -162,6 +169,7 @@ FEATURES: dict[str, Callable[[Network], str]] = {
     "components": _components,
     "component types": lambda n: _elements(n, ("ComponentType",), "type"),
     "native mechanisms": lambda n: _first(list(n.native), "component"),
+    "shared synapses": _shared,
     "morphologies": _shapes,
     "biophysics": _biophysics,
     "networks": _networks,

@@ -21,6 +21,8 @@ from .columns import Floats
 
 Along = float | Sequence[float]
 """a value along a section: one number, or one for each of its nseg segments"""
+ADDING = frozenset({"ExpSyn", "Exp2Syn"})
+"""synapses whose events add up: one at a place is as good as one for each connection"""
 KINDS = ("synapse", "input", "source", "port", "junction")
 _IONS = ("e", "i", "o")
 
@@ -198,7 +200,9 @@ class NativeProcess:
     ``Population.train_times`` say. A source in an input list needs ``drives``, the id of the synapse that it acts
     through. A "junction" is in electrical projections, on both sides, or in continuous ones, where a port stands for a
     side that has nothing: ``peer`` names the variable of the place on the other side, and the junction's own that is
-    told of it. Array parameters are spelled with their index: ``{"amp[0]": 1}``. Rows of a population, projection or
+    told of it. A synapse that is ``shared`` is one at each place and set of parameters, for all connections to it;
+    others are one for each connection. Array parameters are spelled with their index: ``{"amp[0]": 1}``. Rows of a
+    population, projection or
     input list may differ: their ``values`` override ``parameters``.
     """
 
@@ -208,6 +212,7 @@ class NativeProcess:
     parameters: Mapping[str, float] = field(default_factory=dict)
     drives: str | None = None
     peer: tuple[str, str] | None = None
+    shared: bool = False
     file: str | None = None
     line: int | None = None
 

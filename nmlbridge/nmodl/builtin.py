@@ -27,6 +27,3 @@ BUILT_IN = frozenset(OF_CELLS) | {
 
 ARTIFICIAL = tuple(name for name, header in OF_CELLS.items() if header.kind == "ARTIFICIAL_CELL")
 """cells that events may go to"""
-
-LINEAR = frozenset({"ExpSyn", "Exp2Syn"})
-"""synapses of which one serves all connections at a place, since what events add to them adds up"""

@@ -18,6 +18,7 @@ from ...errors import SimulatorError
 from ..program import Program, is_table
 from .alone import alone_share, replay
 from .diffusion import Chemistry
+from .handed import Handed, stream_of
 from .imposed import Imposed
 from .mirrors import Mirrors
 from .pieces import Pieces, join
@@ -66,7 +67,7 @@ class Network:
         self.netcons = h.List()  # takes a quarter less memory than a Python list of them
         self.further = h.List()  # NetCons inside of plastic connections
         self.made: list[tuple[int, NDArray[np.int64], int]] | None = None  # group, rows, place in netcons of the first
-        self.streams: list[Any] = []  # of random numbers, where ``made`` is kept
+        self.streams: list[Any] = []  # of random numbers, where ``made`` is kept; those that are handed over, always
         self.templates: list[Template] = []
         self.handlers: list[Any] = []  # called at initialisation
         self.standing: set[tuple[int, int]] = set()  # sections that were turned upright
@@ -520,9 +521,8 @@ class Network:
         """Give the member's RANDOM variable its own Random123 stream."""
         if spec.get("random") is not None:
             first, second, third = self.program.column(spec["random"])[row].tolist()
-            # set_ids keeps the numbers already drawn for the old ids; set_seq draws anew
-            stream = getattr(member, spec.get("rng") or "rng").set_ids(first, second, third).set_seq(0)
-            if self.made is not None:
+            stream = stream_of(self.h, member, spec.get("rng") or "rng", (first, second, third))
+            if self.made is not None or isinstance(stream, Handed):
                 self.streams.append(stream)
 
     def pointer(self, owner_of: Any, variable: str) -> Any:

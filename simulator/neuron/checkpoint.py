@@ -29,6 +29,7 @@ import numpy as np
 from ...errors import SimulatorError
 from ..saving import POINTER, random_variables
 from .build import Network
+from .handed import Handed
 from .record import Recorder, Spikes
 
 if TYPE_CHECKING:
@@ -171,7 +172,7 @@ class Checkpoints:
 
 
 def _streams(network: Network) -> Iterator[Any]:
-    """The RANDOM variables of this rank, always in the same order."""
+    """The RANDOM variables of this rank, and what stands for them, always in the same order."""
     spec = network.program.spec
     names = {"NetStim": ["ranvar"]} | dict(random_variables(text) for text in network.program.mods.values())
     for population in spec.get("populations", ()):
@@ -190,6 +191,7 @@ def _streams(network: Network) -> Iterator[Any]:
             if group.id not in {population["id"] for population in spec.get("populations", ())}:
                 for member in group.members.values():
                     yield from (getattr(member, name) for name in names.get(group.mechanism, ()))
+    yield from (stream for stream in network.streams if isinstance(stream, Handed))
 
 
 def _peers(network: Network) -> Iterator[tuple[Any, str]]:

@@ -16,10 +16,13 @@ import numpy.typing as npt
 
 from ...errors import UnsupportedError
 from ...graph import Adjuster, Course, InputList, Network, Population, Projection, Stdp
-from ...graph.native import Along, NativeCell, NativeProcess, mechanisms_of
-from ...nmodl.builtin import LINEAR
+from ...graph.native import ADDING, Along, NativeCell, NativeProcess, mechanisms_of
+from ...nmodl.files import mechanism_of
+from ...nmodl.header import read_header
 from ...pile import counted, joined, made, picked, shifted
+from ..saving import random_variables
 from .attachments import Floats, Ints, matching, stream_of
+from .handed import PROCEDURE
 from .individuals import Differences
 from .population import CellKind, Kind
 from .roles import BUILT_IN_IONS, valence
@@ -81,6 +84,10 @@ class Group:
         """The ``number``-th row on a cell, in the order of the network."""
         wanted = {"gid": gid} | ({} if section is None else {"section": section})
         rows = matching([{name: getattr(chunk, name) for name in wanted} for chunk in self.chunks], wanted)
+        if self.process.shared:  # the number is of those that are made
+            places = zip(self.column("section")[rows].tolist(), self.column("x")[rows].tolist(), strict=True)
+            rows = rows[list({place: at for at, place in reversed(list(enumerate(places)))}.values())]
+            rows = np.sort(rows)
         return int(rows[number]) if number < len(rows) else None
 
 
@@ -210,7 +217,7 @@ class Natives:
             ]
             columns[name] = joined(parts)
         index = counted(len(gid))
-        if process.mechanism in LINEAR and not group.recorded:
+        if process.shared or (process.mechanism in ADDING and not group.recorded):
             first, combination, known = distinct(gid, section, x, *columns.values())
             order = np.argsort(first)  # the points in the order of their first use
             rank = np.empty(len(order), np.int64)
@@ -224,7 +231,7 @@ class Natives:
         out["points"].append({
             "id": key, "mechanism": process.mechanism, "gid": self.tables.add(f"{key}.gid", gid),
             "section": self.tables.add(f"{key}.section", section), "x": self.tables.add(f"{key}.x", x),
-            "parameters": parameters, "random": None,
+            "parameters": parameters, "random": None, **({"shared": True} if process.shared else {}),
         })  # fmt: skip
         at = 0
         for number, chunk in enumerate(group.chunks):
@@ -295,9 +302,19 @@ class Natives:
                 "delay": self.tables.add(f"{key}.delay", rows.delay), **self._course(key, rows.course, rows.label),
             },
         }  # fmt: skip
-        if source.mechanism in RANDOM and rows.random is not None:
-            entry |= {"random": self.tables.add(f"{key}.random", rows.random), "rng": RANDOM[source.mechanism]}
+        rng = self._rng(source.mechanism)
+        if rng is not None and rows.random is not None:
+            entry |= {"random": self.tables.add(f"{key}.random", rows.random), "rng": rng}
         return entry
+
+    def _rng(self, mechanism: str) -> str | None:
+        """The RANDOM variable of a source, or the PROCEDURE that takes a Random instead; None if it has neither."""
+        text = next((text for text in self.network.mods.values() if mechanism_of(text) == mechanism), None)
+        header = read_header(text) if text is not None else None
+        if text is None or header is None:
+            return RANDOM.get(mechanism)
+        own = random_variables(text)[1]
+        return own[0] if own else PROCEDURE if PROCEDURE in header.procedures else None
 
     def clamped(self) -> bool:
         """Whether a native process holds a voltage, which rings under second-order steps."""
@@ -369,11 +386,12 @@ class Natives:
             parameters: dict[str, Any] = {} if played else {**kind.native.parameters, **values}
             entry = {"artificial": "NetStim" if played else kind.native.mechanism, "parameters": parameters}
             entry |= self._course(population.id, population.course, population.id)
-            if kind.native.mechanism in RANDOM:
-                random = population.random
-                random = self._streams(population.id, population.size) if random is None else random
-                entry |= {"random": self.tables.add(f"{population.id}.random", random),
-                          "rng": RANDOM[kind.native.mechanism]}  # fmt: skip
+            random = population.random
+            if kind.native.mechanism in RANDOM and random is None:
+                random = self._streams(population.id, population.size)
+            rng = self._rng(kind.native.mechanism)
+            if rng is not None and random is not None:
+                entry |= {"random": self.tables.add(f"{population.id}.random", random), "rng": rng}
         elif values:
             entry = {"point_parameters": [{"point": 0, "parameters": values}]}
         if isinstance(kind.native, NativeCell) and population.individuals is not None:

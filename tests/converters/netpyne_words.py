@@ -76,7 +76,61 @@ NET_RECEIVE (w) {
     if (synweight < 0) { synweight = 0 }
 }
 """
-MODS = {"train.mod": TRAIN, "stdp.mod": STDP}
+NSLOC = """: a source whose interval may be changed while it runs; its noise comes from a Random that is handed to it
+NEURON {
+    ARTIFICIAL_CELL NSLOC
+    RANGE interval, number, start, noise, sent
+    POINTER drawn
+}
+PARAMETER { interval = 100 (ms)  number = 3000  start = 1 (ms)  noise = 0 }
+ASSIGNED { drawn  sent  begun (ms)  draw }
+INITIAL {
+    sent = 0
+    begun = 0
+    draw = exponential()
+    net_send(start, 1)
+}
+NET_RECEIVE (w) {
+    if (flag == 1) {
+        if (sent < number && (t - begun) * 200 >= interval * (1 - noise + noise * draw)) {
+            net_event(t)
+            sent = sent + 1
+            begun = t
+            draw = exponential()
+        }
+        net_send(1, 1)
+    }
+}
+FUNCTION exponential() {
+VERBATIM
+    _lexponential = _p_drawn ? nrn_random_pick(reinterpret_cast<Rand*>(_p_drawn)) : 1.0;
+ENDVERBATIM
+}
+PROCEDURE noiseFromRandom() {
+VERBATIM
+    _p_drawn = ifarg(1) ? static_cast<void*>(nrn_random_arg(1)) : nullptr;
+ENDVERBATIM
+}
+"""
+SATURATING = """: opens to the same conductance with each event, whatever was open before
+NEURON {
+    POINT_PROCESS Saturating
+    RANGE tau, e, g
+    NONSPECIFIC_CURRENT i
+}
+PARAMETER { tau = 5 (ms)  e = 0 (mV) }
+ASSIGNED { v (mV)  i (nA)  g (uS) }
+STATE { open (uS) }
+INITIAL { open = 0 }
+BREAKPOINT {
+    SOLVE states METHOD cnexp
+    g = open
+    i = g * (v - e)
+}
+DERIVATIVE states { open' = -open / tau }
+NET_RECEIVE (w (uS)) { open = w }
+"""
+MODS = {"saturating.mod": SATURATING, "train.mod": TRAIN, "stdp.mod": STDP, "nsloc.mod": NSLOC}
 
 
 def rule(pre: Any, post: Any, **more: Any) -> dict[str, Any]:
@@ -198,12 +252,75 @@ def _shaped() -> dict[str, Any]:
     }  # fmt: skip
 
 
+def _changing() -> dict[str, Any]:
+    """NetStims whose rates may be changed while the network runs: their mechanism is one of the model's mod files."""
+    to = {"sec": "soma", "loc": 0.5, "weight": 0.02, "synMech": "exc"}
+    return {
+        "popParams": {"A": {"cellType": "P", "numCells": 5}, "B": {"cellType": "P", "numCells": 6}},
+        "cellParams": {"P": CELL}, "synMechParams": {"exc": EXC},
+        "stimSourceParams": {
+            "even": {"type": "NetStim", "rate": "variable", "noise": 0, "start": 40},
+            "noisy": {"type": "NetStim", "rate": "variable", "noise": 0.9, "number": 5, "seed": 7},
+            "usual": {"type": "NetStim", "rate": 30, "noise": 0.5},
+        },
+        "stimTargetParams": {
+            "even": {"source": "even", "conds": {"pop": "A"}, **to, "delay": "1+uniform(0,5)"},
+            "noisy": {"source": "noisy", "conds": {"pop": "B"}, **to, "delay": 2},
+            "usual": {"source": "usual", "conds": {"pop": "B"}, **to, "delay": 3, "sec": "dend"},
+        },
+        "connParams": {"A->B": rule("A", "B", probability=0.5)},
+    }  # fmt: skip
+
+
+def _functions() -> dict[str, Any]:
+    """Artificial cells with functions of their places and random ones."""
+    to = {"weight": 0.6, "synMech": None}
+    return {
+        "popParams": {
+            "S": {"cellModel": "NetStim", "numCells": 3, "interval": "10+x*0.2+uniform(0,5)", "noise": 0.2,
+                  "start": "ynorm*10"},
+            "R": {"cellModel": "NetStim", "numCells": 2, "rate": "30+uniform(0,50)", "noise": 0.5},
+            "L": {"cellModel": "NetStim", "numCells": 2, "rate": [20, 60], "noise": 0.5},
+            "F": {"cellModel": "IntFire1", "numCells": 3, "tau": "10+uniform(0,10)", "refrac": "2+xnorm"},
+            "T": {"cellType": "T", "numCells": 2}, "P": {"cellType": "P", "numCells": 4},
+        },
+        "cellParams": {"P": CELL, "T": {"cellModel": "IntFire2", "params": {"taum": "5+uniform(0,5)", "ib": 0.2,
+                                                                            "taus": "20+uniform(0,5)"}}},
+        "synMechParams": {"exc": EXC},
+        "connParams": {**{f"{pop}->P": rule(pop, "P", weight=0.01) for pop in "SRL"},
+                       "S->F": rule("S", "F", **to), "R->T": rule("R", "T", **to)},
+    }  # fmt: skip
+
+
+def _together() -> dict[str, Any]:
+    """Connections that share a synapse at one place, with simConfig.oneSynPerNetcon false."""
+    slow = {"mod": "Saturating", "tau": "20+uniform(0,10)", "e": 0}
+    return {
+        "popParams": {"N": {"cellModel": "NetStim", "numCells": 8, "rate": 90, "noise": 0.8},
+                      "A": {"cellType": "P", "numCells": 4}, "B": {"cellType": "P", "numCells": 3}},
+        "cellParams": {"P": CELL},
+        "synMechParams": {"open": {"mod": "Saturating", "tau": 4, "e": 0}, "slow": slow, "exc": EXC},
+        "stimSourceParams": {"noise": {"type": "NetStim", "rate": 200, "noise": 1}},
+        "stimTargetParams": {"noise": {"source": "noise", "conds": {"pop": "B"}, "sec": "soma", "loc": 0.5,
+                                       "weight": 0.01, "delay": 1, "synMech": "open"}},
+        "connParams": {"N->A": rule("N", "A", weight="0.002+0.001*uniform(0,1)", synMech="open", sec="soma", loc=0.5),
+                       "N->B": rule("N", "B", weight=0.001, synMech=["exc", "slow"], sec="dend", loc=0.4),
+                       "A->B": rule("A", "B", weight=0.006, synMech="open", sec="soma", loc=0.5),
+                       "B->A": rule("B", "A", weight=0.001, synMech="slow", sec="dend", synsPerConn=2)},
+    }  # fmt: skip
+
+
 MODELS: dict[str, dict[str, Any]] = {
-    "shaped": _shaped(), "imposed": _imposed(), "drives": _drives(), "border": _border(), "plastic": _plastic(),
+    "together": _together(),
+    "functions": _functions(),
+    "changing": _changing(), "shaped": _shaped(), "imposed": _imposed(), "drives": _drives(), "border": _border(),
+    "plastic": _plastic(),
 }  # fmt: skip
 CONFIG: dict[str, Any] = {"duration": 150, "dt": 0.025, "recordStep": 0.5, "recordCells": ["all"],
                           "recordTraces": {"V": {"sec": "soma", "loc": 0.5, "var": "v"}}}  # fmt: skip
 CONFIGS: dict[str, dict[str, Any]] = dict.fromkeys(MODELS, CONFIG)
+CONFIGS["together"] = CONFIG | {"oneSynPerNetcon": False, "recordTraces": CONFIG["recordTraces"] | {
+    "g": {"sec": "soma", "loc": 0.5, "synMech": "open", "var": "g"}}}  # fmt: skip
 
 REFERENCE = """
 import json, sys

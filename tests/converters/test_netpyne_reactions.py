@@ -89,7 +89,20 @@ CONFIGS: dict[str, dict[str, Any]] = {
         "cao": {"sec": "soma", "loc": 0.5, "var": "cao"}, "ko": {"sec": "soma", "loc": 0.5, "var": "ko"},
         "ki": {"sec": "soma", "loc": 0.5, "var": "ki"}}},
 }  # fmt: skip
-MODELS = {"buffering": BUFFERING, "store": STORE}
+
+
+def _outside() -> dict[str, Any]:
+    """The same store, with what is around it as an entry of rxdParams of its own."""
+    params: dict[str, Any] = json.loads(json.dumps(STORE).replace('"ecs"', '"extracellular"'))
+    around = params["rxdParams"]["regions"].pop("extracellular")
+    del around["extracellular"]
+    params["rxdParams"]["extracellular"] = around
+    return params
+
+
+WRITTEN_TOO = {"buffering": BUFFERING, "store": STORE}
+MODELS = WRITTEN_TOO | {"outside": _outside()}
+CONFIGS["outside"] = CONFIGS["store"]
 REFERENCE = """
 import json, sys
 from netpyne import sim, specs
@@ -142,7 +155,7 @@ WRITTEN = REFERENCE.replace('model = json.load(open(sys.argv[1]))\nconfig = spec
 
 
 @pytest.mark.skipif(find_spec("netpyne") is None, reason="netpyne is not installed (extra dev)")
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", WRITTEN_TOO)
 def test_what_is_written_has_the_reactions(name: str, tmp_path: Path) -> None:
     """NetPyNE, and reading again, have the concentrations of the model that was written."""
     path, index = tmp_path / "model.json", tmp_path / "out" / "index.npjson"

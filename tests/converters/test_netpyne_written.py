@@ -23,11 +23,11 @@ from nmlbridge.registry import convert
 from nmlbridge.report import Report
 from nmlbridge.simulator.neuron.compile import compile_mods
 
-from .netpyne_words import CELL, CONFIG, EXC, MODELS, STDP, rule
+from .netpyne_words import CELL, CONFIG, CONFIGS, EXC, MODELS, NSLOC, SATURATING, STDP, rule
 
 pytestmark = pytest.mark.skipif(find_spec("netpyne") is None, reason="netpyne is not installed (extra netpyne)")
 
-MANY = {name: MODELS[name] for name in ("shaped", "imposed", "drives", "plastic")}
+MANY = {name: MODELS[name] for name in ("shaped", "imposed", "drives", "plastic", "changing", "together")}
 REFERENCE = """
 import json, sys
 from netpyne import sim
@@ -80,9 +80,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The models in NetPyNE's words, and as they are written again."""
     folder = tmp_path_factory.mktemp("written")
     (folder / "mod").mkdir()
-    (folder / "mod" / "stdp.mod").write_text(STDP)
+    for name, text in {"stdp.mod": STDP, "nsloc.mod": NSLOC, "saturating.mod": SATURATING}.items():
+        (folder / "mod" / name).write_text(text)
     for name, params in MANY.items():
-        (folder / f"{name}.json").write_text(json.dumps({"net": {"params": params}, "simConfig": CONFIG}))
+        config = CONFIGS[name] | {"recordTraces": CONFIG["recordTraces"]}
+        (folder / f"{name}.json").write_text(json.dumps({"net": {"params": params}, "simConfig": config}))
         report = Report()
         convert(folder / f"{name}.json", folder / name / "index.npjson", report=report, allow=("mods",))
         assert losses(report) == []
