@@ -159,6 +159,6 @@ class Turns:
         c, s = math.cos(angle), math.sin(angle)
         if not self.model.own:
             points = self.last.get((label, section), points)
-        found = [[p[0] * c - p[2] * s, p[1], p[0] * s + p[2] * c, p[3]] for p in points]
+        found = [[p[0] * c - p[2] * s + 0.0, p[1], p[0] * s + p[2] * c + 0.0, p[3]] for p in points]  # no -0.0
         self.last[label, section] = found
         return found

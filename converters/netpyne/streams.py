@@ -20,8 +20,10 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float64]
 _MULTIPLIERS = (np.uint64(0xD2511F53), np.uint64(0xCD9E8D57))
 _WEYL = (0x9E3779B9, 0xBB67AE85)
+_KEYS = [tuple(turn * weyl & 0xFFFFFFFF for weyl in _WEYL) for turn in range(10)]
 _LOW, _HALF = np.uint64(0xFFFFFFFF), np.uint64(32)
-_BLOCK = 16  # blocks of four numbers that are made at one time, at first
+_BLOCK = 16  # blocks of four numbers that are made at one time, after the first few
+_FEW = 2
 _MOST = 1 << 16
 
 
@@ -40,7 +42,7 @@ def philox(sequence: npt.ArrayLike, one: npt.ArrayLike, two: npt.ArrayLike, thre
     """The four numbers (n, 4) of each block, given its sequence (n,) and ids, each in 0 < u <= 1."""
     c = [np.asarray(word, np.uint64) & _LOW for word in np.broadcast_arrays(sequence, three, one, two)]
     for turn in range(10):
-        keys = [np.uint64((turn * weyl) & 0xFFFFFFFF) for weyl in _WEYL]
+        keys = [np.uint64(key) for key in _KEYS[turn]]
         a, b = _MULTIPLIERS[0] * c[0], _MULTIPLIERS[1] * c[2]
         c = [(b >> _HALF) ^ c[1] ^ keys[0], b & _LOW, (a >> _HALF) ^ c[3] ^ keys[1], a & _LOW]
     words = np.stack(c, axis=-1).astype(np.float64)
@@ -51,6 +53,16 @@ def philox(sequence: npt.ArrayLike, one: npt.ArrayLike, two: npt.ArrayLike, thre
 def blocks(first: int, count: int, ids: tuple[int, int, int]) -> Floats:
     """The numbers (4 * count,) of ``count`` blocks from sequence ``first`` on, each in 0 < u <= 1."""
     return philox(np.arange(first, first + count, dtype=np.uint64), *(id % 2**32 for id in ids)).reshape(-1)
+
+
+def _block(sequence: int, ids: tuple[int, int, int]) -> list[float]:
+    """One block of ``philox``, without arrays: most streams end with their first numbers."""
+    one, two, three = (id & 0xFFFFFFFF for id in ids)
+    c = (sequence & 0xFFFFFFFF, three, one, two)
+    for first, second in _KEYS:
+        a, b = 0xD2511F53 * c[0], 0xCD9E8D57 * c[2]
+        c = ((b >> 32) ^ c[1] ^ first, b & 0xFFFFFFFF, (a >> 32) ^ c[3] ^ second, a & 0xFFFFFFFF)
+    return [(word + 1.0) / (2.0**32 + 1.0) for word in c]
 
 
 def _by_libm(function: Callable[..., float], arguments: int) -> Callable[..., Any]:
@@ -111,9 +123,14 @@ class Stream(Distributions):
         self.at += len(parts[0])
         missing = count - len(parts[0])
         if missing:
-            need = max(-(-missing // 4), self.size)
-            self.size = min(self.size * 2, _MOST)
-            self.numbers = blocks(self.sequence, need, self.ids)
+            need = -(-missing // 4)
+            if self.sequence + need <= _FEW:
+                made = [number for more in range(need) for number in _block(self.sequence + more, self.ids)]
+                self.numbers = np.array(made)
+            else:
+                need = max(need, self.size)
+                self.size = min(self.size * 2, _MOST)
+                self.numbers = blocks(self.sequence, need, self.ids)
             self.sequence += need
             parts.append(self.numbers[:missing])
             self.at = missing
