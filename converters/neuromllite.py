@@ -12,7 +12,9 @@ import json
 import math
 import operator
 import random
+import re
 from collections.abc import Callable, Iterator
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +30,7 @@ from ..report import Report
 from .swc import safe_id
 
 _SEED, _SIMULATION_SEED = 1234, 5678
+_QUANTITY = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*[A-Za-z]\w*")
 _IAF = {"cm": 1.0, "i_offset": 0.0, "tau_m": 20.0, "tau_refrac": 0.1, "v_init": -65.0, "v_reset": -65.0,
         "v_rest": -65.0, "v_thresh": -50.0}  # fmt: skip
 _COND = {**_IAF, "e_rev_E": 0.0, "e_rev_I": -70.0}
@@ -101,6 +104,8 @@ class _Expansion:
 
     def part(self, name: str, owner: dict[str, Any] | None = None) -> dict[str, Any]:
         value = (self.entry if owner is None else owner).get(name) or {}
+        if isinstance(value, list) and all(isinstance(each, dict) for each in value):
+            value = {id: entry for each in value for id, entry in each.items()}  # as NeuroMLlite 0.2 and before wrote
         if not isinstance(value, dict):
             self.refuse(f"'{name}' is no object of ids", self.id)
         return dict(value)
@@ -134,7 +139,10 @@ class _Expansion:
     # values ---------------------------------------------------------------------------------------------------------
 
     def value(self, text: Any, owner: str) -> Any:
-        """A number, or an expression over the parameters; only arithmetic and the functions above."""
+        """A number, or an expression over the parameters; only arithmetic and the functions above.
+
+        A number with a unit ("5 nA") comes back as it is.
+        """
         return self._value(text, owner, 0)
 
     def _value(self, text: Any, owner: str, depth: int) -> Any:
@@ -146,8 +154,10 @@ class _Expansion:
             tree = ast.parse(text.strip(), mode="eval").body if len(text) < 2000 else None
         except (SyntaxError, ValueError, MemoryError, RecursionError):
             tree = None
+        if tree is None and _QUANTITY.fullmatch(text.strip()):
+            return text.strip()
         if tree is None:
-            self.refuse(f"'{text[:60]}' is no expression", owner)
+            self.refuse(f"'{text[:60]}' is neither an expression nor a number with a unit", owner)
         try:
             return self.evaluate(tree, owner, depth)
         except (ArithmeticError, TypeError, ValueError) as fault:
@@ -202,32 +212,49 @@ class _Expansion:
     def component(self, id: str, entry: dict[str, Any], values: dict[str, Any]) -> None:
         cell, kind, source = entry.get("pynn_cell"), entry.get("pynn_synapse_type"), entry.get("pynn_input")
         if cell in PYNN_CELLS:
-            numbers = PYNN_CELLS[cell] | {k: float(v) for k, v in values.items()}
+            numbers = PYNN_CELLS[cell] | self.plain(values, id)
             if "v_rest" in numbers and "v_init" not in values:
                 numbers["v_init"] = numbers["v_rest"]
             self.components[id] = Element(cell, {"id": id, **{k: repr(v) for k, v in numbers.items()}})
         elif cell == "SpikeSourcePoisson":
-            numbers = {"start": 0.0, "duration": 1e10, "rate": 1.0} | {k: float(v) for k, v in values.items()}
+            numbers = {"start": 0.0, "duration": 1e10, "rate": 1.0} | self.plain(values, id)
             units = {"start": "ms", "duration": "ms", "rate": "Hz"}
             self.components[id] = Element(cell, {"id": id, **{k: f"{numbers[k]!r} {u}" for k, u in units.items()}})
         elif kind in _SYNAPSES:
             names = ("tau_syn", "e_rev") if kind.startswith("cond") else ("tau_syn",)
             defaults = {"tau_syn": 5.0, "e_rev": 0.0}
-            numbers = {n: float(values.get(n, defaults[n])) for n in names}
+            given = defaults | self.plain(values, id)
+            numbers = {n: given[n] for n in names}
             self.components[id] = Element(_SYNAPSES[kind], {"id": id, **{k: repr(v) for k, v in numbers.items()}})
             self.pynn[id] = {**numbers, "end": "I" if entry.get("pynn_receptor_type") == "inhibitory" else "E"}
         elif source == "DCSource":
-            numbers = {"start": 0.0, "stop": 1e10, "amplitude": 1.0} | {k: float(v) for k, v in values.items()}
+            numbers = {"start": 0.0, "stop": 1e10, "amplitude": 1.0} | self.plain(values, id)
             length = numbers["stop"] - numbers["start"]
             self.components[id] = Element("pulseGenerator", {"id": id, "delay": f"{numbers['start']!r} ms",
                                                              "duration": f"{length!r} ms",
                                                              "amplitude": f"{numbers['amplitude']!r} nA"})  # fmt: skip
         elif (file := entry.get("neuroml2_source_file") or entry.get("lems_source_file")) is not None:
             self.file(id, str(file), values)
+        elif (named := entry.get("neuroml2_cell") or entry.get("neuroml2_input")) is not None:
+            self.components[id] = Element(self.core_type(str(named), id), {"id": id, **_texts(values)})
         else:
             known = [k for k in entry if k != "parameters"]
             self.report.add("no-model", "loss", f"{', '.join(known) or 'nothing'} says nothing that NeuroML could "
                             "hold; it is left out", component=id, file=str(self.path))  # fmt: skip
+
+    def plain(self, values: dict[str, Any], id: str) -> dict[str, float]:
+        """The parameters of something of PyNN's, which have no units."""
+        return {name: self.number(values, name, 0.0, id) for name in values}
+
+    def core_type(self, name: str, id: str) -> str:
+        """NeuroML's name for a class of libNeuroML: the same, but for capitals."""
+        from ..lems import load_core
+
+        known = {type.lower(): type for type in load_core().type_names}
+        if name.lower() not in known:
+            near = get_close_matches(name.lower(), known, n=1)
+            self.refuse(f"'{name}' is no type of NeuroML" + (f"; did you mean '{known[near[0]]}'?" if near else ""), id)
+        return known[name.lower()]
 
     def file(self, id: str, name: str, values: dict[str, Any]) -> None:
         """The components of a NeuroML or LEMS file; parameters override the attributes of the one with this id."""
@@ -244,7 +271,7 @@ class _Expansion:
             if element.tag in ("notes", "annotation", "Target", "Simulation", "network"):
                 continue
             if element.get("id") == id and values:
-                element.attributes |= {k: repr(v) if isinstance(v, float) else str(v) for k, v in values.items()}
+                element.attributes |= _texts(values)
             self.components.setdefault(element.get("id") or element.get("name") or element.tag, element)
 
     # populations, projections, inputs -------------------------------------------------------------------------------
@@ -344,21 +371,28 @@ class _Expansion:
 
     def inputs(self, id: str, entry: dict[str, Any]) -> InputList:
         population = self.named(entry, "population", id)
-        weight = self.number(entry, "weight", 1.0, id) if entry.get("weight") else 1.0
         segments = [0] * int(self.number(entry, "number_per_cell", 1.0, id))
         if entry.get("segment_ids") is not None:
-            listed = self._list(entry["segment_ids"], id)
-            segments = [int(s) for s in listed]
+            segments = [int(s) for s in self._list(entry["segment_ids"], id)]
         if entry.get("cell_ids") is not None:
-            cells = [int(c) for c in self._list(entry["cell_ids"], id)]
+            listed = [int(c) for c in self._list(entry["cell_ids"], id)]
         else:
-            percentage = self.number(entry, "percentage", 0.0, id)
-            cells = [i for i in range(population.size) if self.rng.random() * 100.0 < percentage]
+            listed = list(range(population.size))
+        cells, weights = [], []
+        for cell in listed:  # NeuroMLlite draws a weight for each cell, and others for its inputs
+            flip = 0.0 if entry.get("cell_ids") is not None else self.rng.random() * 100.0
+            self.drawn(entry, id)
+            if entry.get("cell_ids") is not None or flip < self.number(entry, "percentage", 0.0, id):
+                cells.append(cell)
+                weights += [self.drawn(entry, id) for _ in segments]
         target = np.repeat(np.array(cells, dtype=np.int64), len(segments))
-        column = None if weight == 1 else np.full(len(target), weight)
+        column = None if all(weight == 1 for weight in weights) else np.array(weights)
         return InputList(id, str(entry.get("input_source")), population.id, target,
                          segment=np.tile(np.array(segments, dtype=np.int64), len(cells)), weight=column,
                          file=str(self.path))  # fmt: skip
+
+    def drawn(self, entry: dict[str, Any], id: str) -> float:
+        return self.number(entry, "weight", 1.0, id) if entry.get("weight") else 1.0
 
     def _list(self, value: Any, id: str) -> list[Any]:
         if isinstance(value, str):
@@ -370,6 +404,9 @@ class _Expansion:
 
 def _simulation(path: Path, id: str, entry: dict[str, Any], network: Network, report: Report) -> list[Element]:
     """A NeuroMLlite simulation as <Simulation> and <Target>."""
+    for name in ("traces", "spikes", "rates", "variables"):  # as NeuroMLlite 0.2 and before wrote
+        if old := entry.get(f"record{name.capitalize()}"):
+            entry = {f"record_{name}": old, **entry}
     times = {}
     for name in ("duration", "dt"):
         value = entry.get(name)
@@ -379,7 +416,8 @@ def _simulation(path: Path, id: str, entry: dict[str, Any], network: Network, re
     seed = entry.get("seed") if isinstance(entry.get("seed"), int) else _SIMULATION_SEED
     simulation = Element("Simulation", {"id": safe_id(id), "length": times["duration"], "step": times["dt"],
                                         "target": str(network.id), "seed": str(seed)})  # fmt: skip
-    wanted = {"v": entry.get("record_traces") or {}} | (entry.get("record_variables") or {})
+    wanted = {"v": entry.get("record_traces") or {}, "r": entry.get("record_rates") or {}}
+    wanted |= entry.get("record_variables") or {}
     for variable, populations in wanted.items():
         name = safe_id(str(variable))
         for population, rows in _recorded(path, id, populations, network):
@@ -398,10 +436,15 @@ def _simulation(path: Path, id: str, entry: dict[str, Any], network: Network, re
             for row in rows
         ]
         simulation.children.append(events)
-    for name in ("record_rates", "plots2D", "plots3D"):
+    for name in ("plots2D", "plots3D"):
         if entry.get(name):
             report.add("not-recorded", "loss", f"'{name}' is left out", file=str(path), component=id)
     return [Element("Target", {"component": safe_id(id)}), simulation]
+
+
+def _texts(values: dict[str, Any]) -> dict[str, str]:
+    """Attributes of an element."""
+    return {name: repr(value) if isinstance(value, float) else str(value) for name, value in values.items()}
 
 
 def _cell(population: Population, row: int) -> str:

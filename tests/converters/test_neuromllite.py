@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from pathlib import Path
 
 import numpy as np
@@ -129,3 +130,54 @@ def test_what_needs_another_program_is_said(corpus: Path) -> None:
         read(corpus / "neuromllite" / "BBP_5percent.json")
     with pytest.raises((DocumentError, ModelError)):
         read(corpus / "neuromllite" / "Example10_Lorenz.mdf.yaml")
+
+
+UNITS = {
+    "Net": {
+        "version": "NeuroMLlite v0.6.1",
+        "parameters": {"amp": "0.2 nA", "count": "4", "rate": "20 Hz", "delay": "1.5e1ms"},
+        "cells": {"unit": {"neuroml2_cell": "IafCell", "parameters": {
+            "leakReversal": "-70mV", "thresh": "-50mV", "reset": "-65mV", "C": "0.2nF", "leakConductance": "0.01uS"}}},
+        "input_sources": {
+            "pulse": {"neuroml2_input": "PulseGenerator",
+                      "parameters": {"amplitude": "amp", "delay": "delay", "duration": "20ms"}},
+        },
+        "populations": {"p": {"size": "count", "component": "unit"}},
+        "inputs": {"i": {"input_source": "pulse", "population": "p", "percentage": 100, "weight": "2 * random()"}},
+    }
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("old", [False, True])
+def test_numbers_with_units_core_types_and_drawn_weights(old: bool, tmp_path: Path) -> None:
+    """``old``: lists of objects in place of objects, and recordTraces, as NeuroMLlite 0.2 wrote."""
+    network = json.loads(json.dumps(UNITS))
+    run: dict[str, object] = {"version": "NeuroMLlite v0.6.1", "network": "net.json", "duration": 50, "dt": 0.1}
+    run["recordTraces" if old else "record_traces"] = {"all": "*"}
+    if old:
+        for name in ("cells", "input_sources", "populations", "inputs"):
+            network["Net"][name] = [{id: entry} for id, entry in network["Net"][name].items()]
+    (tmp_path / "net.json").write_text(json.dumps(network))
+    (tmp_path / "sim.json").write_text(json.dumps({"Sim": run}))
+    made = read(tmp_path / "sim.json")
+    elements = {e.get("id"): e for e in made.components}
+    assert elements["unit"].tag == "iafCell" and elements["unit"].get("C") == "0.2nF"
+    pulse = elements["pulse"]
+    assert (pulse.tag, pulse.get("amplitude"), pulse.get("delay")) == ("pulseGenerator", "0.2 nA", "1.5e1ms")
+    # NeuroMLlite draws for each cell whether it is chosen, a weight, and the weight of each input
+    rng = random.Random(1234)
+    assert made.inputs[0].weight is not None
+    assert made.inputs[0].weight.tolist() == [[rng.random(), rng.random(), 2 * rng.random()][2] for _ in range(4)]
+    assert [c.tag for c in made.simulation[1].children] == ["OutputFile"]
+    network["Net"]["parameters"]["amp"] = "0.2 nA * 2"
+    (tmp_path / "net.json").write_text(json.dumps(network))
+    with pytest.raises(NetworkError, match=r"'pulse': .*neither an expression nor a number with a unit"):
+        read(tmp_path / "net.json")
+
+
+def test_an_unknown_core_type_is_named(tmp_path: Path) -> None:
+    network = json.loads(json.dumps(UNITS))
+    network["Net"]["input_sources"]["pulse"]["neuroml2_input"] = "PulsGenerator"
+    (tmp_path / "net.json").write_text(json.dumps(network))
+    with pytest.raises(NetworkError, match=r"'PulsGenerator' is no type of NeuroML; did you mean 'pulseGenerator'"):
+        read(tmp_path / "net.json")
