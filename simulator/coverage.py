@@ -102,11 +102,6 @@ TABLE = (
 )  # fmt: skip
 
 
-def is_base(name: str) -> bool:
-    """Whether a type of the core is there for others to extend only."""
-    return name.startswith("base")
-
-
 def refuse(component: Component, backend: str) -> None:
     """Raise UnsupportedError, with the place, if a part of the component is of a type that the backend refuses."""
     for row in TABLE:

@@ -169,28 +169,6 @@ def nest_cell(model: str, id: str, parameters: dict[str, Any]) -> tuple[Element 
     return Element(tag, attributes), rest
 
 
-def nest_parameters(cell: Element) -> tuple[str, dict[str, float]] | None:
-    """The NEST model and parameters of a PyNN cell, None if NEST has no like."""
-    for model, (tag, names, _) in NEST.items():
-        if tag != cell.tag:
-            continue
-        found: dict[str, float] = {}
-        for name, to in names.items():
-            value = number(cell.get(to, ""))
-            if value is None:
-                return None
-            found[name] = float(value * 1000 if name in _THOUSANDTH else value)
-        tau, start = number(cell.get("tau_m", "")), number(cell.get("v_init", ""))
-        if tau is None or start is None or not tau:
-            return None
-        if "tau_m" not in names:
-            found["g_L"] = float(shown(Decimal(repr(found["C_m"])) / tau))
-        if float(start) != found["E_L"]:
-            found["V_m"] = float(start)
-        return model, found
-    return None
-
-
 def intfire1(id: str, parameters: dict[str, Any]) -> Element:
     """NEURON's IntFire1 with the parameters given, else NEURON's defaults; times are in ms."""
     values = {"tau": number(parameters.get("tau", 10)), "refrac": number(parameters.get("refrac", 5))}

@@ -24,7 +24,7 @@ _RESERVED = set(
     """.split()
 )
 # what the compiler itself adds to a mechanism
-_OWN = re.compile(r"(late|crossed|drive|now|was|jump|slope)_|v_before|v_hold|i_m|(sent|due|fired)_\d+")
+_OWN = re.compile(r"(late|drive|now|was|jump|slope)_|v_before|v_hold|i_m|(sent|due|fired)_\d+")
 _UNSAFE = re.compile(r"[^A-Za-z0-9_]")
 
 

@@ -23,7 +23,7 @@ from .equations import Equations
 from .mod import If, Set, Stmt, lifted
 from .ode import derived_statements
 
-LATE, CROSSED, BEFORE, DRIVE = "late_", "crossed_", "v_before", "drive_"
+LATE, BEFORE, DRIVE = "late_", "v_before", "drive_"
 T, DT = Name("t"), Name("dt")
 
 

@@ -19,7 +19,7 @@ def test_every_type_of_the_core_is_in_one_row() -> None:
     known = [name for row in coverage.TABLE for name in row.types]
     assert len(known) == len(set(known))
     library = load_core()
-    installed = {name for name in library.type_names if not coverage.is_base(name)}
+    installed = {name for name in library.type_names if not name.startswith("base")}  # there to be extended
     assert installed == set(known)
 
 

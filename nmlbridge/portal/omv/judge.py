@@ -20,7 +20,6 @@ from .files import Observable
 Floats = npt.NDArray[np.float64]
 Find = Callable[[str], Path | None]
 """From the path that an observable names to the file that the run has written, None if it has not."""
-ABSOLUTE = 1e-8  # numpy.allclose allows so much besides the relative tolerance
 DEFAULT_TOLERANCE = 0.1
 QUERIES = frozenset({"morphology", "temperature"})  # OMV asks NEURON's interpreter; no other engine can answer
 
