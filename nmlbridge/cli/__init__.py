@@ -17,7 +17,7 @@ from .. import __version__
 from ..errors import NmlBridgeError, UsageError, one_line
 
 VERBS = {
-    "run": "run a LEMS simulation in NEURON and save what it asks for",
+    "run": "run a model in NEURON and save what it asks for",
     "build": "build a network from rules and write it in any format",
     "check": "say which simulators can run a model, and what they lack",
     "plan": "foresee the time and memory of a run, and write its batch script",

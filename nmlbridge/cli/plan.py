@@ -24,7 +24,11 @@ twice what is foreseen, and goes on from the last checkpoint if it is submitted 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options of this verb."""
     parser.epilog = _EPILOG
-    parser.add_argument("file", type=Path, help="a LEMS file with a Target, or another format's simulation")
+    parser.add_argument(
+        "file",
+        type=Path,
+        help="a LEMS file with a Target, a file of rules, or another format that states a run",
+    )
     parser.add_argument("-n", "--ranks", type=whole(1, 65536), default=1, metavar="N", help="MPI processes (default 1)")
     add_split(parser)
     parser.add_argument("--backend", choices=("neuron", "coreneuron"), default="neuron",

@@ -36,7 +36,12 @@ with .part behind, readable at any moment; if it ends early, that is what stays.
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options of this verb."""
     parser.epilog = _EPILOG
-    parser.add_argument("file", type=Path, help="a LEMS file with a Target, or another format's simulation")
+    parser.add_argument(
+        "file",
+        type=Path,
+        help="a LEMS file with a Target, a file of rules, another format that states a run; with --duration a NeuroML "
+        "network",
+    )
     parser.add_argument("-o", "--output", type=Path, default=Path(), metavar="DIR", help="output folder (default: .)")
     parser.add_argument("--dt", type=milliseconds, metavar="TIME", help="time step instead of the document's")
     parser.add_argument("--duration", type=milliseconds, metavar="TIME", help="length instead of the document's")

@@ -131,6 +131,18 @@ def test_distance_dependence(text: str) -> None:
         assert abs(found - expected.sum()) <= 5 * np.sqrt((expected * (1 - expected)).sum()) + 1e-9
 
 
+@pytest.mark.parametrize("axes", ["3d", "2d", "x", "y", "z"])
+def test_what_is_certain_within_a_distance_is_there(axes: str) -> None:
+    """Boxes of cells are passed over by a bound of the probability in them, which must leave out no pair."""
+    network = built({"probability": f"clip((61.8 - dist_{axes}) * 1e9, 0, 1)"}, (900, 300))
+    a, b = (network.populations[name].positions for name in "AB")
+    chosen = {"3d": [0, 1, 2], "2d": [0, 2]}.get(axes) or ["xyz".index(axes)]
+    near = np.linalg.norm((a[:, None, :] - b[None, :, :])[..., chosen], axis=-1) < 61.8
+    found = np.zeros(near.shape, bool)
+    found[network.projections[0].pre, network.projections[0].post] = True
+    assert np.array_equal(found, near) and 1000 < near.sum() < 0.9 * near.size
+
+
 def test_convergence_and_divergence_are_exact_and_even() -> None:
     into = built({"convergence": 50}).projections[0]
     assert (np.bincount(into.post, minlength=150) == 50).all()
