@@ -22,6 +22,7 @@ from ...results.paths import place_of
 from .currents import Channels
 from .elements import element, quantity, renamed, si_unit
 from .firing import Firing, firing_cell
+from .kinds import combinations, kinds_of
 from .membrane import Membrane, sections_to_cut
 from .processes import arrival, component, int_fire4_arrival, known, own_types, spike_array
 from .shape import Shape
@@ -149,7 +150,7 @@ class _Components:
 
     def fired(self, cell: NativeCell, values: Mapping[str, float]) -> Firing | None:
         """The component of a cell whose process fires, made once; None, with a note, if there is none."""
-        key = (cell.id, tuple(sorted(values.items())))
+        key = (cell.id, cell.key, tuple(sorted(values.items())))
         if key not in self.fires:
             try:
                 self.fires[key] = firing_cell(cell, values, self.old.mods, self.rest, self.ids)
@@ -183,8 +184,6 @@ class _Components:
         part = self.old.native.get(population.component)
         every = np.arange(population.size)
         if isinstance(part, NativeCell) and part.id not in self.shapes:
-            if population.individuals is not None:
-                self.loss(f"the cells of '{population.id}' differ; here all are as '{part.id}' is", part)
             self.firing_population(population, part)
             return
         if population.individuals is not None:
@@ -240,9 +239,10 @@ class _Components:
             self.part(population, self.variants[-1], rows, len(found) == 1)
 
     def individual_population(self, population: Population, part: NativeCell | NativeProcess | None) -> None:
-        """Cells with sections that differ, a component and a population for each."""
+        """Cells with sections that differ, a component and a population for each kind of them."""
         self.parts[population.id] = []
-        for row, each in enumerate(population.individuals or ()):
+        kinds = kinds_of(population)
+        for each, rows in kinds:
             if isinstance(each, NativeCell):
                 assert isinstance(part, NativeCell)
                 made = self.cell(each, Shape(each, self.shapes[part.id].cut, self.report))
@@ -250,14 +250,19 @@ class _Components:
                 copies = renamed(each, self.ids, self.library)
                 self.variants += copies[::-1]  # channels before the cell
                 made = copies[0]
-            self.part(population, made, np.array([row]), population.size == 1)
+            self.part(population, made, rows, len(kinds) == 1)
 
     def firing_population(self, population: Population, cell: NativeCell) -> None:
         """Cells whose process fires, a population for each set of its parameters."""
         self.parts[population.id] = []
-        found = combinations({}, population.values, population.size)
-        for values, rows in found:
-            made = self.fired(cell, values)
+        found: list[tuple[NativeCell, dict[str, float], Ints]] = []
+        if population.individuals is None:
+            found = [(cell, values, rows) for values, rows in combinations({}, population.values, population.size)]
+        for each, rows in kinds_of(population):
+            assert isinstance(each, NativeCell)
+            found.append((each, {}, rows))
+        for each, values, rows in found:
+            made = self.fired(each, values)
             if made is not None:
                 self.firing[self.part(population, made.component, rows, len(found) == 1)] = made
 
@@ -558,20 +563,6 @@ def _place(cell: NativeCell, segment: int, inside: list[str]) -> tuple[int, floa
         named = match[1] if match else inside[0]
         return (cell.index[named], float(match[2]) if match else 0.5) if named in cell.index else None
     return (segment, 0.5) if segment else (cell.spike_section, cell.spike_x)
-
-
-def combinations(
-    usual: Mapping[str, float], values: Mapping[str, Floats], count: int
-) -> list[tuple[dict[str, float], Ints]]:
-    """(parameters, rows) for all rows that agree in what differs, in the order of their first rows."""
-    if not values or not count:
-        return [(dict(usual), np.arange(count))]
-    table = np.column_stack(list(values.values()))
-    _, first, inverse, sizes = np.unique(table, axis=0, return_index=True, return_inverse=True, return_counts=True)
-    members = np.split(np.argsort(inverse.reshape(-1), kind="stable"), np.cumsum(sizes)[:-1])
-    return [
-        ({**usual, **dict(zip(values, table[first[n]].tolist(), strict=True))}, members[n]) for n in np.argsort(first)
-    ]
 
 
 def grouped(codes: Ints, *valid: Ints) -> list[tuple[int, Ints]]:

@@ -173,6 +173,32 @@ def test_they_fire_alike(tmp_path: Path) -> None:
     assert np.median(apart) < 0.006 and max(apart) < 0.12
 
 
+def test_cells_that_differ_fire_alike(tmp_path: Path) -> None:
+    """Individuals: those that are the same make one population of the exported model."""
+    network, report = model(), Report()
+    kinds = {"slow": 0.02, "usual": 0.03, "fast": 0.05}
+    own = [replace(cell("plain", "Izhi2007b", C=1.0, a=kinds[name])) for name in ("usual", "fast", "usual", "slow")]
+    population = Population.sized("plain", "plain", 4, individuals=own)
+    given = Edges("in_plain", "chemical", "s", "plain", np.array([0, 1, 2, 1]), np.arange(4), synapses=("exc",),
+                  weight=0.006 * np.ones(4), delay=np.array([1.0, 1.5, 1.0, 1.0]))  # fmt: skip
+    native = {"plain": own[0], **{name: network.native[name] for name in ("exc", "played")}}
+    watched = [f"plain[{row}]" for row in range(4)]
+    settings = Simulation(160.0, 0.0025, method="implicit", v_init=-60.0, outputs=saved({}, watched))
+    network = replace(network, populations={"plain": population, "s": network.populations["s"]}, projections=[given],
+                      inputs=[], native=native, settings=settings, simulation=elements_of(settings, "net"))  # fmt: skip
+    write(network, tmp_path / "LEMS_net.xml", report=report)
+    assert not report.losses
+    ours = simulate_network(network, settings)
+    exported, again = nmlbridge.simulate(tmp_path / "LEMS_net.xml", method="implicit"), read(tmp_path / "LEMS_net.xml")
+    made = [p.id for p in again.populations.values() if p.id.startswith("plain")]
+    assert [again.populations[id].size for id in made] == [2, 1, 1]
+    where = [(made[0], 0), (made[1], 0), (made[0], 1), (made[2], 0)]
+    trains = [train(ours, network, "plain", row) for row in range(4)]
+    assert len({tuple(one) for one in trains}) == 4 and min(map(len, trains)) > 2
+    for one, (name, row) in zip(trains, where, strict=True):
+        np.testing.assert_allclose(one, train(exported, again, name, row), atol=0.12)
+
+
 def train(results: Any, network: Network, name: str, row: int) -> np.ndarray:
     gid = network.populations[name].offset + row
     return np.sort(results.spikes.time[results.spikes.gid == gid] * 1e3)
