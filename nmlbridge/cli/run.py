@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..errors import NmlBridgeError
 from .options import (
     add_allow,
     add_changes,
@@ -106,35 +107,43 @@ def _run(arguments: argparse.Namespace) -> int:
         for kind in arguments.kinds:
             kind_named(kind)
     from .. import simulate
+    from ..report import Report
 
+    report = Report()
     electrodes = None
     if arguments.electrodes is not None:
         from ..results import Electrodes
 
         electrodes = Electrodes.read(arguments.electrodes)
-    with ProgressBar() as progress:
-        results = simulate(
-            arguments.file,
-            output=arguments.output,
-            dt=arguments.dt,
-            duration=arguments.duration,
-            seed=arguments.seed,
-            ranks=arguments.ranks,
-            method=arguments.method,
-            abs_tolerance=arguments.atol,
-            rel_tolerance=arguments.rtol,
-            backend=arguments.backend,
-            dump_passes=arguments.dump_passes,
-            changes=changes_of(arguments.changes),
-            allow=allowed(arguments),
-            progress=progress,
-            record_format=arguments.record_format,
-            checkpoint=arguments.checkpoint,
-            resume=arguments.resume,
-            electrodes=electrodes,
-            split=arguments.split,
-        )
-        figures = _draw(results, arguments) if arguments.plot or arguments.kinds else []
+    try:
+        with ProgressBar() as progress:
+            results = simulate(
+                arguments.file,
+                output=arguments.output,
+                dt=arguments.dt,
+                duration=arguments.duration,
+                seed=arguments.seed,
+                ranks=arguments.ranks,
+                method=arguments.method,
+                abs_tolerance=arguments.atol,
+                rel_tolerance=arguments.rtol,
+                backend=arguments.backend,
+                dump_passes=arguments.dump_passes,
+                changes=changes_of(arguments.changes),
+                allow=allowed(arguments),
+                progress=progress,
+                record_format=arguments.record_format,
+                checkpoint=arguments.checkpoint,
+                resume=arguments.resume,
+                electrodes=electrodes,
+                split=arguments.split,
+                report=report,
+            )
+            figures = _draw(results, arguments) if arguments.plot or arguments.kinds else []
+    except NmlBridgeError:
+        if not arguments.json:
+            say_notes(report)  # what was left out may be why
+        raise
     answer = results.summary() | {"figures": [str(path) for path in figures]}
     answer["seconds"] = round(time.perf_counter() - began, 3)
     if arguments.report:

@@ -12,6 +12,7 @@ import pytest
 import nmlbridge
 from nmlbridge.cli import main
 from nmlbridge.cli.options import milliseconds
+from nmlbridge.errors import UnsupportedError
 from nmlbridge.report import Report
 from nmlbridge.results import Display, Line, Outputs, Results, SpikeTrains, Traces
 
@@ -50,7 +51,7 @@ def test_options_reach_the_simulation(calls: list[dict[str, Any]], tmp_path: Pat
              "--allow-mods"]  # fmt: skip
     assert main(words) == 0
     (call,) = calls
-    assert call.pop("progress") is not None
+    assert call.pop("progress") is not None and call.pop("report") is not None
     assert call == {
         "path": Path("a.xml"),
         "allow": frozenset({"mods"}),
@@ -119,3 +120,18 @@ def test_a_missing_extra_answers_with_its_install_line_before_anything_runs(
     assert main(["run", "a.xml", "--plot"]) == 2
     assert "pip install 'nmlbridge[plot]'" in capsys.readouterr().err
     assert calls == []
+
+
+def test_what_was_left_out_is_said_before_an_error(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def simulate(path: Path, *, report: Report, **options: Any) -> Results:
+        report.add("mods", "loss", "mod files are taken only with --allow-mods")
+        raise UnsupportedError("there is no mechanism 'x'")
+
+    monkeypatch.setattr(nmlbridge, "simulate", simulate, raising=False)
+    assert main(["run", "a.xml"]) == 3
+    said = capsys.readouterr().err.splitlines()
+    assert "taken only with --allow-mods" in said[0] and said[1] == "nmlbridge: error: there is no mechanism 'x'"
+    assert main(["run", "a.xml", "--json"]) == 3
+    assert "allow" not in capsys.readouterr().err
