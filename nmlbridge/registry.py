@@ -539,7 +539,11 @@ def read(
 
 
 def write(network: Network, path: str | Path, *, format: str | None = None, report: Report | None = None) -> None:
-    """Write a Network to a file; the format follows the file's name unless ``format`` names it."""
+    """Write a Network to a file or folder; the format follows its name unless ``format`` names it.
+
+    It appears whole or not at all. What the format cannot carry is noted in ``report``. Raises UsageError for an
+    unknown format, or one that is only read, and UnsupportedError for a network of which it can hold nothing.
+    """
     record = format_named(format) if format is not None else format_to_write(path)
     record.write(network, path, report)
 
@@ -553,7 +557,10 @@ def convert(
     report: Report | None = None,
     allow: Collection[str] = (),
 ) -> Network:
-    """Read ``source``, write it as ``target``, and return the Network that went over; ``allow`` is as in ``read``."""
+    """Read ``source``, write it as ``target``, and return the Network that went over; ``allow`` is as in ``read``.
+
+    Raises what ``read`` and ``write`` raise; then nothing is written.
+    """
     # the target is looked up first: a wrong name should not cost the reading of a large file
     record = format_named(target_format) if target_format is not None else format_to_write(target)
     network = read(source, format=source_format, report=report, allow=allow)

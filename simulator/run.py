@@ -87,8 +87,8 @@ def simulate(
     and dipole moments: quantities "lfp[0]" (V), "dipole/x" (A m). ``split``: whether a cell that would limit the ranks
     is split over them; "auto" if that is worth it and NEURON can, "off", or "force": a cell at least, or an error.
 
-    Raises ModelError if the model is wrong, UnsupportedError if NEURON cannot carry it, SimulatorError if the run
-    fails.
+    Raises ModelError if the model is wrong, UsageError for options that do not go together, UnsupportedError if NEURON
+    cannot carry it, SimulatorError if the run fails.
     """
     from ..neuroml import Document, read_any
 
@@ -97,24 +97,22 @@ def simulate(
     saving = Saving(
         None if output is None else Path(output), record_format, checkpoint, resume, Path(path).name.partition(".")[0]
     )
+    only_neuron: dict[str, Any] = {
+        "output": output, "ranks": ranks, "report": report, "progress": progress, "backend": backend or "neuron",
+        "record_format": record_format, "checkpoint": checkpoint, "resume": resume, "runner": runner,
+        "electrodes": electrodes, "split": split,
+    }  # fmt: skip
+    given: dict[str, Any] = {"dt": dt, "duration": duration, "seed": seed, "method": method}
     other = None if isinstance(model, Document) else format_to_read(model)
     if other is not None and other.simulation is not None and not isinstance(model, Document):
-        if backend not in (None, "neuron", "coreneuron") or dump_passes is not None:
-            raise UsageError(f"{other.title} runs in NEURON only, and --dump-passes is not for it")
+        _in_neuron(other.title, backend, dump_passes)
         more = _changes(other, changes)
         with _phase({}, "read", progress):
-            network, settings_of = resolve_name(other.simulation)(Path(model), report, frozenset(allow), **more)
-        given = {"dt": dt, "duration": duration, "seed": seed, "method": method}
-        simulation_of = replace(settings_of, **{k: v for k, v in given.items() if v is not None})
-        asked = _stated_tolerances(settings_of)
-        found = _tolerances(asked, method, "neuron", abs_tolerance, rel_tolerance)
-        simulation_of = replace(simulation_of, cvode=None if found is None else (found["atol"], found["rtol"]))
-        return simulate_network(
-            network, simulation_of, output=output,
-            ranks=ranks, report=report, progress=progress, model=model, backend=backend or "neuron",
-            record_format=record_format, checkpoint=checkpoint, resume=resume, runner=runner,
-            electrodes=electrodes, split=split,
-        )  # fmt: skip
+            network, states = resolve_name(other.simulation)(Path(model), report, frozenset(allow), **more)
+        found = _tolerances(_stated_tolerances(states), method, "neuron", abs_tolerance, rel_tolerance)
+        chosen = {name: value for name, value in given.items() if value is not None}
+        states = replace(states, **chosen, cvode=None if found is None else (found["atol"], found["rtol"]))
+        return simulate_network(network, states, model=model, **only_neuron)
     if changes:
         raise UsageError("values can be changed by name in files of rules only")
     if backend not in (None, *BACKENDS):
@@ -129,17 +127,12 @@ def simulate(
         if document.target is None and document.networks and not components.of_type("Simulation"):
             from .bare import stated
 
-            if backend not in (None, "neuron", "coreneuron") or dump_passes is not None:
-                raise UsageError("a network without a Simulation runs in NEURON only, and --dump-passes is not for it")
+            _in_neuron("a network without a Simulation", backend, dump_passes)
             (network, *others) = document.networks
             if others:
                 raise UsageError(f"{document.path}: there are {1 + len(others)} networks and no Simulation; which one?")
-            return simulate_network(
-                network, stated(Path(document.path), network, duration, dt, seed, method), output=output, ranks=ranks,
-                report=report, progress=progress, model=document.path, backend=backend or "neuron",
-                record_format=record_format, checkpoint=checkpoint, resume=resume, runner=runner,
-                electrodes=electrodes, split=split,
-            )  # fmt: skip
+            states = stated(Path(document.path), network, **given)
+            return simulate_network(network, states, model=document.path, **only_neuron)
         simulation = components.simulation(document.target)
         outputs = requested(simulation)
         if output is not None:
@@ -200,6 +193,12 @@ def simulate(
         provenance_of(document.path, backend, step, length, number, ranks), saving,
         COMPAT_DIGITS if settings.compat else None, runner, split,
     )  # fmt: skip
+
+
+def _in_neuron(what: str, backend: str | None, dump_passes: object) -> None:
+    """UsageError for what is asked of another backend, or for more than the equations of a LEMS document have."""
+    if backend not in (None, "neuron", "coreneuron") or dump_passes is not None:
+        raise UsageError(f"{what} runs in NEURON only, and --dump-passes is not for it")
 
 
 def _changes(format: Format, changes: Mapping[str, Any] | None) -> dict[str, Any]:
