@@ -311,7 +311,7 @@ class Scope:
         if name in type_.constants:
             constant = type_.constants[name]
             try:
-                return self.library.convert(constant.value, self.dimension(node, constant.dimension))
+                return self.library.constant(constant.value, self.dimension(node, constant.dimension))
             except LemsError as error:
                 raise node.component.error(f"constant {name} of the type '{type_.name}': {error.message}") from None
         if name not in type_.derived_parameters:

@@ -70,7 +70,8 @@ class Library:
                 raise _placed(element, f"the unit '{symbol}' is defined twice and differently; "
                               "give one of them another symbol")  # fmt: skip
         for element in groups["Constant"]:
-            name = attribute(element, "name")
+            # LEMS knows a global constant by its symbol; its name may be words
+            name = element.get("symbol") or attribute(element, "name")
             self._constants[name] = self._constant(element)
         own: dict[str, Element] = {}
         for element in groups["ComponentType"]:
@@ -113,7 +114,7 @@ class Library:
     def _constant(self, element: Element) -> Value:
         try:
             dimension = self.dimension(element.get("dimension") or "none")
-            return Value(self.convert(attribute(element, "value"), dimension), dimension)
+            return Value(self.constant(attribute(element, "value"), dimension), dimension)
         except LemsError as error:
             raise _placed(element, error.message) from None
 
@@ -197,6 +198,10 @@ class Library:
                 self._quantities[text] = found
         return found
 
+    def constant(self, text: str, dimension: Dimension | None) -> float:
+        """As ``convert``, for the value of a Constant: without a unit it is in SI, as jLEMS takes it."""
+        return self.convert(text, dimension if split_quantity(text)[1] else None)
+
     def convert(self, text: str, dimension: Dimension | None) -> float:
         """Read a quantity that must have this dimension (any, if None), in SI; a bare 0 fits everywhere.
 
@@ -206,10 +211,11 @@ class Library:
         if dimension is None or found == dimension or (value == 0 and not split_quantity(text)[1]):
             return value
         fitting = [unit.symbol for unit in self._units.values() if unit.dimension == dimension]
-        expected = self.dimension_name(dimension)
+        units = f"in {', '.join(fitting[:4])}, ..." if fitting else "no Unit is of it"
+        expected = f"a {self.dimension_name(dimension)} ({units})"
         if not split_quantity(text)[1]:
-            raise LemsError(f"'{text}' has no unit; expected a {expected} (in {', '.join(fitting[:4])}, ...)")
-        wanted = "a plain number" if dimension.dimensionless else f"a {expected} (in {', '.join(fitting[:4])}, ...)"
+            raise LemsError(f"'{text}' has no unit; expected {expected}")
+        wanted = "a plain number" if dimension.dimensionless else expected
         raise LemsError(f"'{text}' is a {self.dimension_name(found)}; expected {wanted}")
 
 

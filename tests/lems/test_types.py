@@ -154,3 +154,14 @@ def test_a_unit_defined_twice_and_differently() -> None:
     types('<Unit symbol="mV" dimension="voltage" power="-3"/>')
     with pytest.raises(LemsError, match="'mV' is defined twice"):
         types('<Unit symbol="mV" dimension="voltage" power="-2"/>')
+
+
+def test_a_constant_without_a_unit_is_in_si_and_known_by_its_symbol() -> None:
+    library = types('<Dimension name="pull" l="1" t="-2"/><Constant name="the fall of things" symbol="fall" '
+                    'dimension="pull" value="9.8"/>')  # fmt: skip
+    assert library.constants["fall"].value == 9.8
+    with pytest.raises(LemsError, match=r"'9.8' has no unit; expected a pull \(no Unit is of it\)"):
+        library.convert("9.8", library.dimension("pull"))
+    with pytest.raises(LemsError, match="'5 s' is a time"):
+        types('<Dimension name="time" t="1"/><Unit symbol="s" dimension="time"/><Dimension name="pull" l="1" t="-2"/>'
+              '<Constant name="fall" dimension="pull" value="5 s"/>')  # fmt: skip
