@@ -84,6 +84,8 @@ def read_shape(path: Path, report: Report) -> Shape:
     morphio.set_maximum_warnings(0)
     words = text.decode("utf-8", errors="replace")
     names = _NAMES
+    if kind == "swc":
+        _check_tree(words, path)
     simpler = unbranched(words) if kind == "swc" else None
     if simpler is not None:
         words, spare = simpler
@@ -103,6 +105,30 @@ def read_shape(path: Path, report: Report) -> Shape:
     if not len(source.points) and not len(source.soma.points):
         raise DocumentError(f"there is no point in it; this is no {kind.upper()} file", file=str(path))
     return _Builder(path, source, report, names).run()
+
+
+def _check_tree(words: str, path: Path) -> None:
+    """Raises DocumentError for points that are not joined to a root: MorphIO leaves circles out, and says nothing."""
+    parents: dict[int, tuple[int, int]] = {}
+    for number, line in enumerate(words.splitlines(), 1):
+        values = line.split("#")[0].split()
+        try:
+            parents[int(values[0])] = int(values[6]), number
+        except (IndexError, ValueError):
+            continue  # a comment, or a line that MorphIO complains about
+    joined: set[int] = set()
+    for start in parents:
+        chain: dict[int, None] = {}
+        point = start
+        while point in parents and point not in joined and point not in chain:
+            chain[point] = None
+            point = parents[point][0]
+        if point in chain:
+            members = list(chain)
+            circle = " -> ".join(map(str, [*members[members.index(point) :][:6], point]))
+            raise DocumentError(f"the points {circle} are joined in a circle, and to no root (whose parent is -1)",
+                                file=str(path), line=parents[point][1])  # fmt: skip
+        joined.update(chain)
 
 
 class _Builder:

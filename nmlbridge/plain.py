@@ -83,6 +83,8 @@ def parse_source(text: str, file: str | None = None) -> Source:
     except yaml.YAMLError as fault:
         mark = getattr(fault, "problem_mark", None)
         problem = str(getattr(fault, "problem", None) or fault).splitlines()[0]
+        if "',' or" in problem:
+            problem += "; within { } and [ ], texts with commas or brackets need quotes"
         raise DocumentError(f"this is not YAML: {problem}", file=file, line=mark.line + 1 if mark else None) from None
     source = Source(None, file)
     if node is not None:

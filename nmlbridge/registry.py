@@ -504,8 +504,8 @@ def format_to_read(path: str | Path) -> Format:
 
 def format_to_write(path: str | Path) -> Format:
     """The format that the name of a new file asks for: a name that stands for a folder, else the longest extension
-    that fits and can be written. Of formats with one extension the first in the table counts, but files called LEMS_*
-    are LEMS."""
+    that fits and can be written; a folder may be called as its format (``sonata/``). Of formats with one extension the
+    first in the table counts, but files called LEMS_* are LEMS."""
     for record in formats().values():
         if record.writer is not None and Path(path).name in record.in_folder:
             return record
@@ -519,6 +519,9 @@ def format_to_write(path: str | Path) -> Format:
         for extension in record.extensions
         if name.endswith(extension) and record.name != "lems"
     ]
+    named = formats().get(name)
+    if not fitting and named is not None and named.writer is not None and named.writes_folder:
+        return named
     if not fitting:
         known = sorted({e for record in formats().values() if record.writer is not None for e in record.extensions})
         raise UsageError(f"'{path}' has none of the extensions that can be written: {', '.join(known)}")

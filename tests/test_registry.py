@@ -51,7 +51,8 @@ def test_a_folder_and_a_missing_file_are_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("path", "name"),
-    [("a.nml", "neuroml"), ("a.net.NML", "neuroml"), ("a.nml.h5", "neuroml-hdf5"), ("a.h5", "neuroml-hdf5")],
+    [("a.nml", "neuroml"), ("a.net.NML", "neuroml"), ("a.nml.h5", "neuroml-hdf5"), ("a.h5", "neuroml-hdf5"),
+     ("out/sonata/", "sonata"), ("neuron", "neuron"), ("sonata/circuit_config.json", "sonata")],
 )
 def test_a_new_file_is_told_by_its_name(path: str, name: str) -> None:
     assert format_to_write(path).name == name

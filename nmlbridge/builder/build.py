@@ -98,6 +98,7 @@ def build(
     if model.name in components.by_id:
         raise context.error(f"a component is called '{model.name}' too; rename one", "name")
     components.check_channels()
+    components.check_synapses()
     for name, population in model.populations.items():
         kinds = [population.cell] if isinstance(population.cell, str) else population.cell or ()
         for kind in kinds:

@@ -144,7 +144,8 @@ class WrittenCell:
         try:
             cell = format_named("swc").read(file).components[0]
         except ModelError as error:
-            raise self.context.error(f"'{item.swc}': {error.message}", *self.path, "swc") from None
+            line = f", line {error.line}" if error.line else ""
+            raise self.context.error(f"'{item.swc}'{line}: {error.message}", *self.path, "swc") from None
         cell.attributes = {"id": self.name}
         morphology = cell.find("morphology")
         assert morphology is not None

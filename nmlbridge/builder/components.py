@@ -36,6 +36,10 @@ from .vocabulary import (
     TemplateCell,
 )
 
+_OF_EVENTS = ("baseConductanceBasedSynapse", "baseConductanceBasedSynapseTwo", "baseCurrentBasedSynapse",
+              "basePynnSynapse", "doubleSynapse")  # fmt: skip
+_OF_VOLTAGE = ("gapJunction", "baseGradedSynapse")
+_USUAL = ("mV", "ms", "pA", "nS", "nF", "um", "per_ms", "Hz", "mM", "S_per_cm2", "ohm_cm")
 _FREE = frozenset({"notes", "neuroLexId", "metaid", "description"})
 
 
@@ -170,6 +174,28 @@ class Components:
                     raise self.context.error(f"there is no component '{mechanism.channel}'{hint}", "cells", name,
                                              "biophysics", "mechanisms", label, "channel")  # fmt: skip
 
+    def check_synapses(self) -> None:
+        """Synapses that wait for events are in rules of kind chemical, others are not."""
+        for name, rule in self.context.spec.model.connections.items():
+            named = rule.synapse if rule.synapse is not None else self.context.spec.model.defaults.synapse
+            synapses = [(("synapse",), named)] if not isinstance(named, list) else [
+                (("synapse", number), one) for number, one in enumerate(named)]  # fmt: skip
+            for path, id in (*synapses, (("from_synapse",), rule.from_synapse)):
+                element = self.by_id.get(id) if id is not None else None
+                kind = None if element is None else element.get("type") or element.tag
+                if kind is None or not self.library.has_type(kind):
+                    continue
+                found = self.library.type(kind)
+                if rule.kind != "chemical" and any(found.is_a(each) for each in _OF_EVENTS):
+                    raise self.context.error(
+                        f"'{id}' is a {kind}, which waits for events; a rule of kind {rule.kind} needs a "
+                        f"{'gapJunction' if rule.kind == 'electrical' else 'gradedSynapse'} or its like",
+                        "connections", name, *path)  # fmt: skip
+                if rule.kind == "chemical" and any(found.is_a(each) for each in _OF_VOLTAGE):
+                    other = "electrical" if found.is_a("gapJunction") else "continuous"
+                    raise self.context.error(f"'{id}' is a {kind}, which no event reaches; say kind: {other}",
+                                             "connections", name, *path)  # fmt: skip
+
     def made(self, id: str, type: str, values: Mapping[str, str], path: Path_, children: list[Element] | None = None
              ) -> str:  # fmt: skip
         """A component that building itself needs; its id."""
@@ -244,8 +270,9 @@ class Components:
             if parameter is not None and parameter.dimension not in ("none", "*") and value != 0:
                 units = [u.symbol for u in self.library.units.values()
                          if u.dimension == self.library.dimension(parameter.dimension)]  # fmt: skip
+                unit = next((u for u in _USUAL if u in units), units[0] if units else "")
                 raise self.context.error(f"{number} has no unit; expected a {parameter.dimension}, such as "
-                                         f"'{number} {units[0] if units else ''}'", *path)  # fmt: skip
+                                         f"'{number} {unit}'", *path)  # fmt: skip
             return number
         numeric = type is None or word in type.parameters or not (
             word in type.texts or word in type.references or word in type.links or word in type.paths)  # fmt: skip

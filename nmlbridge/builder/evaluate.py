@@ -59,8 +59,11 @@ def coherent(dimension: Dimension) -> float:
 
 @cache
 def _units() -> Mapping[str, Unit]:
-    """The units of the core; every piece of a column asks for them."""
-    return load_core().units
+    """The units of the core, and those that fields are stated in; every piece of a column asks for them."""
+    core = load_core().units
+    volts, metres, conductance = (core[name].dimension for name in ("V", "m", "S"))
+    fields = [Unit("V_per_m", volts / metres), Unit("mV_per_mm", volts / metres), Unit("S_per_m", conductance / metres)]
+    return {**core, **{unit.symbol: unit for unit in fields}}
 
 
 def quantity(value: float, unit: str) -> Column:
@@ -72,6 +75,11 @@ def quantity(value: float, unit: str) -> Column:
     return Column(np.asarray(float(f"{found.to_si(value) / coherent(found.dimension):.15g}")), found.dimension)
 
 
+def _called(dimension: Dimension) -> str:
+    """The name of a dimension, such as voltage; how it is made if it has none."""
+    return load_core().dimension_name(dimension)
+
+
 def in_unit(column: Column, unit: str) -> Array:
     """The values as numbers of ``unit`` ("" for none). Raises LemsError for another dimension."""
     target = _units()[unit] if unit else None
@@ -80,7 +88,7 @@ def in_unit(column: Column, unit: str) -> Array:
         return column.values
     if column.dimension not in (dimension, MIXED):
         wanted = f"in {unit} or its like" if unit else "without a unit"
-        raise LemsError(f"its dimension is {column.dimension}; expected a number {wanted}")
+        raise LemsError(f"it is a {_called(column.dimension)}; expected a number {wanted}")
     if target is None:
         return column.values
     si = column.values * coherent(dimension)

@@ -31,7 +31,7 @@ def imposed(context: Context, cells: Cells, select: Selections, name: str) -> li
         if not np.linalg.norm(vector) > 0:
             raise context.error("the direction is zero", *path, "direction")
         more |= {"vector": tuple((vector / np.linalg.norm(vector)).tolist())}
-        values = course * context.number(item.amplitude, "", *path, "amplitude")
+        values = course * context.number(item.amplitude, "V_per_m", *path, "amplitude")
         place, word = item.origin, "origin"
     else:
         conductivity = context.number(item.conductivity, "S_per_m", *path, "conductivity")

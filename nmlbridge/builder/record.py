@@ -72,6 +72,8 @@ def settings(context: Context, network: Network, cells: Cells, select: Selection
     for word, value in numbers.items():
         if not value > 0:
             raise context.error(f"it is {value:g} ms; it must be more than zero", "run", word)
+    if numbers["dt"] > numbers["duration"]:
+        raise context.error(f"a step of {numbers['dt']:g} ms is longer than the run", "run", "dt")
     events = (EventOutputFile("spikes", f"{model.name}.spikes", "TIME_ID", spikes, place),) if spikes else ()
     seen = _electrodes(context, network, cells, select)
     outputs = Outputs(tuple(tables), events)

@@ -314,9 +314,9 @@ class Connection(Item):
 
     from_: Selection = Field(alias="from", description="the cells before")
     to: Selection = Field(description="the cells after")
-    probability: Value | None = Field(default=None, description="of each pair, 0 to 1")
-    convergence: Value | None = Field(default=None, description="how many inputs each cell gets, from distinct cells")
-    divergence: Value | None = Field(default=None, description="how many outputs each cell gives, to distinct cells")
+    probability: Value | None = Field(default=None, description="of each pair, 0 to 1; a formula that gives more counts as 1")
+    convergence: Value | None = Field(default=None, description="how many inputs each cell gets, from distinct cells; rounded")
+    divergence: Value | None = Field(default=None, description="how many outputs each cell gives, to distinct cells; rounded")
     pattern: Literal["all_to_all", "one_to_one"] | None = None
     pairs: list[tuple[int, int]] | None = Field(default=None, description="places in from and in to")
     file: str | None = Field(default=None, description="CSV, HDF5, SONATA edges: pre, post; weight, delay")
@@ -465,7 +465,7 @@ class UniformField(_Field):
 
     type: Literal["uniform_field"]
     direction: tuple[Value, Value, Value] = Field(description="x, y, z; its length does not matter")
-    amplitude: Value = Field(description="V/m, times the course")
+    amplitude: Value = Field(description="V_per_m, times the course")
     origin: tuple[Value, Value, Value] = Field(default=(0.0, 0.0, 0.0), description="um: where its potential is 0")
 
 

@@ -77,6 +77,8 @@ class Item(BaseModel):
             for word in data:
                 if word not in known and word not in cls.model_fields:
                     hint = _meant(str(word), known) or f"; there are {', '.join(known)}"
+                    if str(word).endswith((")", "]")):
+                        hint = "; within { } a formula or selection with a comma needs quotes: \"table(map, x, y)\""
                     raise PydanticCustomError("unknown_word", "'{word}' is not known here{hint}",
                                               {"word": str(word), "hint": hint})  # fmt: skip
         return data

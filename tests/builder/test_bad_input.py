@@ -86,6 +86,15 @@ BAD = {
     "duration of nothing": ("duration: 100 ms", "duration: 0", 21, "more than zero"),
     "syntax of a formula": ('"normal(gain, 0.1)"', "2 *", 16, "character"),
     "place on a point cell": ("delay: 1 ms", "at: soma", 16, "points"),
+    "comma within braces": ("probability: 0.5", "probability: table(p, dist_3d)", 16, "needs quotes"),
+    "brackets within braces": ('"A[0:5]"', "A[0:5]", 18, "need quotes"),
+    "a voltage for a time": ("delay: 1 ms", "delay: 1 mV", 16, "it is a voltage; expected a number in ms"),
+    "a conductivity for a rate": ("rate: 10 Hz", "rate: 1 S_per_m", 18, "expected a number in Hz"),
+    "a junction that waits for events": ("probability", "kind: electrical, probability", 16, "which waits for events"),
+    "a graded synapse that does": ("probability", "kind: continuous, probability", 16, "needs a gradedSynapse"),
+    "events for a junction": ("expTwoSynapse, gbase: gain * 1 nS, erev: 0 mV, tauRise: 1 ms, tauDecay: 3 ms",
+                              "gapJunction, conductance: 1 nS", 16, "say kind: electrical"),
+    "a step longer than the run": ("duration: 100 ms", "duration: 1, dt: 5", 21, "longer than the run"),
     "file that is not there": ("probability: 0.5", "file: edges.csv", 16, "no file 'edges.csv'"),
     "absolute path": ("probability: 0.5", "file: /etc/passwd", 16, "relative"),
 }  # fmt: skip
@@ -116,6 +125,31 @@ def test_bad_input(case: str, good: Path) -> None:
     assert line is None or raised.value.line == line, str(raised.value)
     assert said in str(raised.value)
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("rows", "line", "said"),
+    [
+        ("pre,post\n0,1\n1.5,2\n", 3, "'pre' is 1.5; expected a whole number"),
+        ("pre,post\n\n0,1\n1,99\n", 4, "'post' is 99, but 'to' of the rule has 27 cells"),
+        ("pre,post\n-1,1\n", 2, "'pre' is -1, but 'from' of the rule has 20 cells"),
+        ("pre,post,weight\n0,1,1\n1,2,nan\n", 3, "'weight' is not finite"),
+        ("pre,post,delay\n0,1,1\n1,2,-3\n", 3, "the delay is -3 ms"),
+        ("a,b\n0,1\n", 1, "the first line must name the columns: pre and post"),
+        ("", 1, "it has none"),
+        ("pre,post\n0,x\n", 2, "a value is no number"),
+        ("pre,post\n0,1,2\n", 2, "the row has 3 values; the header names 2"),
+    ],
+)
+def test_bad_lists_of_connections(good: Path, rows: str, line: int, said: str) -> None:
+    """The error names the line of the file that is at fault."""
+    file = good.with_name("edges.csv")
+    file.write_text(rows)
+    good.write_text(GOOD.replace("probability: 0.5", "file: edges.csv"))
+    with pytest.raises(ModelError) as raised:
+        build(good)
+    assert (raised.value.file, raised.value.line) == (str(file), line)
+    assert said in str(raised.value)
 
 
 @pytest.mark.parametrize(

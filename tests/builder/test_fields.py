@@ -150,3 +150,20 @@ def test_other_formats_note_the_loss(tmp_path: Path) -> None:
     report = Report()
     nmlbridge.write(build(of("LEMS") | {"stimuli": {"e": FIELD}}).network, tmp_path / "net.nml", report=report)
     assert any("imposed fields" in note.message for note in report.notes)
+
+
+def test_units_of_fields() -> None:
+    """A medium's conductivity and a field's strength may be said with their units."""
+    data = of("pas")
+    wire = {"type": "point_electrode", "to": "A", "position": [50, 0, 50], "amplitude": "-20 uA"}
+    tacs = {"type": "uniform_field", "to": "A", "direction": [1, 0, 0]}
+    data["parameters"] = {"sigma": "0.4 S_per_m", "plain": 0.4}
+    data["stimuli"] = {
+        "a": wire | {"conductivity": 0.4}, "b": wire | {"conductivity": "0.4 S_per_m"},
+        "c": wire | {"conductivity": "sigma"}, "d": wire | {"conductivity": "plain"},
+        "e": tacs | {"amplitude": 0.5}, "f": tacs | {"amplitude": "0.5 V_per_m"},
+        "g": tacs | {"amplitude": "0.5 mV_per_mm"},
+    }  # fmt: skip
+    fields = build(data).network.fields
+    assert [field.conductivity for field in fields[:4]] == pytest.approx([0.4] * 4)
+    assert [field.values[0] for field in fields[4:]] == pytest.approx([0.5] * 3)

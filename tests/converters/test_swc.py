@@ -175,3 +175,19 @@ def test_an_swc_file_is_one_morphology(corpus: Path, tmp_path: Path) -> None:
     with pytest.raises(UnsupportedError, match="2"):
         write(network, tmp_path / "two.swc")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("rows", "line", "said"),
+    [
+        ("1 1 0 0 0 1 2\n2 1 0 0 1 1 1\n", 1, "1 -> 2 -> 1"),
+        ("# a cell\n1 1 0 0 0 1 -1\n2 3 0 0 5 1 4\n3 3 0 0 6 1 2\n4 3 0 0 7 1 3\n", 3, "2 -> 4 -> 3 -> 2"),
+        ("1 1 0 0 0 1 -1\n2 3 0 0 5 1 2\n", 2, "2 -> 2"),
+    ],
+)
+def test_points_in_a_circle(tmp_path: Path, rows: str, line: int, said: str) -> None:
+    """MorphIO leaves them out and says nothing."""
+    (tmp_path / "cell.swc").write_text(rows)
+    with pytest.raises(DocumentError, match="are joined in a circle") as raised:
+        read(tmp_path / "cell.swc")
+    assert raised.value.line == line and said in str(raised.value)
