@@ -314,9 +314,15 @@ class Connection(Item):
 
     from_: Selection = Field(alias="from", description="the cells before")
     to: Selection = Field(description="the cells after")
-    probability: Value | None = Field(default=None, description="of each pair, 0 to 1; a formula that gives more counts as 1")
-    convergence: Value | None = Field(default=None, description="how many inputs each cell gets, from distinct cells; rounded")
-    divergence: Value | None = Field(default=None, description="how many outputs each cell gives, to distinct cells; rounded")
+    probability: Value | None = Field(
+        default=None, description="of each pair, 0 to 1; a formula that gives more counts as 1"
+    )
+    convergence: Value | None = Field(
+        default=None, description="how many inputs each cell gets, from distinct cells; rounded"
+    )
+    divergence: Value | None = Field(
+        default=None, description="how many outputs each cell gives, to distinct cells; rounded"
+    )
     pattern: Literal["all_to_all", "one_to_one"] | None = None
     pairs: list[tuple[int, int]] | None = Field(default=None, description="places in from and in to")
     file: str | None = Field(default=None, description="CSV, HDF5, SONATA edges: pre, post; weight, delay")
