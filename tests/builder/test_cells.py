@@ -170,7 +170,7 @@ def test_bad_sections(section: dict[str, Any], said: str) -> None:
         ({"where": "dendrite"}, "did you mean 'dendrites'"),
         ({"where": "path_dist > 1e6"}, "selects no segment"),
         ({"density": "g * (1 - path_dist)"}, "negative"),
-        ({"erev": "5 ms"}, "dimension"),
+        ({"erev": "5 ms"}, "it is a time; expected a number in mV"),
     ],
 )
 def test_bad_mechanisms(change: dict[str, Any], said: str) -> None:

@@ -69,7 +69,7 @@ def test_units(text: str, unit: str, expected: float) -> None:
     ("text", "unit", "said"),
     [
         ("1 mV + 1 ms", "mV", "dimension"),
-        ("1 mV", "ms", "dimension"),
+        ("1 mV", "ms", "it is a voltage; expected a number in ms"),
         ("1 mm", "um", "unknown unit 'mm'"),
         ("aa + 1", "", "did you mean 'a'"),
         ("E[0]", "", "selection"),

@@ -136,7 +136,7 @@ def test_places_are_sections() -> None:
     [
         (changed({"neuron": "hhh"}, "mechanisms", "fast"), "did you mean 'hh'"),
         (changed({"gnabr": 1}, "mechanisms", "fast"), "did you mean 'gnabar'"),
-        (changed({"gnabar": "1 mV"}, "mechanisms", "fast"), "dimension"),
+        (changed({"gnabar": "1 mV"}, "mechanisms", "fast"), "it is a voltage; expected"),
         (changed({"where": "somma"}, "mechanisms", "fast"), "did you mean .soma."),
         (changed({"where": "dendrite"}, "mechanisms", "leak"), "did you mean 'dendrites'"),
         (changed({"where": "path_dist > 200"}, "mechanisms", "leak"), "takes 6 of 11 compartments"),
