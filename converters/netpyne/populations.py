@@ -1,7 +1,7 @@
 """Populations of NetPyNE made populations of the hub, and what their cells are made of its components.
 
-Cells of one population that differ in numbers only stay one population, whose cells are individuals; if there are few
-kinds of them, each kind is a population of its own.
+Cells of one population that differ in numbers only stay one population, whose cells are individuals. Those that have
+other parts become populations of their own.
 """
 
 from __future__ import annotations
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 SENDS = "NeuroML2_SpikeSource"
 """originalFormat of populations whose cells send the events of a process that is called as the cells' type"""
-_KINDS = 16  # of cells in one population of NetPyNE, beyond which they are one population of cells that differ
 NO_PARAMETER = {"seed", "rate", "rates", "spkTimes", "pulses", "spikePattern", "dynamicRates", "vref", "synList"}
 
 
@@ -57,7 +56,7 @@ class Populations:
         cells = [self.instance.cells[gid] for gid in pop.gids]
         parts: list[tuple[list[int], str, list[str]]] = []
         for kinds in groups.values():
-            if len(kinds) > _KINDS and not any(cell.tags.get("params") for cell in cells):
+            if len(kinds) > 1 and not any(cell.tags.get("params") for cell in cells):
                 each = sorted((place, kind) for kind, places in kinds.items() for place in places)
                 parts.append(([place for place, _ in each], each[0][1], [kind for _, kind in each]))
             else:

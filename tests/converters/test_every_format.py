@@ -57,12 +57,12 @@ def test_all_that_is_lost_is_said(example: str, repository: Path, tmp_path: Path
             if code in noted and feature in (*REMOVABLE, "gap junctions", "continuous projections"):
                 assert feature in present(network), (name, feature)
         if record.reader is not None and name not in ("swc", "pynn", "neuromllite"):
-            back = read(target, format=name, allow=("mods",) if record.holds_code else ())
+            back = read(target, format=name, allow=("mods", "code") if record.holds_code else ())
             assert back.size == network.size
 
 
 def spikes(path: Path, method: str | None = None) -> Spikes:
-    found = nmlbridge.simulate(path, method=method, output=None, allow=("mods",)).spikes
+    found = nmlbridge.simulate(path, method=method, output=None, allow=("mods", "code")).spikes
     return sorted(zip(np.round(found.time * 1e3, 6).tolist(), found.gid.tolist(), strict=True))
 
 

@@ -16,7 +16,7 @@ import pytest
 import nmlbridge
 from nmlbridge.converters.netpyne import streams
 from nmlbridge.errors import ModelError, NmlBridgeError
-from nmlbridge.graph import Network
+from nmlbridge.graph import NativeCell, Network
 from nmlbridge.registry import format_to_read, read, write
 from nmlbridge.report import Report
 
@@ -233,7 +233,22 @@ def test_cells_of_one_population_that_differ(tmp_path: Path) -> None:
     path.write_text(json.dumps(data))
     report = Report()
     network = read(path, report=report)
+    assert [p.size for p in network.populations.values()] == [3, 2]
+    own = next(iter(network.populations.values())).individuals
+    assert own is not None
+    assert [c.sections[0].mechanisms["hh"].get("gnabar") == 0.2 for c in own if isinstance(c, NativeCell)] == [
+        False, True, False]  # fmt: skip
+    assert "netpyne-gids" not in {note.code for note in report}
+
+
+def test_cells_of_one_population_with_other_parts(tmp_path: Path) -> None:
+    path = tmp_path / "mixed_netpyne.json"
+    write(native_everything(), path)
+    data = json.loads(path.read_text())
+    data["net"]["cells"][1]["secs"]["soma"]["geom"]["nseg"] = 3
+    path.write_text(json.dumps(data))
+    report = Report()
+    network = read(path, report=report)
     assert [p.size for p in network.populations.values()] == [2, 1, 2]
-    assert sum(network.native[p.component].sections[0].mechanisms["hh"].get("gnabar") == 0.2
-               for p in network.populations.values()) == 1  # fmt: skip
+    assert sum(network.native[p.component].sections[0].nseg == 3 for p in network.populations.values()) == 1
     assert "netpyne-gids" in {note.code for note in report}
