@@ -12,6 +12,8 @@ import pytest
 
 from nmlbridge.builder import Specification, build
 from nmlbridge.errors import ModelError
+from nmlbridge.lems import load_core
+from nmlbridge.units import parse_quantity
 
 from .rules import built, columns, spec
 
@@ -249,3 +251,17 @@ def test_a_file_of_hdf5(tmp_path: Path) -> None:
     path.write_bytes(b"no such thing")
     with pytest.raises(ModelError, match="HDF5"):
         build(Specification.of(spec({"file": "edges.h5"}), tmp_path))
+
+
+def test_a_poisson_stimulus_begins_and_ends() -> None:
+    stimulus = {"type": "poisson", "to": "A", "rate": 10, "start": 20, "stop": "50 + 5 * chance(0.5)", "synapse": "syn"}
+    network = built({"probability": 0.1}, stimuli={"noise": stimulus})
+    made = [e.attributes for e in network.components if e.tag == "transientPoissonFiringSynapse"]
+    times = {tuple(si(attributes[key]) for key in ("delay", "duration")) for attributes in made}
+    assert times == {(0.02, 0.03), (0.02, 0.035)}
+    assert {si(attributes["averageRate"]) for attributes in made} == {10}
+    assert sum(len(inputs) for inputs in network.inputs) == 200
+
+
+def si(text: str) -> float:
+    return float(f"{parse_quantity(text, load_core().units)[0]:.12g}")

@@ -341,6 +341,30 @@ def test_groups_libraries_rotations_csv_spikes_and_node_sets(tmp_path: Path) -> 
         assert sorted(k for k in file["nodes/net"] if k.isdigit()) == ["0", "1"]
 
 
+def test_several_synapses_of_an_edge_and_the_delay_that_none_states(tmp_path: Path) -> None:
+    """An edge of several synapses (nsyns) has the weight of all; NEST's cells are reached after NEST's 1 ms."""
+    with h5py.File(tmp_path / "n.h5", "w") as file:
+        file["nodes/net/node_type_id"] = np.full(3, 1)
+    with h5py.File(tmp_path / "e.h5", "w") as file:
+        group = file.create_group("edges/net_net")
+        for name, column in (("source_node_id", [0, 1]), ("target_node_id", [1, 2]), ("edge_type_id", [4, 4]),
+                             ("edge_group_id", [0, 0]), ("edge_group_index", [0, 1]), ("0/nsyns", [3, 1]),
+                             ("0/syn_weight", [2.0, 5.0])):  # fmt: skip
+            group[name] = np.array(column)
+        for name in ("source_node_id", "target_node_id"):
+            group[name].attrs["node_population"] = "net"
+    (tmp_path / "n.csv").write_text("node_type_id model_type model_template\n1 point_neuron nest:iaf_psc_exp\n")
+    (tmp_path / "e.csv").write_text("edge_type_id model_template\n4 static_synapse\n")
+    networks = {"nodes": [{"nodes_file": "n.h5", "node_types_file": "n.csv"}],
+                "edges": [{"edges_file": "e.h5", "edge_types_file": "e.csv"}]}  # fmt: skip
+    (tmp_path / "circuit_config.json").write_text(json.dumps({"networks": networks}))
+    report = Report()
+    (projection,) = read(tmp_path / "circuit_config.json", report=report).projections
+    assert projection.weight is not None and projection.delay is not None
+    assert (projection.weight.tolist(), projection.delay.tolist()) == ([6.0, 5.0], [1.0, 1.0])
+    assert {"nsyns", "no-delay"} <= {note.code for note in report}
+
+
 @pytest.mark.neuron
 def test_intfire_spikes_as_the_file_says(sonata: Path, tmp_path: Path) -> None:
     """300_intfire against its own output file, 4322 spikes in 3 s of NEURON's IntFire1.

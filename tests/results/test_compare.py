@@ -40,6 +40,15 @@ def test_an_offset_is_its_rms() -> None:
     assert compare_results(_results(), _results(offset=0.001), Limits(rms=0.011)).passed
 
 
+def test_what_only_one_has_is_a_difference_if_strict() -> None:
+    whole = _results()
+    less = Results(whole.traces, SpikeTrains.empty(), {"duration": 0.1})
+    for pair in ((whole, less), (less, whole)):
+        assert compare_results(*pair).alone == ("population pop",)
+        assert compare_results(*pair).passed and not compare_results(*pair, strict=True).passed
+    assert compare_results(whole, whole, strict=True).passed
+
+
 def test_other_steps_are_interpolated() -> None:
     found = compare_results(_results(), _results(step=0.5e-4))
     assert found.traces[0].relative < 1e-12
