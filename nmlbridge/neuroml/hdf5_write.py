@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +23,7 @@ import numpy as np
 from ..element import Element
 from ..files import atomic_path
 from ..graph import InputList, Network, Population, Projection
+from ..pile import blocks, picked, release
 from ..report import Report
 from .xml_write import header_of, skeleton, top_level
 
@@ -128,19 +129,29 @@ def _table(group: Any, id: str, title: str, columns: dict[str, Any], report: Rep
     with ThreadPoolExecutor(min(len(places), os.cpu_count() or 1)) as pool:
         for place, data in zip(places, pool.map(packed, places), strict=True):
             dataset.id.write_direct_chunk(place, data)
+            release(values[place[1]])
             report.tell(f"write {id}", min(place[0] + rows, count), count)
     _attributes(dataset, {"CLASS": "CARRAY", "VERSION": "1.1", "TITLE": title})
     _attributes(dataset, {f"column_{number}": column for number, column in enumerate(columns)})
 
 
+def _every(true: Callable[[Any], Any], column: Any) -> bool:
+    """Whether something holds for all rows of a column, which is looked at block by block."""
+    for block in blocks(len(column)):
+        if not np.all(true(column[block])):
+            return False
+        release(column)
+    return True
+
+
 def _is_float32(column: Any) -> bool:
     with np.errstate(over="ignore"):
-        return bool(np.array_equal(column.astype(np.float32).astype(column.dtype), column))
+        return _every(lambda rows: rows.astype(np.float32).astype(rows.dtype) == rows, column)
 
 
 def _plain(ids: Any) -> bool:
     """Whether ids are what a reader counts anyway."""
-    return bool(np.array_equal(ids, np.arange(len(ids))))
+    return all(np.array_equal(ids[block], np.arange(block.start, block.stop)) for block in blocks(len(ids)))
 
 
 def _population(group: Any, population: Population, report: Report) -> None:
@@ -173,8 +184,8 @@ def _projection(group: Any, projection: Projection, network: Network, report: Re
             attributes[key] = projection.attributes[name]
     columns: dict[str, Any] = {"id": projection.ids} if kind != "projection" else {}
     columns |= {
-        "pre_cell_id": pre.instance_ids[projection.pre],
-        "post_cell_id": post.instance_ids[projection.post],
+        "pre_cell_id": picked(pre.instance_ids, projection.pre),
+        "post_cell_id": picked(post.instance_ids, projection.post),
     }
     placed = {
         "pre_segment_id": projection.pre_segment,
@@ -182,9 +193,9 @@ def _projection(group: Any, projection: Projection, network: Network, report: Re
         "pre_fraction_along": projection.pre_fraction,
         "post_fraction_along": projection.post_fraction,
     }
-    default = (placed["pre_segment_id"] == 0) & (placed["post_segment_id"] == 0)
-    default &= (placed["pre_fraction_along"] == 0.5) & (placed["post_fraction_along"] == 0.5)
-    if kind != "projection" or not default.all():
+    usual = {"pre_segment_id": 0, "post_segment_id": 0, "pre_fraction_along": 0.5, "post_fraction_along": 0.5}
+    if kind != "projection" or not all(_every(lambda rows, at=at: rows == at, placed[name])  # type: ignore[misc]
+                                       for name, at in usual.items()):  # fmt: skip
         columns |= placed
     if projection.weight is not None:
         columns["weight"] = projection.weight
