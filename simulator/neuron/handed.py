@@ -18,16 +18,17 @@ class Handed:
     def __init__(self, h: Any, member: Any, ids: tuple[int, int, int]) -> None:
         self.random = h.Random()
         self.random.Random123(*ids)
-        self.random.negexp(1)
+        self.random.negexp(1)  # which draws a number
+        self.begin = float(self.random.seq())
         getattr(member, PROCEDURE)(self.random)
 
     def get_seq(self) -> float:
-        """Where in the stream it is."""
-        return float(self.random.seq())
+        """How many numbers were drawn."""
+        return float(self.random.seq()) - self.begin
 
     def set_seq(self, position: float) -> None:
-        """Go there."""
-        self.random.seq(position)
+        """As if so many numbers had been drawn."""
+        self.random.seq(self.begin + position)
 
 
 def stream_of(h: Any, member: Any, name: str, ids: tuple[int, int, int]) -> Any:

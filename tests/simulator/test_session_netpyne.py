@@ -19,7 +19,8 @@ from nmlbridge.converters.netpyne.read import read_simulation
 from nmlbridge.errors import UsageError
 from nmlbridge.graph import NativeProcess
 
-from ..converters.netpyne_words import ask_netpyne
+from ..converters.netpyne_words import CONFIG as SHORT
+from ..converters.netpyne_words import MODELS, NSLOC, ask_netpyne
 
 pytestmark = pytest.mark.neuron
 
@@ -259,3 +260,47 @@ def test_weights_with_a_course_are_read_and_not_changed(tmp_path: Path) -> None:
         assert np.array_equal(again.spikes.time, before.spikes.time)
         session.set_weights(other.id, 0)
         assert len(session.run().spikes) < len(before.spikes)
+
+
+STEERED = """
+import json, sys
+from netpyne import sim, specs
+asked = json.load(open(sys.argv[1]))
+assert sim.h.nrn_load_dll(asked["library"])
+sim.create(specs.NetParams(asked["models"]["steered"]), specs.SimConfig(asked["configs"]["steered"]))
+def steer(t):
+    for cell in sim.net.cells:
+        for stim in cell.stims:
+            if stim["source"] in ("even", "noisy"):
+                stim["hObj"].interval = asked["intervals"][round(t / 10) - 1] * (1 + cell.gid)
+sim.runSimWithIntervalFunc(10, steer)
+sim.gatherData()
+json.dump([list(sim.allSimData["spkt"]), list(map(int, sim.allSimData["spkid"]))], open("found.json", "w"))
+"""
+
+
+@pytest.mark.skipif(find_spec("netpyne") is None, reason="netpyne is not installed (extra dev)")
+def test_rates_that_are_variable_are_steered(tmp_path: Path) -> None:
+    """The intervals of NetStims of a variable rate, set at intervals, as models with a body or a world do."""
+    intervals = [400.0 if number % 3 else 3e4 for number in range(15)]
+    times, gids = ask_netpyne(tmp_path, STEERED, {"steered": MODELS["changing"]}, {"steered": SHORT},
+                              {"nsloc.mod": NSLOC}, intervals=intervals)  # fmt: skip
+    network, simulation = read_simulation(tmp_path / "steered.json", allow=("mods",))
+
+    def steer(session: nmlbridge.Session) -> None:
+        inputs = []
+        for each in session.network.inputs:
+            if session.network.native[each.component].mechanism == "NSLOC":  # type: ignore[union-attr]
+                gids = each.target + session.network.populations[each.population].offset
+                values = {**each.values, "interval": intervals[round(session.t / 10) - 1] * (1 + gids)}
+                each = dataclasses.replace(each, values=values)
+            inputs.append(each)
+        session.replace(dataclasses.replace(session.network, inputs=inputs))
+
+    with nmlbridge.Session(network, simulation) as session:
+        still = session.run(60)
+        results = session.run(every=10, call=steer)
+    expected = sorted(zip(np.round(times, 6).tolist(), gids, strict=True))
+    ours = sorted(zip(np.round(results.spikes.time * 1e3, 6).tolist(), results.spikes.gid.tolist(), strict=True))
+    assert ours == expected
+    assert len(ours) > 40 and len([one for one in ours if one[0] < 60]) != len(still.spikes.time)
