@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import ast
+import math
+import re
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -22,6 +25,8 @@ OF_NODE = {
 }  # fmt: skip
 """what an initial value may vary with, in the Python of NetPyNE's functions of a node"""
 _OF_NODE = {text: name for name, text in OF_NODE.items()}
+_ALIASES = {"abs": "fabs"}
+_LONGEST = 20000  # characters of a formula whose conditions are written out
 _PARTS = ("regions", "extracellular", "species", "states", "parameters", "reactions", "multicompartmentReactions",
           "rates", "constants")  # fmt: skip
 
@@ -41,6 +46,7 @@ def chemistry_of(params: Any, members: Recorded, network: Network, file: str | N
         regions["extracellular"] = _region("extracellular", {**params["extracellular"], "extracellular": True}, members,
                                            network)  # fmt: skip
     species: dict[str, Species] = {}
+    called: dict[str, str] = {}  # the names of those that have others than their labels
     for part, kind, word in (("species", "species", "initial"), ("states", "state", "initial"),
                              ("parameters", "parameter", "value")):  # fmt: skip
         for name, spec in params.get(part, {}).items():
@@ -48,8 +54,13 @@ def chemistry_of(params: Any, members: Recorded, network: Network, file: str | N
             initial = _initial(spec.get(word), where, regions, f"netParams.rxdParams.{part}.{name}")
             if kind == "parameter" and initial is None:
                 initial = 0.0
-            species[name] = Species(
-                name, where, kind, _number(spec.get("d") or 0.0), int(spec.get("charge") or 0), initial,
+            known = str(spec.get("name") or name)
+            if known != name:
+                called[name] = known
+            if known in species or known in constants:
+                raise NetworkError(f"netParams.rxdParams.{part}.{name}: the name '{known}' is there twice", file=file)
+            species[known] = Species(
+                known, where, kind, _number(spec.get("d") or 0.0), int(spec.get("charge") or 0), initial,
                 spec.get("ecs_boundary_conditions"), float(spec["atolscale"]) if spec.get("atolscale") else None,
             )  # fmt: skip
     reactions = {}
@@ -63,7 +74,19 @@ def chemistry_of(params: Any, members: Recorded, network: Network, file: str | N
             name, "rate", str(_formula(spec.get("species"), place)), "", _formula(spec.get("rate"), place), None,
             tuple(named) or None, membrane_flux=bool(spec.get("membrane_flux")),
         )  # fmt: skip
+    if called:
+        reactions = {label: _renamed(reaction, called) for label, reaction in reactions.items()}
     return Reactions(regions, species, reactions, constants, file)
+
+
+def _renamed(reaction: Reaction, called: Mapping[str, str]) -> Reaction:
+    """The reaction with the names of species, which its formulas call by their labels; in brackets are regions."""
+    label = re.compile(rf"(?<![\w\[])({'|'.join(map(re.escape, called))})(?!\w)")
+    changed = {
+        word: label.sub(lambda match: called[match[1]], value) for word in ("left", "right", "forward", "backward")
+        if isinstance(value := getattr(reaction, word), str)
+    }  # fmt: skip
+    return replace(reaction, **changed)  # type: ignore[arg-type]
 
 
 def _region(name: str, spec: Mapping[str, Any], members: Recorded, network: Network) -> Region:
@@ -139,18 +162,43 @@ def _initial(value: Any, where: Iterable[str], regions: Mapping[str, Region], pl
     """An initial value: a number, or for each region what is left of the formula where the region is known."""
     if value is None or not isinstance(value, str):
         return None if value is None else _formula(value, place)
-    tree = _tree(value, place)
-    return {name: _written(_settled(tree, name, regions, place), place) for name in where}
+    return {name: _written(_Settled(name, regions).visit(_tree(value, place)), place) for name in where}
 
 
-def _settled(tree: ast.expr, region: str, regions: Mapping[str, Region], place: str) -> ast.expr:
-    """``a if node.region == er else b``, in a region."""
-    while isinstance(tree, ast.IfExp):
-        known = _holds(tree.test, region, regions)
-        if known is None:
-            break
-        tree = tree.body if known else tree.orelse
-    return tree
+class _Settled(ast.NodeTransformer):
+    """A formula in a region: ``a if node.region == er else b`` is a or b, and the borders of spaces are numbers."""
+
+    def __init__(self, region: str, regions: Mapping[str, Region]) -> None:
+        self.region, self.regions = region, regions
+
+    def visit_IfExp(self, node: ast.IfExp) -> ast.AST:
+        known = _holds(node.test, self.region, self.regions)
+        return self.generic_visit(node) if known is None else self.visit(node.body if known else node.orelse)
+
+    def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
+        match = re.fullmatch(r"_([xyz])(lo|hi)", node.attr)
+        box, dx = self._space(node.value)
+        if match is None or not box:
+            return self.generic_visit(node)
+        axis = "xyz".index(match[1])
+        low, high, step = box[axis], box[axis + 3], dx[axis]
+        # the space is made of whole voxels
+        return ast.Constant(low if match[2] == "lo" else low + step * math.ceil((high - low) / step))
+
+    def visit_Subscript(self, node: ast.Subscript) -> ast.AST:
+        if isinstance(node.value, ast.Attribute) and node.value.attr == "_dx" and isinstance(node.slice, ast.Constant):
+            _, dx = self._space(node.value.value)
+            at = node.slice.value
+            if dx and isinstance(at, int) and 0 <= at < len(dx):
+                return ast.Constant(dx[at])
+        return self.generic_visit(node)
+
+    def _space(self, owner: ast.expr) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """The box and the voxels of a space outside of cells that a name means."""
+        region = self.regions.get(owner.id) if isinstance(owner, ast.Name) else None
+        if region is None or region.box is None:
+            return (), ()
+        return region.box, region.dx if isinstance(region.dx, tuple) else (region.dx,) * 3
 
 
 def _holds(test: ast.expr, region: str, regions: Mapping[str, Region]) -> bool | None:
@@ -159,8 +207,9 @@ def _holds(test: ast.expr, region: str, regions: Mapping[str, Region]) -> bool |
         inner = _holds(test.operand, region, regions)
         return None if inner is None else not inner
     if isinstance(test, ast.Call) and ast.unparse(test.func) == "isinstance" and len(test.args) == 2:
-        if ast.unparse(test.args[1]).endswith("NodeExtracellular"):
-            return region in regions and regions[region].box is not None
+        kind = ast.unparse(test.args[1]).rpartition(".")[2]
+        if kind in ("NodeExtracellular", "Node1D") and region in regions:
+            return (regions[region].box is not None) == (kind == "NodeExtracellular")
     if isinstance(test, ast.Compare) and ast.unparse(test.left) == "node.region" and len(test.ops) == 1:
         operator, other = test.ops[0], test.comparators[0]
         if isinstance(operator, (ast.Eq, ast.Is, ast.NotEq, ast.IsNot)) and isinstance(other, ast.Name):
@@ -168,6 +217,29 @@ def _holds(test: ast.expr, region: str, regions: Mapping[str, Region]) -> bool |
         if isinstance(operator, ast.In) and isinstance(other, (ast.List, ast.Tuple)):
             return region in [ast.unparse(each) for each in other.elts]
     return None
+
+
+def _chosen(test: ast.expr, yes: str, no: str, place: str) -> str:
+    """One of two formulas, by a condition."""
+    if isinstance(test, ast.BoolOp):
+        both = isinstance(test.op, ast.And)
+        for each in reversed(test.values):
+            yes, no = (_chosen(each, yes, no, place), no) if both else (yes, _chosen(each, yes, no, place))
+            if len(yes) + len(no) > _LONGEST:
+                raise UnsupportedError(f"{place}: the condition '{ast.unparse(test)[:60]}' has too many parts")
+        return yes if both else no
+    if isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
+        return _chosen(test.operand, no, yes, place)
+    if isinstance(test, ast.Compare):
+        values = [test.left, *test.comparators]
+        for operator, left, right in reversed(list(zip(test.ops, values, values[1:], strict=False))):
+            if type(operator) not in _COMPARISONS:
+                break
+            sides = f"{_written(left, place)} {_COMPARISONS[type(operator)]} {_written(right, place)}"
+            yes = f"if({sides}, {yes}, {no})"
+        else:
+            return yes
+    raise UnsupportedError(f"{place}: the condition '{ast.unparse(test)[:60]}' is not supported in a formula")
 
 
 def _written(tree: ast.expr, place: str) -> str:
@@ -184,15 +256,13 @@ def _written(tree: ast.expr, place: str) -> str:
         return f"({'-' if isinstance(tree.op, ast.USub) else ''}{_written(tree.operand, place)})"
     if isinstance(tree, ast.Subscript) and isinstance(tree.value, ast.Name) and isinstance(tree.slice, ast.Name):
         return f"{tree.value.id}[{tree.slice.id}]"
-    if isinstance(tree, ast.IfExp) and isinstance(tree.test, ast.Compare) and len(tree.test.ops) == 1:
-        operator = _COMPARISONS.get(type(tree.test.ops[0]))
-        if operator is not None:
-            sides = _written(tree.test.left, place), _written(tree.test.comparators[0], place)
-            return f"if({sides[0]} {operator} {sides[1]}, {_written(tree.body, place)}, {_written(tree.orelse, place)})"
+    if isinstance(tree, ast.IfExp):
+        return _chosen(tree.test, _written(tree.body, place), _written(tree.orelse, place), place)
     if isinstance(tree, ast.Attribute) and ast.unparse(tree) == "rxd.v":
         return "v"
     if isinstance(tree, ast.Call) and not tree.keywords:
         owner, _, function = ast.unparse(tree.func).rpartition(".")
+        function = _ALIASES.get(function, function)
         if owner in ("", "rxdmath", "rxd.rxdmath", "math", "np", "numpy") and function in FUNCTIONS:
             return f"{function}({', '.join(_written(each, place) for each in tree.args)})"
     raise UnsupportedError(f"{place}: '{ast.unparse(tree)[:60]}' is not supported in a formula")

@@ -100,7 +100,44 @@ def _outside() -> dict[str, Any]:
     return params
 
 
-WRITTEN_TOO = {"buffering": BUFFERING, "store": STORE}
+BORDER = " or ".join(f"abs(node.{axis}3d - ecs._{axis}{end}) < ecs._dx[{at}]"
+                     for at, axis in enumerate("xyz") for end in ("lo", "hi"))  # fmt: skip
+BOX = {"extracellular": True, "xlo": 0, "ylo": -95, "zlo": 0, "xhi": 100, "yhi": 0, "zhi": 100, "dx": 20}
+NEAR = "(node.x3d - 50)**2 + (node.y3d + 50)**2 < 40**2 and not node.z3d > 70"
+WAVE: dict[str, Any] = {  # after NetPyNE's example of spreading depression, with numbers and reactions of our own
+    "sizeX": 100, "sizeY": 90, "sizeZ": 100,
+    "popParams": {"E": {"cellType": "E", "numCells": 3}},
+    "cellParams": {"E": {"secs": {"soma": {"geom": {"diam": 15, "L": 15, "pt3d": [[0, 0, 0, 15], [0, 15, 0, 15]]},
+                                           "mechs": {"pas": {"g": 1e-4, "e": -70}}}}}},
+    "rxdParams": {
+        "constants": {"inside": 140.0, "outside": 4.0, "leaks": 50.0, "bath": 0.1},
+        "regions": {"ecs": BOX | {"volume_fraction": 0.2, "tortuosity": 1.6}, "ecs_gas": BOX,
+                    "cyt": {"cells": "all", "secs": "all", "nrn_region": "i"},
+                    "mem": {"cells": "all", "secs": "all", "geometry": "membrane"}},
+        "species": {
+            "k": {"regions": ["cyt", "mem", "ecs"], "d": 2.62, "charge": 1, "name": "k",
+                  "initial": f"inside if isinstance(node, rxd.node.Node1D) else (40.0 if {NEAR} else outside)"},
+            "gas_outside": {"regions": ["ecs_gas"], "d": 3.3, "initial": "bath", "name": "oxygen",
+                            "ecs_boundary_conditions": 0.1}},
+        "parameters": {"sink": {"regions": ["cyt", "ecs", "ecs_gas"]},
+                       "edge": {"regions": ["ecs", "ecs_gas"], "name": "rim", "value": f"1 if ({BORDER}) else 0"}},
+        "states": {"gate": {"regions": ["cyt", "mem"], "initial": 0.3, "name": "opening"}},
+        "multicompartmentReactions": {
+            "current": {"reactant": "k[cyt]", "product": "k[ecs]", "membrane": "mem", "custom_dynamics": True,
+                        "membrane_flux": True, "rate_f": "leaks * gate**2 * (rxd.v - 26 * rxdmath.log(k[ecs]/k[cyt]))"},
+            "burnt": {"reactant": "gas_outside[ecs_gas]", "product": "sink[cyt]", "membrane": "mem",
+                      "custom_dynamics": True, "rate_f": "1e4 * gas_outside[ecs_gas]"}},
+        "rates": {"gating": {"species": "gate", "regions": ["cyt", "mem"],
+                             "rate": "(1 / (1 + rxdmath.exp(-(rxd.v + 60) / 5)) - gate) / 10"},
+                  "supply": {"species": "gas_outside[ecs_gas]", "regions": ["ecs_gas"],
+                             "rate": "edge * 0.02 * (bath - gas_outside[ecs_gas])"},
+                  "cleared": {"species": "k[ecs]", "regions": ["ecs"],
+                              "rate": "edge * 0.05 * gas_outside[ecs_gas] * (outside - k[ecs])"}},
+    },
+}  # fmt: skip
+CONFIGS["wave"] = {"duration": 40, "dt": 0.1, "recordStep": 0.1, "recordCells": ["all"],
+                   "recordTraces": {v: {"sec": "soma", "loc": 0.5, "var": v} for v in ("v", "ki", "ko")}}  # fmt: skip
+WRITTEN_TOO = {"buffering": BUFFERING, "store": STORE, "wave": WAVE}
 MODELS = WRITTEN_TOO | {"outside": _outside()}
 CONFIGS["outside"] = CONFIGS["store"]
 REFERENCE = """
