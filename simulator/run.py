@@ -121,7 +121,7 @@ def simulate(
     with _phase(phases, "read", progress):
         from ..lems import load_core, resolve
 
-        document = model if isinstance(model, Document) else read_any(model, report)
+        document = model if isinstance(model, Document) else read_any(model, report, allow)
         library = load_core().extended(document.elements(), report)
         components = resolve(document.elements(), library, report)
         if document.target is None and document.networks and not components.of_type("Simulation"):

@@ -13,6 +13,7 @@ from ...graph import InputList, Network, Population, Projection
 from ...report import Report
 from ..swc import safe_id
 from .models import CELLS, SYNAPSES, _takes
+from .sources import NOISE, noise_type, sources_of
 
 _KINDS = {kind: tag for tag, kind in SYNAPSES.items()}
 
@@ -23,7 +24,7 @@ def from_pynn(
 ) -> Network:  # fmt: skip
     """The Network of PyNN's ``populations`` and ``projections`` (objects of any simulator of PyNN's).
 
-    ``inputs`` are current sources (DCSource) and the populations or views that each is injected into, which PyNN does
+    ``inputs`` are current sources and the populations or views that each is injected into, which PyNN does
     not tell. Cells of one population with different parameters become populations of their own, ``pop_0``, ``pop_1``,
     ... Weights stay as PyNN's (uS, nA), delays in ms, positions in um. Raises UnsupportedError for a cell that is no
     core type of NeuroML and for synapses that change, NetworkError for a projection between populations that were not
@@ -158,24 +159,17 @@ class Reader:
         return self.synapses[key]
 
     def input(self, source: Any, target: Any) -> None:
-        if type(source).__name__ != "DCSource":
-            raise UnsupportedError(f"{type(source).__name__} is not read; DCSource is")
         whole = getattr(target, "grandparent", target)
         rows = np.arange(target.size)
         rows = rows if whole is target else np.asarray(target.index_in_grandparent(rows))
         if str(whole.label) not in self.places:
             raise NetworkError(f"population '{whole.label}' of the input was not given", component=self.id)
-        try:
-            given = source.get_parameters()
-        except NotImplementedError:  # PyNN's mock keeps what it was made with
-            given = source.parameter_space
-        start, stop, amplitude = (
-            float(getattr(given[name], "base_value", given[name])) for name in ("start", "stop", "amplitude")
-        )
-        stop = min(stop, 1e10)  # PyNN's own "for ever" has no number in XML
-        component = self.component("pulseGenerator", "pulse", {
-            "delay": f"{start!r} ms", "duration": f"{stop - start!r} ms", "amplitude": f"{amplitude!r} nA",
-        })  # fmt: skip
+        made = sources_of(source)
+        component = self.free({"pulseGenerator": "pulse", NOISE: "noise"}.get(made.tag, "current"))
+        made.attributes = {"id": component, **made.attributes}
+        if made.tag == NOISE and not any(e.get("name") == NOISE for e in self.components):
+            self.components.append(noise_type())
+        self.components.append(made)
         ids, owner, row = self.places[str(whole.label)]
         for number, id in enumerate(ids):
             chosen = rows[owner[rows] == number]

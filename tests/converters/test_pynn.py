@@ -235,3 +235,40 @@ def _small(folder: Path) -> Path:
         <IF_cond_exp id="c" {CELL.format("1", "0")}/><network id="n">
         <population id="a" component="c" size="2"/></network></Lems>""")
     return path
+
+
+SOURCES = """
+import pyNN.neuron as sim
+sim.setup(timestep=0.05)
+cells = sim.Population(3, sim.IF_curr_exp(tau_m=10.0, cm=1.0, v_rest=-65.0, v_thresh=1000.0), label="cells")
+cells.initialize(v=-65.0)
+cells[0].inject(sim.StepCurrentSource(times=[5.0, 15.0, 30.0], amplitudes=[0.2, 0.0, -0.1]))
+cells[1].inject(sim.ACSource(amplitude=0.3, offset=0.1, frequency=50.0, phase=30.0, start=10.0, stop=45.0))
+cells[2].inject(sim.NoisyCurrentSource(mean=0.2, stdev=0.4, start=0.0, stop=4000.0, dt=2.0))
+cells.record("v")
+sim.run(4000.0)
+"""
+
+
+@pytest.mark.neuron
+def test_current_sources_of_a_script_run(tmp_path: Path) -> None:
+    """Membranes of 10 MOhm and 10 ms: dv/dt = (-65 mV - v + R i(t)) / tau, solved here in steps of 5 us."""
+    pytest.importorskip("pyNN")
+    script = tmp_path / "sources.py"
+    script.write_text(SOURCES)
+    results = simulate(script, allow=("code",))
+    early = results.time < 0.06
+    fine = np.arange(0, 60, 0.005) + 0.0025
+    steps = np.where((fine > 5) & (fine < 15), 0.2, 0) + np.where(fine > 30, -0.1, 0)
+    wave = 0.1 + 0.3 * np.sin(2 * np.pi * 0.05 * (fine - 10) + np.pi / 6)
+    for row, current in enumerate((steps, np.where((fine > 10) & (fine < 45), wave, 0))):
+        v, keep = [0.0], np.exp(-0.0005)
+        for i in current:
+            v.append(v[-1] * keep + 10 * i * (1 - keep))
+        exact = np.interp(results.time[early] * 1e3, np.arange(len(v)) * 0.005, v)
+        assert np.allclose(results[f"cells[{row}]/v"][early] * 1e3 + 65, exact, rtol=0, atol=0.02)  # mV, of 2 and 3
+    noisy = results["cells[2]/v"][results.time > 0.1] * 1e3 + 65
+    kept = np.exp(-0.2)  # of a deviation, from one draw to the next
+    spread = 10 * 0.4 * np.sqrt((1 - kept) / (1 + kept))  # where the current changes, every 2 ms
+    assert noisy.mean() == pytest.approx(2.0, abs=4 * 4 * np.sqrt(2.0 / 3900))
+    assert noisy.std() == pytest.approx(spread, rel=0.2)
