@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 Ints = NDArray[np.int64]
 MECHANISM = "NmlbridgeStdp"
 BACK = 1e-6  # ms: postsynaptic spikes come after presynaptic ones of the same time
+LATER = 1e-9
+"""ms: on one rank the spikes of one step arrive in the order of their cells; on several, those of a rank's own cells
+would come before all others, so the one that comes second says so"""
 MOD = """NEURON {
     ARTIFICIAL_CELL NmlbridgeStdp
     RANGE w, w0, w_min, w_max, a_plus, a_minus, tau_plus, tau_minus, mu, nearest
@@ -158,7 +161,8 @@ class Plastic:
                 setattr(adjuster, word, value)
             before = network.pc.gid_connect(head, adjuster)
             after = network.pc.gid_connect(int(self.homes[row]), adjuster)
-            before.delay = after.delay = 1.0
+            before.delay = 1.0
+            after.delay = 1.0 + (LATER if head < int(self.homes[row]) else 0.0)
             before.weight[0], after.weight[0] = 1.0, -1.0
             network.h.setpointer(netcon._ref_weight[0], entry["pointer"], adjuster)
         except (AttributeError, LookupError, TypeError) as fault:

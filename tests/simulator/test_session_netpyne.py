@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import json
 import re
 import subprocess
@@ -239,6 +240,106 @@ def test_rewards_given_by_a_procedure_of_the_mod_file(tmp_path: Path) -> None:
             assert np.array_equal(rows[:, :2], np.stack([pre, post], axis=1)[order])
             assert np.allclose(ours, rows[:, 2], rtol=1e-9, atol=0)
         assert np.ptp(seen[-1]) > 0.002 and len({each.tobytes() for each in seen}) == 9  # nothing is changed by 0
+
+
+# an arm that two groups of motor cells turn; where it is drives the sensory cells, and coming nearer is rewarded
+ARM: dict[str, Any] = PARAMS | {
+    "popParams": {name: {"cellType": "PYR" if name != "sense" else "S", "numCells": 6}
+                  for name in ("sense", "flex", "extend")},
+    "cellParams": PARAMS["cellParams"] | {"S": {"secs": {"soma": {
+        "geom": {"diam": 18.8, "L": 18.8, "Ra": 123.0},
+        "mechs": {"hh": {"gnabar": 0.12, "gkbar": 0.036, "gl": 0.0003, "el": -54.3}}}}}},
+    "connParams": {"reach": {"preConds": {"pop": "sense"}, "postConds": {"pop": ["flex", "extend"]}, "weight": 0.014,
+                             "probability": 0.6, "delay": "uniform(1,4)", "synMech": "exc",
+                             "plast": {"mech": "STDP", "params": {"rate": 0.03, "most": 0.04}}}},
+    "stimSourceParams": {"place": {"type": "IClamp", "del": 0, "dur": 1e9, "amp": 0.15},
+                         "noise": {"type": "NetStim", "rate": 60, "noise": 0.7, "start": 1}},
+    "stimTargetParams": {"place": {"source": "place", "conds": {"pop": "sense"}, "sec": "soma", "loc": 0.5},
+                         "noise": {"source": "noise", "conds": {"pop": ["flex", "extend"]}, "sec": "soma", "loc": 0.5,
+                                   "weight": 0.02, "delay": 1, "synMech": "exc"}},
+}  # fmt: skip
+
+
+class Arm:
+    """It is moved by spikes; its source is part of the script that NetPyNE runs, too."""
+
+    def __init__(self) -> None:
+        self.angle = 0.2
+        self.seen: list[list[float]] = []
+
+    def moved(self, t: float, times: list[float], gids: list[int]) -> tuple[float, float]:
+        """The reward, and the current into the sensory cells (nA)."""
+        # the spikes of a step are known in the next one, to either: so those up to a ms ago
+        last = self.seen[-1][0] if self.seen else 0.0
+        recent = [gid for time, gid in zip(times, gids, strict=True) if last - 1 < time <= t - 1]
+        flexed, extended = (sum(first <= gid < first + 6 for gid in recent) for first in (6, 12))
+        before = abs(self.angle - 1.0)
+        self.angle += 0.03 * (flexed - extended)
+        after = abs(self.angle - 1.0)
+        critic = 1.0 if after < before else -1.0 if after > before else 0.0
+        current = min(max(0.12 + 0.15 * self.angle, 0.0), 0.5)
+        self.seen.append([t, flexed, extended, self.angle, critic, current])
+        return critic, current
+
+
+REACHING = """
+import json, sys
+from netpyne import sim, specs
+asked = json.load(open(sys.argv[1]))
+assert sim.h.nrn_load_dll(asked["library"])
+sim.create(specs.NetParams(asked["models"]["arm"]), specs.SimConfig(asked["configs"]["arm"]))
+arm, weights = Arm(), []
+def loop(t):
+    critic, current = arm.moved(t, list(sim.simData["spkt"]), list(sim.simData["spkid"]))
+    for cell in sim.net.cells:
+        for each in cell.conns:
+            if each.get("hSTDP") is not None:
+                each["hSTDP"].reward_punish(critic)
+    sim.net.modifyStims({"conds": {"source": "place"}, "amp": current})
+    weights.append(sorted([k["preGid"], c.gid, k["hObj"].weight[0]] for c in sim.net.cells for k in c.conns
+                          if k.get("hSTDP") is not None))
+sim.runSimWithIntervalFunc(20, loop)
+json.dump({"seen": arm.seen, "weights": weights}, open("found.json", "w"))
+"""
+
+
+@pytest.mark.skipif(find_spec("netpyne") is None, reason="netpyne is not installed (extra dev)")
+def test_an_arm_that_learns_to_reach(tmp_path: Path) -> None:
+    """Spikes move it, its place is sensed, nearness rewards: times, movements, rewards and weights are NetPyNE's."""
+    configs = {"arm": CONFIG | {"duration": 400}}
+    theirs = ask_netpyne(tmp_path, inspect.getsource(Arm) + REACHING, {"arm": ARM}, configs, {"stdp.mod": STDP})
+    network, simulation = read_simulation(tmp_path / "arm.json", allow=("mods",))
+    reach = [p for p in network.projections if p.attributes.get("netpyne_label") == "reach"]
+    (label,) = {i.component for i in network.inputs if network.native[i.component].mechanism == "IClamp"}
+    place = network.native[label]
+    assert isinstance(place, NativeProcess) and len(reach) == 2
+    offset = {name: population.offset for name, population in network.populations.items()}
+    pairs = [(p.pre + offset[p.presynaptic], p.post + offset[p.postsynaptic]) for p in reach]
+    pre, post = (np.concatenate(column) for column in zip(*pairs, strict=True))
+    order = np.lexsort((post, pre))
+    for ranks in (1, 2):
+        arm, weights = Arm(), []
+
+        def loop(session: nmlbridge.Session) -> None:
+            spikes = session.spikes
+            critic, current = arm.moved(session.t, (spikes.time * 1e3).tolist(), spikes.gid.tolist())  # noqa: B023
+            for each in reach:
+                session.call(each.id, "reward_punish", critic)
+            parameters = {**place.parameters, "amp": current}
+            session.replace(dataclasses.replace(network, native=network.native | {
+                label: dataclasses.replace(place, parameters=parameters)}))  # fmt: skip
+            weights.append(np.concatenate([session.weights(each.id) for each in reach])[order])  # noqa: B023
+
+        with nmlbridge.Session(network, simulation, ranks=ranks) as session:
+            session.run(every=20, call=loop)
+        assert [row[0] for row in arm.seen] == pytest.approx(np.arange(20, 401, 20), abs=1e-9)
+        assert arm.seen == [pytest.approx(row, abs=1e-6) for row in theirs["seen"]]
+        for ours, rows in zip(weights, np.array(theirs["weights"]), strict=True):
+            assert np.array_equal(rows[:, :2], np.stack([pre, post], axis=1)[order])
+            assert np.allclose(ours, rows[:, 2], rtol=0, atol=1e-9 * 0.04)  # of the largest
+        assert np.ptp(weights[-1]) > 0.001
+    critics = [row[4] for row in theirs["seen"]]
+    assert {1.0, -1.0} <= set(critics) and len({row[5] for row in theirs["seen"]}) > 8
 
 
 def test_weights_with_a_course_are_read_and_not_changed(tmp_path: Path) -> None:
