@@ -28,7 +28,8 @@ NET: dict[str, Any] = {
         "in": {"type": "spikeGeneratorPoisson", "averageRate": "30 Hz"},
     },
     "synapses": {"exp": {"type": "expTwoSynapse", "gbase": "1 nS", "erev": "0 mV", "tauRise": "0.5 ms",
-                         "tauDecay": "3 ms"}},
+                         "tauDecay": "3 ms"},
+                 "gap": {"type": "gapJunction", "conductance": "1 nS"}},
     "populations": {"IN": {"cell": "in", "number": 4}, "A": {"cell": "lif", "number": 3}},
     "connections": {"fast": {"from": "IN", "to": "A", "pattern": "all_to_all", "synapse": "exp", "weight": 1,
                              "delay": DELAY, "plasticity": RULE}},
@@ -172,7 +173,7 @@ def test_a_run_goes_on_from_a_checkpoint(tmp_path: Path) -> None:
     ("connections.fast.plasticity", {"mu": 2}, "plasticity.mu': it is 2"),
     ("connections.fast.plasticity", {"w_min": -1}, "plasticity.w_min'"),
     ("connections.fast.plasticity", {"tau": 2}, "'tau' is not known here"),
-    ("connections.fast", {"kind": "electrical"}, "graded synapses have no plasticity"),
+    ("connections.fast", {"kind": "electrical", "synapse": "gap"}, "graded synapses have no plasticity"),
     ("record.w", {"weights": "fats"}, "'fats' is no rule with a plasticity; did you mean 'fast'"),
     ("record.w", {"cells": "A"}, "'cells' and 'weights' exclude each other"),
 ])  # fmt: skip
