@@ -15,6 +15,7 @@ from ...foreign import ask, may_run
 from ...nmodl.files import mods_beside
 from ...registry import resolve_name
 from ...report import Report
+from .afterwards import note_undone
 
 
 def stated(
@@ -42,4 +43,5 @@ def stated(
     found = ask(["-P", str(program)], asked, file).check(hint)
     for name in found["left"]:
         report.add("netpyne-config", "info", f"{name} is no plain value, and is left out", file=str(file))
+    note_undone(found["frames"], report)
     return found["netParams"], found["simConfig"]

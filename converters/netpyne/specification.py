@@ -37,6 +37,17 @@ class Stated(BaseException):
     def __init__(self, params: Any, config: Any) -> None:
         super().__init__("the model is stated")
         self.params, self.config = params, config
+        self.frames = _frames()
+
+
+def _frames() -> list[list[Any]]:
+    """Where the functions that are being run stand: file, line, name and first line of each, the outermost first."""
+    found, frame = [], inspect.currentframe()
+    while frame is not None:
+        code = frame.f_code
+        found.append([code.co_filename, frame.f_lineno, code.co_name, code.co_firstlineno])
+        frame = frame.f_back
+    return found[::-1]
 
 
 class Unusable(Exception):
@@ -54,8 +65,10 @@ def main(request: Path, answer: Path) -> int:
     if folder not in sys.path:
         sys.path.insert(1, folder)
     try:
-        params, config = _stated(asked)
+        params, config, frames = _stated(asked)
         found: dict[str, Any] = _answer(params, config)
+        folders = tuple(f"{Path(place).resolve()}{os.sep}" for place in {folder, str(Path(sys.argv[0]).parent)})
+        found["frames"] = [frame for frame in frames if str(Path(frame[0]).resolve()).startswith(folders)]
     except Unusable as fault:
         found = {"error": str(fault), "file": asked.get("module") or asked["netParams"], "line": None}
     except BaseException as fault:
@@ -64,8 +77,8 @@ def main(request: Path, answer: Path) -> int:
     return 0
 
 
-def _stated(asked: dict[str, Any]) -> tuple[Any, Any]:
-    """netParams and simConfig, as objects of NetPyNE or dictionaries."""
+def _stated(asked: dict[str, Any]) -> tuple[Any, Any, list[list[Any]]]:
+    """netParams and simConfig, as objects of NetPyNE or dictionaries, and where the Python has ended."""
     from netpyne import sim, specs  # in a folder that holds no compiled mechanisms of anyone
 
     if asked.get("library") and not sim.h.nrn_load_dll(asked["library"]):
@@ -78,10 +91,10 @@ def _stated(asked: dict[str, Any]) -> tuple[Any, Any]:
         _change(specs.SimConfig, changes)
     try:
         if asked.get("module"):
-            return _of_names(runpy.run_path(asked["module"], run_name="__main__"), specs)
-        return _indexed(asked, specs)
+            return *_of_names(runpy.run_path(asked["module"], run_name="__main__"), specs), []
+        return *_indexed(asked, specs), []
     except Stated as stated:
-        return _whole(stated, specs)
+        return *_whole(stated, specs), stated.frames
 
 
 def _intercept(sim: Any) -> None:

@@ -66,6 +66,8 @@ class NetParams:
             setattr(self, name, value)
     def setCfgMapping(self, cfg):
         pass
+    def importCellParams(self, label, fileName, cellName):
+        raise NotImplementedError
 """,
     "sim.py": """
 def create(netParams=None, simConfig=None, output=False):
@@ -321,3 +323,44 @@ def test_mod_files_are_compiled_only_if_allowed(tmp_path: Path) -> None:
     (tmp_path / "mod" / "again.mod").write_text(": Izhi2007b\nNEURON { POINT_PROCESS Izhi2007b }\n")
     with pytest.raises(DocumentError, match=r"again.mod' too|izhikevich.mod' too"):
         nmlbridge.read(path, allow=("mods",))
+
+
+CHANGING = """from netpyne import sim
+from cfg import cfg
+from netParams import netParams
+def run():
+    sim.create(netParams, cfg)
+    sim.net.connectCells()
+    for cell in sim.net.cells:
+        print(cell)
+    sim.net.modifyConns({"conds": {"label": "S->S"}, "weight": 2})
+    def shown():
+        sim.net.modifyCells({})
+    h.celsius = 30
+    sim.runSimWithIntervalFunc(20, print)
+    h.fadvance(); h.fadvance()
+def before():
+    sim.net.modifyStims({})
+if __name__ == "__main__":
+    run()
+    sim.analyze()
+"""
+
+
+def test_what_a_script_does_after_it_has_handed_over_is_named(pretended: Path) -> None:
+    (pretended / "init.py").write_text(CHANGING)
+    report = nmlbridge.Report()
+    nmlbridge.read(pretended / "init.py", report=report, allow=("code",))
+    (note,) = (note for note in report.losses if note.code == "netpyne-script")
+    assert "in line 5 and ends there" in note.message
+    shown = "line 9: sim.net.modifyConns(...); line 12: h.celsius = ...; line 13: sim.runSimWithIntervalFunc(...) and 2"
+    assert shown in note.message
+
+
+def test_a_script_that_only_runs_what_it_has_made_is_whole(pretended: Path) -> None:
+    lines = ["sim.create(netParams, cfg)", "sim.net.createPops()", "sim.net.addStims()", "sim.simulate()",
+             "sim.analysis.plotRaster()", "rates = sim.analysis.popAvgRates()"]  # fmt: skip
+    (pretended / "init.py").write_text("\n".join([*CHANGING.split("\n")[:3], *lines]))
+    report = nmlbridge.Report()
+    nmlbridge.read(pretended / "init.py", report=report, allow=("code",))
+    assert not report.losses
