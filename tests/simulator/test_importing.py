@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 import nmlbridge
+from nmlbridge.builder import Specification, build
 from nmlbridge.cli import main
 from nmlbridge.errors import DocumentError, UsageError
 from nmlbridge.graph import NativeCell, Network
@@ -183,6 +184,34 @@ def test_a_template_with_mod_files(template: Path) -> None:
     assert all(len(digest) == 64 for digest in results.provenance["mods"].values())
     cell = network.native["Pyr"]
     assert isinstance(cell, NativeCell) and sorted(cell.section_lists["all"]) == [0, 1, 2, 3]
+
+
+def test_templates_with_other_globals_in_one_network(template: Path) -> None:
+    """Published channels, whose GLOBALs two templates set otherwise: each cell does what its own script does."""
+    other = template.with_name("late.hoc")
+    text = TEMPLATE.replace("template Pyr", "template Late")
+    other.write_text(text.replace("rfac_cachan1 = 2", "rfac_cachan1 = 0.2\nbeta_cadifpmp = 10"))
+    cells = {name: {"template": name, "file": file.name} for name, file in (("Pyr", template), ("Late", other))}
+    places = ("soma", "axon")
+    record = {f"{name}_{place}": {"cells": f"P{name}", "at": place} for name in cells for place in places}
+    model = {"cells": cells, "populations": {f"P{name}": {"cell": name, "number": 1} for name in cells},
+             "mods": ["mod"], "run": {"duration": 40, "dt": 0.025}, "record": record}  # fmt: skip
+    report = Report()
+    built = build(Specification.of(model, template.parent), allow=("code", "mods"), report=report)
+    simulation = replace(built.simulation, method="implicit")
+    results = simulate_network(built.network, simulation)
+    found = {}
+    for name, file in (("Pyr", template), ("Late", other)):
+        traces, _ = original(file, 40.0, name)
+        for place in places:
+            theirs = np.array(next(v for n, v in traces.items() if n.startswith(f"{place}(")))
+            ours = results.traces.values[list(record).index(f"{name}_{place}")] * 1e3
+            assert np.abs(ours - theirs[: len(ours)]).max() < 1e-9
+            found[name] = ours
+    assert np.abs(found["Pyr"] - found["Late"]).max() > 0.5
+    told = "\n".join(str(note) for note in report if note.code == "mods")
+    assert "'rfac' of 'cachan1' is 0.2 here and 2 for cells.Pyr.file" in told
+    assert "'beta' of 'cadifpmp' is 10 here and 50 for cells.Pyr.file" in told  # GLOBAL, as nothing says RANGE
 
 
 NETWORK = """
