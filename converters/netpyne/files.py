@@ -16,7 +16,7 @@ from .python import stated
 from .rules import build
 from .saved import instance_of, is_saved, rules_of
 
-RANDOMS = ("netpyne", "native")
+RANDOMS = ("netpyne", "neuron8", "native")
 
 
 @dataclass
@@ -58,7 +58,7 @@ class Files:
                 found = cls(path, config, rules_of(data, path))
             elif is_saved(data):
                 found = cls(path, config, data=data)
-                if rng != "netpyne":
+                if rng == "native":
                     raise UsageError(f"{path}: the network is saved as it is, and rng has nothing to choose; with "
                                      "instantiate=false it is made anew from its rules")  # fmt: skip
             elif "netParams" in data and isinstance(config, str):
@@ -126,7 +126,7 @@ class Files:
         if self.data is not None:
             return instance_of(self.data, self.path, report)
         assert self.params is not None
-        drawn = "that NetPyNE 1.1 draws on one rank" if self.rng == "netpyne" else "of its own for each rule"
+        drawn = "of its own for each rule" if self.rng == "native" else "that NetPyNE 1.1 draws on one rank"
         report.add("netpyne-rng", "info", f"the network is made from its rules with the random numbers {drawn}",
                    file=str(self.path))  # fmt: skip
         return build(self.params, self.config, report, str(self.path), own=self.rng == "native")

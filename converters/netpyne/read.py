@@ -13,6 +13,7 @@ from .config import Recorded, simulation_of
 from .files import Files
 from .instance import Instance
 from .mechanisms import mods_of, set_globals
+from .older import as_older
 from .reactions import chemistry_of
 
 
@@ -28,7 +29,8 @@ def read_simulation(
 
     ``allow`` with "code" lets Python run that states the model, with "mods" the mechanisms of its folder be compiled.
     ``changes`` are other values by name: an attribute of simConfig, "netParams.connParams.EE.weight", and "rng":
-    "netpyne" (what NetPyNE draws) or "native" (streams of their own for each rule, cell and stimulus).
+    "netpyne" (what NetPyNE draws), "neuron8" (the same, with the noise of NetStims that NEURON 8 and older gave) or
+    "native" (streams of their own for each rule, cell and stimulus).
     """
     report = report if report is not None else Report()
     if path.is_dir():
@@ -42,6 +44,8 @@ def read_simulation(
     members = _members(instance, network)
     network.chemistry = chemistry_of((params or {}).get("rxdParams"), members, network, str(path))
     simulation = simulation_of(found.config, network, members, report, str(path))
+    if found.rng == "neuron8":
+        as_older(network)
     network.simulation, network.settings = elements_of(simulation, str(network.id)), simulation
     return network, simulation
 
