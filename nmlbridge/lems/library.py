@@ -10,6 +10,7 @@ from ..element import Element
 from ..errors import LemsError
 from ..report import Report
 from ..units import NONE, Dimension, Unit, nearest, parse_quantity, split_quantity
+from .content import note_unknown
 from .dynamics import attribute
 from .types import ComponentType, read_type
 
@@ -94,6 +95,8 @@ class Library:
         for name, element in own.items():
             if name not in self._elements or not same(self._elements[name], element):
                 self._elements[name] = element
+                if report is not None:
+                    note_unknown(element, report)
 
     def _unit(self, element: Element) -> Unit:
         try:

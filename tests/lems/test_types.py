@@ -165,3 +165,23 @@ def test_a_constant_without_a_unit_is_in_si_and_known_by_its_symbol() -> None:
     with pytest.raises(LemsError, match="'5 s' is a time"):
         types('<Dimension name="time" t="1"/><Unit symbol="s" dimension="time"/><Dimension name="pull" l="1" t="-2"/>'
               '<Constant name="fall" dimension="pull" value="5 s"/>')  # fmt: skip
+
+
+def test_elements_that_lems_does_not_know_are_losses() -> None:
+    report = Report()
+    types(
+        """<ComponentType name="ball"><Parametre name="g" dimension="none"/><notes>falls</notes><Dynamics>
+        <StateVariable name="v" dimension="none"/>
+        <TimeDerivativ variable="v" value="1"/>
+        <OnCondition test="v .gt. 1"><StateAssignment variable="v" value="0"/><DerivedVariable name="w" value="v"/>
+        </OnCondition></Dynamics></ComponentType>
+        <ComponentType name="old"><Behavior><StateVariable name="v" dimension="none"/></Behavior></ComponentType>""",
+        report,
+    )
+    assert [(n.code, n.severity) for n in report] == [("unknown-element", "loss")] * 4
+    parameter, derivative, derived_variable, behavior = (n.message for n in report)
+    assert "<Parametre> in its <ComponentType>" in parameter and "did you mean 'Parameter'" in parameter
+    assert "<TimeDerivativ> in its <Dynamics>" in derivative and "did you mean 'TimeDerivative'" in derivative
+    assert "<DerivedVariable> in its <OnCondition>" in derived_variable
+    assert behavior.endswith("it is 'Dynamics' in LEMS")
+    assert all(n.file and n.line for n in report)
