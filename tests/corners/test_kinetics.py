@@ -25,6 +25,9 @@ GATES = {
     "tauinf": f'{TWO}<tauInfTransition id="v" from="c1" to="o1">{SS}{TC}</tauInfTransition>',
     "backwards": f'{TWO}<reverseTransition id="r" from="c1" to="o1">{R}</reverseTransition>'
     f'<forwardTransition id="f" from="c1" to="o1">{F}</forwardTransition>',
+    # stated from the open state
+    "outwards": f'{TWO}<forwardTransition id="f" from="o1" to="c1">{R}</forwardTransition>'
+    f'<reverseTransition id="r" from="o1" to="c1">{F}</reverseTransition>',
     "chain": f'{THREE}<reverseTransition id="r" from="c1" to="c2">{R}</reverseTransition>'
     f'<vHalfTransition id="v" from="c2" to="o1" vHalf="-40mV" z="2" gamma="0.5" tau="3ms" tauMin="0.1ms"/>'
     f'<forwardTransition id="f" from="c1" to="c2">{F}</forwardTransition>',
