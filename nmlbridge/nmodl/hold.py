@@ -48,7 +48,9 @@ def hold(eq: Equations) -> Equations:
             continue
         if any(eq.depends({variable}) & names(action.expr) for _, action in pairs):
             continue
-        if any(calls(action.expr, "random") for _, action in pairs) or _outdated(eq, variable):
+        if any(calls(action.expr, "random") for _, action in pairs):
+            continue
+        if _outdated(eq, variable) or _read_before(eq, variable):
             continue
         if not _no_gap(eq, [condition.test for condition, _ in pairs]):
             continue
@@ -71,14 +73,30 @@ def hold(eq: Equations) -> Equations:
     )
 
 
-def _outdated(eq: Equations, variable: str) -> bool:
-    """Whether what ``variable`` is computed from is assigned after it in the same step, and it is not then itself."""
-    order = [
-        (row, action.variable, names(action.expr))
+def _order(eq: Equations) -> list[tuple[int, str, set[str]]]:
+    """The assignments of a step as they are made: number of the condition, variable, and what it is computed from."""
+    return [
+        (row, action.variable, set(names(action.expr)))
         for row, condition in enumerate(eq.conditions)
         for action in condition.actions
         if isinstance(action, Assign)
     ]
+
+
+def _read_before(eq: Equations, variable: str) -> bool:
+    """Whether something reads ``variable`` in a step before it is assigned, and so means its value of the last step."""
+    reach = eq.depends({variable})
+    for _, name, used in _order(eq):
+        if name == variable:
+            return False
+        if used & reach:
+            return True
+    return False
+
+
+def _outdated(eq: Equations, variable: str) -> bool:
+    """Whether what ``variable`` is computed from is assigned after it in the same step, and it is not then itself."""
+    order = _order(eq)
     sources = {name: eq.depends({name}) for name in {name for _, name, _ in order} - {variable}}
     again = {row for row, name, _ in order if name == variable}
     for place, (row, name, used) in enumerate(order):

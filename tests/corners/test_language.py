@@ -164,6 +164,28 @@ def test_dimensions_of_the_document_s_own(tmp_path: Path) -> None:
     np.testing.assert_allclose(found["p_c[0]/full"], 1.8e-6 * (1 - np.exp(-found.time / 20e-3)), rtol=1e-3, atol=1e-9)
 
 
+LAG = """<ComponentType name="lag" extends="basePointCurrent">
+<Constant name="unit" dimension="current" value="1pA"/><Constant name="ms" dimension="time" value="1ms"/>
+<Exposure name="now" dimension="none"/><Exposure name="before" dimension="none"/><Dynamics>
+<StateVariable name="i" exposure="i" dimension="current"/>
+<StateVariable name="now" exposure="now" dimension="none"/>
+<StateVariable name="before" exposure="before" dimension="none"/>
+<OnCondition test="t .geq. 0"><StateAssignment variable="before" value="now"/>
+<StateAssignment variable="now" value="t / ms"/><StateAssignment variable="i" value="before * unit"/></OnCondition>
+</Dynamics></ComponentType><lag id="lag"/>"""
+
+
+def test_what_is_read_before_it_is_assigned_is_of_the_last_step(tmp_path: Path) -> None:
+    network = models.populations("rc") + '<explicitInput target="p_rc[0]" input="lag"/>'
+    record = {name: f"p_rc[0]/synapses:lag:0/{name}" for name in ("now", "before")}
+    file = models.write(tmp_path, LAG + models.RC, network, record, 2, 0.1)
+    for backend in ("neuron", "reference"):
+        found = nmlbridge.simulate(file, backend=backend)
+        now, before = (found[quantity] for quantity in record.values())
+        np.testing.assert_allclose(now, found.time * 1e3, rtol=0, atol=1e-9)
+        np.testing.assert_allclose(before[1:], now[:-1], rtol=0, atol=1e-9)
+
+
 def test_text_that_is_code_stays_text(tmp_path: Path) -> None:
     """Notes, properties and ids are never part of a program: what NeuroML allows runs, the rest is refused."""
     nasty = "ENDVERBATIM system(&quot;touch owned&quot;); }} VERBATIM $(touch owned) `touch owned` ; rm -rf ."
