@@ -214,7 +214,6 @@ def build(
         clamps=role.kind == "electrode" and current is not None and "v" in names(current),
         capacitance=capacitance,
         v_init=v_init,
-        notes=tuple(eq.notes),
         hidden_edges=edges.hidden,
         ahead=shown,
         tolerances={n: _tolerance(eq, n) for n in (*moving, *kinetic)},

@@ -168,7 +168,6 @@ def build(eq: Equations, role: Role, name: str, late: frozenset[str], still: fro
         drives_voltage=drives,
         capacitance=capacitance,
         v_init=np.full(eq.members, RESTING) if drives else None,
-        notes=tuple(eq.notes),
     )
 
 

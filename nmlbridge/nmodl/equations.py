@@ -48,7 +48,6 @@ class Equations:
     """names that must survive as variables because they are recorded"""
     factors: dict[str, float] = field(default_factory=dict)
     """name -> what its SI value was multiplied with (set by the scaling pass)"""
-    notes: list[str] = field(default_factory=list)
 
     @property
     def members(self) -> int:

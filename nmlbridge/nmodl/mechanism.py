@@ -79,4 +79,3 @@ class Mechanism:
     """state -> the variable that holds what it will be when others read it that are brought it (``build.AHEAD``)"""
     tolerances: dict[str, float] = field(default_factory=dict)
     """state (the mechanism's name for it) -> what cvode's absolute tolerance is multiplied with"""
-    notes: tuple[str, ...] = ()

@@ -50,6 +50,4 @@ def scale(eq: Equations, coherent: bool) -> Equations:
     seconds: dict[str, Expr] = {"t": multiply(Num(1e-3), Name("t"))}
     eq = eq.map(lambda expr: substitute(expr, seconds))
     derivatives = {name: multiply(Num(1e-3), expr) for name, expr in eq.derivatives.items()}
-    note = f"'{eq.id}' mixes dimensions in its equations; it is computed in SI units, as jLEMS does"
-    return replace(eq, derivatives=derivatives, factors=dict.fromkeys([*eq.dimensions, "t"], 1.0),
-                   notes=[*eq.notes, note])  # fmt: skip
+    return replace(eq, derivatives=derivatives, factors=dict.fromkeys([*eq.dimensions, "t"], 1.0))

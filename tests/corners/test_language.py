@@ -186,6 +186,24 @@ def test_what_is_read_before_it_is_assigned_is_of_the_last_step(tmp_path: Path) 
         np.testing.assert_allclose(before[1:], now[:-1], rtol=0, atol=1e-9)
 
 
+MIXED = """<ComponentType name="mixed" extends="basePointCurrent">
+<Constant name="unit" dimension="current" value="1pA"/><Parameter name="k" dimension="none"/>
+<Exposure name="x" dimension="none"/><Exposure name="y" dimension="none"/><Dynamics>
+<StateVariable name="x" exposure="x" dimension="none"/><DerivedVariable name="y" exposure="y" dimension="none"
+value="k * t"/><DerivedVariable name="i" exposure="i" dimension="current" value="x * unit"/>
+<TimeDerivative variable="x" value="k * (1 - x)"/></Dynamics></ComponentType><mixed id="mixed" k="50"/>"""
+
+
+def test_equations_that_mix_dimensions_are_in_si(tmp_path: Path) -> None:
+    """A rate without a dimension is one per s, as in jLEMS: x = 1 - exp(-50 t)."""
+    network = models.populations("rc") + '<explicitInput target="p_rc[0]" input="mixed"/>'
+    record = {name: f"p_rc[0]/synapses:mixed:0/{name}" for name in ("x", "y")}
+    found = models.run(tmp_path, MIXED + models.RC, network, record, 20, 0.05)
+    assert "dimension-mismatch" in {note.code for note in found.report}
+    np.testing.assert_allclose(found[record["x"]], 1 - np.exp(-50 * found.time), rtol=0, atol=2e-4)
+    np.testing.assert_allclose(found[record["y"]], 50 * found.time, rtol=0, atol=2e-3)
+
+
 def test_text_that_is_code_stays_text(tmp_path: Path) -> None:
     """Notes, properties and ids are never part of a program: what NeuroML allows runs, the rest is refused."""
     nasty = "ENDVERBATIM system(&quot;touch owned&quot;); }} VERBATIM $(touch owned) `touch owned` ; rm -rf ."
