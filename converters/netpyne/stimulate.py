@@ -51,6 +51,10 @@ def stimulate(
         if not gids:
             report.add("netpyne-empty", "info", f"stimTargetParams.{label}: no cell meets its conds", file=model.file)
         if source["type"] == "XStim":
+            if source.get("mod_based") is True:
+                report.add("netpyne-stimulus", "approximation", f"stimSourceParams.{target['source']}: mod_based does "
+                           "nothing here; in NetPyNE potentials by way of xtra.mod come a step late, and of several "
+                           "waveforms the last is played to all", file=model.file)  # fmt: skip
             if gids:
                 fields.append(field_of(model, label, target["source"], source, gids, cells))
             continue

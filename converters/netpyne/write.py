@@ -424,12 +424,28 @@ class _Writer:
         if match:
             rest = match["rest"].split("/")
             spec: dict[str, Any] = {"sec": match["section"], "loc": float(match["loc"]), "var": rest[-1]}
-            spec |= {"mech": rest[0]} if len(rest) == 2 else {}
+            owner = self.owner(part, rest[0]) if len(rest) == 2 else {}
+            if owner is None:
+                self.report.add("netpyne-trace", "loss", f"'{quantity}' is not recorded", component=quantity)
+                return
+            spec |= owner
         else:
             site = part.sections[part.spike_section].name if isinstance(part, NativeCell) else None
             spec = {"var": "v"} | ({"sec": site, "loc": 0.5} if site else {})
         cells[population.offset + int(found["row"])] = None
         traces["_".join(str(value).replace(".", "") for value in spec.values())] = spec
+
+
+    def owner(self, part: NativeCell | NativeProcess, name: str) -> dict[str, Any] | None:
+        """What on a section has a variable, in the words of a trace; None if a trace has no words for it."""
+        synapse = re.match(r"^synapses:(?P<id>.+):(?P<number>\d+)$", name)
+        if synapse:
+            process = self.network.native.get(synapse["id"])
+            if not isinstance(process, NativeProcess) or process.kind != "synapse":
+                return None
+            return {"synMech": synapse["id"], "index": int(synapse["number"])}
+        own = [point.mechanism for point in part.points] if isinstance(part, NativeCell) else []
+        return {"pointp": f"{name}_{own.index(name)}"} if name in own else {"mech": name}
 
 
 def _plain(value: Any) -> Any:

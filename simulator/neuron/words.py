@@ -8,8 +8,10 @@ from typing import Any
 
 
 def meant(name: str, known: Iterable[str]) -> str:
-    """The phrase "; did you mean 'a'?" with the nearest known name, or nothing."""
+    """The phrase "; did you mean 'a'?" with the nearest known name, or nothing; a known name is that of an array."""
     near = get_close_matches(name, sorted(known), n=1)
+    if near and near[0] == name:
+        return "; there is an array of that name, whose elements differ"
     return f"; did you mean '{near[0]}'?" if near else ""
 
 

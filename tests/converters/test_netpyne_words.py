@@ -118,6 +118,20 @@ def test_courses_of_weights_and_rates_are_saved(folder: Path, tmp_path: Path) ->
 
 
 @pytest.mark.neuron
+def test_synapses_that_are_shared_and_recorded_are_saved(folder: Path, tmp_path: Path) -> None:
+    path, report = tmp_path / "again_netpyne.json", Report()
+    nmlbridge.convert(folder / "together.json", path, report=report, allow=("mods",))
+    assert not report.losses
+    first, again = (nmlbridge.simulate(each, allow=("mods",)) for each in (folder / "together.json", path))
+    assert spikes(again) == spikes(first)
+    assert sorted(again.traces.quantities) == sorted(first.traces.quantities)
+    assert any("synapses:open" in quantity for quantity in first.traces.quantities)
+    every = (len(again.traces.time) - 1) // (len(first.traces.time) - 1)  # each step is recorded in what is written
+    for quantity in first.traces.quantities:
+        np.testing.assert_array_equal(again[quantity][::every], first[quantity])
+
+
+@pytest.mark.neuron
 def test_functions_of_artificial_cells_that_were_saved(folder: Path) -> None:
     """NetPyNE saves the functions; they are computed again. Sorted names have lost the order of some."""
     path, theirs = saved(folder, "functions")
@@ -253,6 +267,18 @@ def test_bad_fields(change: dict[str, Any], said: str, tmp_path: Path) -> None:
     path.write_text(json.dumps({"net": {"params": params}, "simConfig": {"duration": 50}}))
     with pytest.raises(NmlBridgeError, match=said):
         nmlbridge.read(path)
+
+
+def test_fields_by_way_of_a_mod_file_are_named(tmp_path: Path) -> None:
+    source = {"type": "XStim", "field": {"class": "uniform"}, "waveform": {"type": "pulse", "amp": 1}}
+    path = tmp_path / "model.json"
+    for by_mod, count in ((True, 1), (False, 0)):
+        params = {**MODELS["plastic"], "stimSourceParams": {"x": source | {"mod_based": by_mod}},
+                  "stimTargetParams": {"x": {"source": "x", "conds": {"pop": "A"}}}}  # fmt: skip
+        path.write_text(json.dumps({"net": {"params": params}, "simConfig": {"duration": 5}}))
+        report = Report()
+        assert len(nmlbridge.read(path, report=report).fields) == 1
+        assert sum("by way of xtra.mod" in note.message for note in report) == count
 
 
 @pytest.mark.parametrize(("pattern", "said"), [
