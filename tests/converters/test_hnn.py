@@ -226,6 +226,18 @@ def test_whatever_stands_in_a_place_ends_in_a_network_or_in_our_error(tmp_path: 
     assert refused > 300
 
 
+def test_bursts_lie_around_their_times(tmp_path: Path) -> None:
+    data = model()
+    dynamics = {"tstart": 100.0, "tstart_std": 0.0, "tstop": 400.0, "burst_rate": 10.0, "burst_std": 0.0,
+                "numspikes": 3, "spike_isi": 8.0}  # fmt: skip
+    data["external_drives"]["ev"] |= {"type": "bursty", "dynamics": dynamics}
+    population = read(written(data, tmp_path)).populations["ev"]
+    assert population.train_times is not None and population.train_rows is not None
+    for source in range(2):
+        times = population.train_times[population.train_rows == source]
+        assert times.tolist() == [92.0, 100.0, 108.0, 192.0, 200.0, 208.0, 292.0, 300.0, 308.0]
+
+
 def test_no_end_of_a_drive_and_strange_spacing_are_said(tmp_path: Path) -> None:
     data = model()
     data["external_drives"]["ev"] |= {"type": "poisson", "dynamics": {"tstart": 0, "tstop": None,

@@ -377,3 +377,13 @@ def test_an_index_is_followed_and_cannot_leave_its_folder(tmp_path: Path) -> Non
     index.write_text(json.dumps({"netParams": "../netParams.json", "simConfig": "src/cfg.json"}))
     with pytest.raises(NmlBridgeError, match="leaves the folder"):
         read(index)
+
+
+@pytest.mark.parametrize(
+    ("shape", "share"), [("cuboid", 1.0), ("cylinder", np.pi / 4), ("ellipsoid", np.pi / 6)],
+)  # fmt: skip
+def test_a_density_fills_the_shape(shape: str, share: float) -> None:
+    """The part of its box that a shape takes; half of it by its range of y."""
+    params = {"shape": shape, "sizeX": 200, "sizeY": 300, "sizeZ": 100, "cellParams": {"E": {"secs": {"soma": SOMA}}},
+              "popParams": {"A": {"cellType": "E", "density": 1e5, "ynormRange": [0.25, 0.75]}}}  # fmt: skip
+    assert len(build(params, {"duration": 1}, Report()).cells) == int(1e5 * 0.2 * 0.3 * 0.1 * share * 0.5)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nmlbridge import read
+from nmlbridge import read, write
 from nmlbridge.errors import DocumentError, ModelError, NetworkError
 from nmlbridge.registry import convert, format_to_read
 from nmlbridge.report import Report
@@ -173,6 +173,20 @@ def test_numbers_with_units_core_types_and_drawn_weights(old: bool, tmp_path: Pa
     (tmp_path / "net.json").write_text(json.dumps(network))
     with pytest.raises(NetworkError, match=r"'pulse': .*neither an expression nor a number with a unit"):
         read(tmp_path / "net.json")
+
+
+def test_a_current_of_pynn_ends_when_it_says_and_the_temperature_comes_back(tmp_path: Path) -> None:
+    network = json.loads(json.dumps(UNITS))
+    source = {"pynn_input": "DCSource", "parameters": {"amplitude": 2, "start": 10, "stop": 30}}
+    network["Net"] |= {"input_sources": {"pulse": source}, "temperature": 32.0}
+    (tmp_path / "net.json").write_text(json.dumps(network))
+    made = read(tmp_path / "net.json")
+    pulse = next(e for e in made.components if e.get("id") == "pulse")
+    assert (pulse.tag, pulse.get("delay"), pulse.get("duration")) == ("pulseGenerator", "10.0 ms", "20.0 ms")
+    assert made.temperature == pytest.approx(305.15)
+    write(made, tmp_path / "again.nmllite.json")
+    (again,) = json.loads((tmp_path / "again.nmllite.json").read_text()).values()
+    assert again["temperature"] == 32.0
 
 
 def test_an_unknown_core_type_is_named(tmp_path: Path) -> None:
