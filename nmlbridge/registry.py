@@ -93,6 +93,8 @@ class Format:
         lost = [feature for feature in gone if feature not in self.features | self.compiled]
         self._note(network, report, lost)
         network = resolve_name("nmlbridge.graph.features:without")(network, lost, report or Report())
+        if "differing inputs" not in self.features:
+            network = resolve_name("nmlbridge.converters.native:inputs_apart")(network)
         native = network.native and "native mechanisms" not in self.features
         differs: Any = resolve_name("nmlbridge.graph.features:differs")
         differing = any(differs(p) and p.component not in network.native for p in network.populations.values())
@@ -294,7 +296,7 @@ _FORMATS = (
         features=(_SCRIPT - {"positions"}) | {
             "component types", "native mechanisms", "morphologies", "biophysics", "places on cells", "gap junctions",
             "continuous projections", "temperature", "imposed fields", "plasticity", "courses",
-            "differing cells", "shared synapses",
+            "differing cells", "differing inputs", "shared synapses",
             "reactions and diffusion",
         },
         writes_folder=True,

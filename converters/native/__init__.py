@@ -4,3 +4,4 @@ A format that cannot hold native mechanisms is given what ``in_components`` make
 """
 
 from .network import in_components as in_components
+from .variants import inputs_apart as inputs_apart

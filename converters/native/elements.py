@@ -8,6 +8,7 @@ from typing import Any
 from ...element import Element, Ids
 from ...errors import UnsupportedError
 from ...lems import Library
+from ...units import split_quantity
 
 
 def element(tag: str, children: Iterable[Element] = (), /, **attributes: str) -> Element:
@@ -29,6 +30,18 @@ def si_unit(library: Library, dimension: str) -> str:
         if unit.dimension == wanted and unit.to_si(1.0) == 1.0 and not unit.offset:
             return unit.symbol
     raise UnsupportedError(f"there is no SI unit of the dimension '{dimension}'")
+
+
+def quantity_like(value: float, like: str, library: Library) -> str | None:
+    """An SI number in the unit of another quantity, None if no text in that unit reads back as the same double."""
+    unit = library.units.get(split_quantity(like)[1])
+    if unit is None:
+        return None
+    for digits in (15, 16, 17):
+        text = f"{unit.from_si(value):.{digits}g}"
+        if unit.to_si(text) == value:
+            return f"{text} {unit.symbol}"
+    return None
 
 
 def number(value: Any) -> str:

@@ -20,12 +20,13 @@ from ...report import Report
 from ...results import EventOutputFile, OutputFile, Outputs, Simulation
 from ...results.paths import place_of
 from .currents import Channels
-from .elements import element, quantity, renamed, si_unit
+from .elements import element, renamed
 from .firing import Firing, firing_cell
 from .kinds import combinations, kinds_of
 from .membrane import Membrane, sections_to_cut
 from .processes import arrival, component, int_fire4_arrival, known, own_types, spike_array
 from .shape import Shape
+from .variants import inputs_apart, variants
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -41,6 +42,7 @@ def in_components(network: Network, report: Report | None = None) -> Network:
     What has no counterpart is left out, with a note of severity "loss" that names it. Raises NetworkError for a cell
     that cannot be drawn.
     """
+    network = inputs_apart(network)
     differ = any(p.values or p.individuals is not None for p in network.populations.values())
     if not network.native and not differ:
         return network
@@ -227,16 +229,10 @@ class _Components:
     def differing_population(self, population: Population) -> None:
         """LEMS cells, a component and a population for each set of parameters."""
         self.parts[population.id] = []
-        old = next(e for e in self.old.components if e.get("id") == population.component)
-        library = self.library
-        kind = library.type(old.get("type") or old.tag)
-        units = {name: si_unit(library, kind.parameters[name].dimension) for name in population.values}
-        found = combinations({}, population.values, population.size)
-        for values, rows in found:
-            texts = {name: quantity(value, units[name]) for name, value in values.items()}
-            attributes = {**old.attributes, **texts, "id": self.ids.fresh(population.component)}
-            self.variants.append(Element(old.tag, attributes, old.children, old.text, old.file, old.line))
-            self.part(population, self.variants[-1], rows, len(found) == 1)
+        found = variants(population, self.old.components, self.library, self.ids)
+        for variant, rows in found:
+            self.variants.append(variant)
+            self.part(population, variant, rows, len(found) == 1)
 
     def individual_population(self, population: Population, part: NativeCell | NativeProcess | None) -> None:
         """Cells with sections that differ, a component and a population for each kind of them."""

@@ -95,6 +95,11 @@ def in_unit(column: Column, unit: str) -> Array:
     return np.round((si - target.offset) / target.to_si(1.0) if not target.offset else si - target.offset, 15)
 
 
+def in_si(values: Array, unit: str) -> Array:
+    """Numbers of ``unit`` ("" for none) in SI, each as if it were read from a document."""
+    return np.array([_units()[unit].to_si(number) for number in values.tolist()]) if unit else values
+
+
 class Evaluator:
     """Evaluates formulas over ``rows`` rows; ``draw(place)`` gives uniform numbers for the place-th draw of one."""
 

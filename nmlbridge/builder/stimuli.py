@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from ..graph.native import NativeProcess
 from ..graph.population import fit_in_memory
 from .components import Components
 from .context import Context
-from .evaluate import Column
+from .evaluate import Column, in_si
 from .language import is_random, parse
 from .listed import file_of
 from .segments import CellParts
@@ -24,6 +25,16 @@ from .vocabulary import Clamp, Input, Poisson, Pulse, Rhythm, Sine, Times
 _MOST_KINDS = 20_000
 _NEVER = 1e9  # ms between events, and a number of events, that no run reaches
 _NAMES = (*AXES, "depth", "xnorm", "ynorm", "znorm", "index")
+
+
+@dataclass(frozen=True)
+class Kinds:
+    """What the inputs of a stimulus are: the components' ids, which of them each input is, and by parameter the numbers
+    that inputs of one component differ in (SI; in NEURON's units for its own processes)."""
+
+    ids: list[str]
+    which: Rows
+    values: dict[str, npt.NDArray[np.float64]] = field(default_factory=dict)
 
 
 class Stimuli:
@@ -73,36 +84,38 @@ class Stimuli:
             sites[int(which)] = self.parts.sites(name, self.item.at, draw, (*self.path, "at"))
             segment = np.broadcast_to(sites[int(which)].segment, len(here))
             fraction = np.broadcast_to(sites[int(which)].fraction, len(here))
-            for kind in np.unique(kinds[1][here]):
-                mine = kinds[1][here] == kind
+            for kind in np.unique(kinds.which[here]):
+                mine = kinds.which[here] == kind
                 chosen = None if weight is None else weight[here][mine]
-                id = self.name if len(kinds[0]) == 1 else f"{self.name}_{kind}"
+                id = self.name if len(kinds.ids) == 1 else f"{self.name}_{kind}"
                 made.append(InputList(
-                    id if len(np.unique(population)) == 1 else f"{id}_{name}", kinds[0][kind], name,
+                    id if len(np.unique(population)) == 1 else f"{id}_{name}", kinds.ids[kind], name,
                     self.rows[here][mine] - self.cells.offsets[which], segment=segment[mine], fraction=fraction[mine],
                     weight=None if chosen is None or (chosen == 1).all() else chosen,
+                    values={parameter: column[here][mine] for parameter, column in kinds.values.items()},
                     file=self.context.spec.source.file, line=self.context.spec.source.line(self.path),
                 ))  # fmt: skip
         return made
 
-    def _components(self) -> tuple[tuple[list[str], Rows], npt.NDArray[np.float64] | None]:
-        """The components' ids and which of them each input is; the weights."""
+    def _components(self) -> tuple[Kinds, npt.NDArray[np.float64] | None]:
+        """What each input is, and the weights."""
         item = self.item
         if isinstance(item, Input):
             if not self.parts.process(item.component, "input"):
                 self.parts.need(item.component, *self.path, "component")
             weight = None if item.weight is None else self.column(item.weight, "", "weight")
-            return ([item.component], np.zeros(len(self.rows), np.int64)), weight
+            return Kinds([item.component], self._all_alike()), weight
         if isinstance(item, Pulse):
-            return self._grouped("pulseGenerator", {"delay": ("start", "ms"), "duration": ("duration", "ms"),
-                                                    "amplitude": ("amplitude", "nA")}), None  # fmt: skip
+            return self._component("pulseGenerator", {
+                "delay": ("start", "ms"), "duration": ("duration", "ms"), "amplitude": ("amplitude", "nA"),
+            }), None  # fmt: skip
         if isinstance(item, Sine):
-            return self._grouped("sineGenerator", {
+            return self._component("sineGenerator", {
                 "delay": ("start", "ms"), "duration": ("duration", "ms"), "amplitude": ("amplitude", "nA"),
                 "period": ("period", "ms"), "phase": ("phase", ""),
             }), None  # fmt: skip
         if isinstance(item, Clamp):
-            return self._grouped("voltageClamp", {
+            return self._component("voltageClamp", {
                 "delay": ("start", "ms"), "duration": ("duration", "ms"), "targetVoltage": ("voltage", "mV"),
                 "simpleSeriesResistance": ("resistance", "Mohm"),
             }), None  # fmt: skip
@@ -119,22 +132,21 @@ class Stimuli:
             return self._poisson(item, through), weight
         return self._trains(item, through), weight
 
-    def _grouped(self, type: str, values: dict[str, tuple[str, str]], more: dict[str, str] | None = None,
-                 columns: dict[str, Any] | None = None) -> tuple[list[str], Rows]:  # fmt: skip
-        """One component for each combination of values."""
-        table = np.stack([
-            (columns or {})[word] if word in (columns or {}) else self.column(getattr(self.item, word), unit, word)
-            for word, unit in values.values()
-        ], axis=1)  # fmt: skip
-        different, which = np.unique(table, axis=0, return_inverse=True)
-        self._not_too_many(len(different))
-        ids = []
-        for number, row in enumerate(different):
-            texts = {name: f"{float(value)!r} {unit}".strip()
-                     for (name, (_, unit)), value in zip(values.items(), row, strict=True)}  # fmt: skip
-            id = self._id(number, len(different))
-            ids.append(self.components.made(id, type, {**texts, **(more or {})}, self.path))
-        return ids, which.reshape(-1)
+    def _component(self, type: str, values: dict[str, tuple[str, str]], more: dict[str, str] | None = None,
+                   columns: dict[str, Any] | None = None) -> Kinds:  # fmt: skip
+        """One component, with the values of the first input, and those columns (SI) in which inputs differ."""
+        given = columns or {}
+        table = {name: given[word] if word in given else self.column(getattr(self.item, word), unit, word)
+                 for name, (word, unit) in values.items()}  # fmt: skip
+        texts = {name: f"{float(column[0])!r} {values[name][1]}".strip() if len(column) else "0"
+                 for name, column in table.items()}  # fmt: skip
+        id = self.components.made(f"{self.name}_input", type, {**texts, **(more or {})}, self.path)
+        differ = {name: column for name, column in table.items() if len(column) and (column != column[0]).any()}
+        own = {name: in_si(column, values[name][1]) for name, column in differ.items()}
+        return Kinds([id], self._all_alike(), own)
+
+    def _all_alike(self) -> Rows:
+        return np.zeros(len(self.rows), np.int64)
 
     def _id(self, number: int, count: int) -> str:
         return f"{self.name}_input" if count == 1 else f"{self.name}_input{number}"
@@ -144,21 +156,21 @@ class Stimuli:
             raise self.context.error(f"{count} inputs all differ; at most {_MOST_KINDS} different ones can be made",
                                      *self.path)  # fmt: skip
 
-    def _poisson(self, item: Poisson, through: dict[str, str]) -> tuple[list[str], Rows]:
+    def _poisson(self, item: Poisson, through: dict[str, str]) -> Kinds:
         rate = self.column(item.rate, "Hz", "rate")
         if (rate < 0).any():
             raise self.context.error("the rate is negative", *self.path, "rate")
         if item.stop is None and item.start == 0:
-            return self._grouped("poissonFiringSynapse", {"averageRate": ("rate", "Hz")}, through, {"rate": rate})
+            return self._component("poissonFiringSynapse", {"averageRate": ("rate", "Hz")}, through, {"rate": rate})
         start = self.column(item.start, "ms", "start")
         stop = self.column(1e9 if item.stop is None else item.stop, "ms", "stop")
         if (stop < start).any():
             raise self.context.error("it stops before it starts", *self.path, "stop")
         names = {"averageRate": ("rate", "Hz"), "delay": ("start", "ms"), "duration": ("stop", "ms")}
         columns = {"rate": rate, "start": start, "stop": stop - start}
-        return self._grouped("transientPoissonFiringSynapse", names, through, columns)
+        return self._component("transientPoissonFiringSynapse", names, through, columns)
 
-    def _generators(self, item: Poisson | Rhythm | Times, synapse: str) -> tuple[list[str], Rows]:
+    def _generators(self, item: Poisson | Rhythm | Times, synapse: str) -> Kinds:
         """NetStims, for a synapse of NEURON's."""
         if isinstance(item, Times) or item.stop is not None or (isinstance(item, Rhythm) and item.jitter != 0):
             word = "times" if isinstance(item, Times) else "jitter" if item.stop is None else "stop"
@@ -178,19 +190,17 @@ class Stimuli:
             interval = self.column(item.period, "ms", "period")
             if (interval <= 0).any():
                 raise self.context.error("the period must be more than zero", *self.path, "period")
-        different, which = np.unique(np.stack([start, interval], axis=1), axis=0, return_inverse=True)
-        self._not_too_many(len(different))
-        source, ids = self.context.spec.source, []
-        for number, (begin, between) in enumerate(different.tolist()):
-            id = self._id(number, len(different))
-            self.components.native[id] = NativeProcess(
-                id, "NetStim", "source", {"start": begin, "interval": between, "number": _NEVER, "noise": float(noisy)},
-                drives=synapse, file=source.file, line=source.line(self.path),
-            )  # fmt: skip
-            ids.append(id)
-        return ids, which.reshape(-1)
+        source, id = self.context.spec.source, f"{self.name}_input"
+        columns = {"start": start, "interval": interval}
+        first = {name: float(column[0]) if len(column) else 0.0 for name, column in columns.items()}
+        self.components.native[id] = NativeProcess(
+            id, "NetStim", "source", {**first, "number": _NEVER, "noise": float(noisy)}, drives=synapse,
+            file=source.file, line=source.line(self.path),
+        )  # fmt: skip
+        differ = {name: column for name, column in columns.items() if (column != first[name]).any()}
+        return Kinds([id], self._all_alike(), differ)
 
-    def _trains(self, item: Rhythm | Times, through: dict[str, str]) -> tuple[list[str], Rows]:
+    def _trains(self, item: Rhythm | Times, through: dict[str, str]) -> Kinds:
         """timedSynapticInput: spikes listed."""
         trains = self._rhythm(item) if isinstance(item, Rhythm) else [self._times(item)]
         self._not_too_many(len(trains))
@@ -199,7 +209,7 @@ class Stimuli:
             spikes = [Element("spike", {"id": str(i), "time": f"{float(t)!r} ms"}) for i, t in enumerate(train)]
             id = self._id(number, len(trains))
             ids.append(self.components.made(id, "timedSynapticInput", through, self.path, spikes))
-        return ids, np.arange(len(self.rows)) if len(trains) > 1 else np.zeros(len(self.rows), np.int64)
+        return Kinds(ids, np.arange(len(self.rows)) if len(trains) > 1 else self._all_alike())
 
     def _times(self, item: Times) -> npt.NDArray[Any]:
         if item.times is not None:

@@ -177,6 +177,8 @@ FEATURES: dict[str, Callable[[Network], str]] = {
     "positions": lambda n: _populations(n, lambda p: p.positions is not None),
     "instance ids": lambda n: _populations(n, lambda p: not np.array_equal(p.instance_ids, np.arange(p.size))),
     "differing cells": lambda n: _populations(n, lambda p: differs(p) and p.component not in n.native),
+    "differing inputs": lambda n: _first([i.id for i in n.inputs if i.values and i.component not in n.native],
+                                         "input list"),
     "properties": lambda n: _populations(n, lambda p: bool(p.properties)),
     "connections": lambda n: _projections(n, lambda p: len(p) > 0),
     "weights": lambda n: _projections(n, lambda p: p.weight is not None and bool(np.any(p.weight != 1))),

@@ -113,8 +113,9 @@ class Projection:
 class InputList:
     """Inputs of one component into cells of one population; columns as in Projection.
 
-    ``origin`` is "inputList" or "explicitInput". For native processes: ``delay`` (ms; None means 0) of the events of a
-    source, ``values`` that override its parameters, one number per row, and ``random`` as in Population.
+    ``origin`` is "inputList" or "explicitInput". ``values`` override parameters of the component, one number per row:
+    of LEMS components in SI, of native processes in NEURON's units. For native processes: ``delay`` (ms; None means 0)
+    of the events of a source, and ``random`` as in Population.
     """
 
     id: str

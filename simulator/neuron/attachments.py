@@ -109,23 +109,24 @@ def streams(id: str, rows: Ints | None, count: int) -> Callable[[], Ints]:
 
 def emit(attachment: Attachment, tables: Tables, seed: int) -> dict[str, list[dict[str, Any]]]:
     """The Program's entries for one attachment: its points, NetCons and transfers."""
-    mechanism = attachment.request.made
+    request, mechanism = attachment.request, attachment.request.made
     out: dict[str, list[dict[str, Any]]] = {"points": [], "netcons": [], "transfers": []}
     if mechanism.silent or not attachment.chunks:
         return out
     key = attachment.key
     gid, section, x = (attachment.column(name) for name in ("gid", "section", "x"))
     weight = attachment.column("weight")
-    if mechanism.shareable:
+    if mechanism.shareable and not request.varied:
         _, index, (gid, section, x) = distinct(gid, section, x)
     else:
         index = counted(len(gid))
     attachment.index = index
     parameters: dict[str, Any] = {}
-    for name, value in attachment.request.parameters().items():
-        parameters[name] = value
+    for name, value in request.parameters().items():
+        own = mechanism.parameters[name][request.varied_at : request.varied_at + len(request.varied)]
+        parameters[name] = tables.number(f"{key}.{name}", np.asarray(own, float)) if request.varied else value
     for name, variable in mechanism.instance.items():
-        if name == "weight" and not mechanism.shareable:
+        if name == "weight" and (not mechanism.shareable or request.varied):
             parameters[variable] = tables.number(f"{key}.weight", weight)
     entry: dict[str, Any] = {
         "id": key,

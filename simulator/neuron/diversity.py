@@ -1,8 +1,8 @@
-"""Abstract cells in a Program: their one compartment, and what cells of one population differ in."""
+"""What the cells of one population and the inputs of one list differ in; the one compartment of abstract cells."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -10,8 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from ...errors import NetworkError, UnsupportedError
-from ...graph import Population
+from ...graph import InputList, Population
 from ...lems import Component
+from ...lems.evaluate import evaluate
+from ...lems.expression import names
 from ...lems.flat import FlatComponent
 from ...nmodl.mechanism import POINT_AREA_UM2
 from ...units import nearest
@@ -19,28 +21,57 @@ from .population import CellKind, Kind
 from .tables import Tables
 
 
-def each_cell(
-    population: Population, component: Component, flat: FlatComponent, flatten: Callable[[Component], FlatComponent]
+def each_of(
+    owner: Population | InputList, component: Component, flat: FlatComponent,
+    flatten: Callable[[Component], FlatComponent],
 ) -> list[FlatComponent]:  # fmt: skip
-    """The component as it is for each cell, by the population's ``values``. Raises NetworkError for other names."""
-    for name in population.values:
+    """The component as it is for each row, by the ``values`` of a population or input list. Raises NetworkError for
+    names that it has not."""
+    for name in owner.values:
         if name not in component.parameters:
             raise NetworkError(f"a {component.type.name} has no parameter '{name}'"
-                               f"{nearest(name, component.parameters)}", **population.place())  # fmt: skip
-    rows = [dict(zip(population.values, row, strict=True)) for row in zip(*population.values.values(), strict=True)]
-    if all(parameter.kind != "derived" for parameter in flat.parameters.values()):
-        plain = flat.parameters
-        return [
-            replace(flat, parameters={**plain, **{n: replace(plain[n], value=float(v)) for n, v in row.items()}})
-            for row in rows
-        ]
-    found, stated = [], dict(component.parameters)
-    try:
-        for row in rows:
-            component.parameters.update({name: float(value) for name, value in row.items()})
-            found.append(flatten(component))
+                               f"{nearest(name, component.parameters)}", **owner.place())  # fmt: skip
+    count = len(next(iter(owner.values.values())))
+    columns = _reckoned(owner.values, component, flat)
+    plain = flat.parameters
+
+    def made(row: int) -> FlatComponent:
+        own = {name: replace(plain[name], value=float(column[row])) for name, column in columns.items()}
+        return replace(flat, parameters={**plain, **own})
+
+    stated = dict(component.parameters)
+
+    def flattened(row: int) -> FlatComponent:
+        component.parameters.update({name: float(column[row]) for name, column in owner.values.items()})
+        return flatten(component)
+
+    if not count or all(parameter.kind != "derived" for parameter in plain.values()):
+        return [made(row) for row in range(count)]
+    try:  # derived parameters of children, and those that search the model, are not reckoned here
+        if all(made(row).parameters == flattened(row).parameters for row in {0, count // 2, count - 1}):
+            return [made(row) for row in range(count)]
+        return [flattened(row) for row in range(count)]
     finally:
         component.parameters.update(stated)
+
+
+def _reckoned(
+    values: Mapping[str, npt.NDArray[np.float64]], component: Component, flat: FlatComponent
+) -> dict[str, npt.NDArray[np.float64]]:
+    """Flat names and columns of the values, and of the component's own DerivedParameters that depend on them."""
+    flat_names = {parameter.path: name for name, parameter in flat.parameters.items() if "/" not in parameter.path}
+    env: dict[str, Any] = {path: flat.parameters[name].value for path, name in flat_names.items()} | dict(values)
+    moved, found = set(values), {flat_names[name]: column for name, column in values.items() if name in flat_names}
+    derived = {name: member.value for name, member in component.type.derived_parameters.items()
+               if name in flat_names and member.value is not None}  # fmt: skip
+    for _ in derived:
+        for name, formula in derived.items():
+            needed = names(formula)
+            if needed & moved and needed <= env.keys():
+                moved.add(name)
+                with np.errstate(all="ignore"):
+                    env[name] = np.broadcast_to(evaluate(formula, env), len(next(iter(values.values()))))
+                found[flat_names[name]] = env[name]
     return found
 
 

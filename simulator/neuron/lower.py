@@ -28,7 +28,7 @@ from .catalogue import Catalogue, Request
 from .cells import Placement, lower_cell
 from .clamps import rings
 from .compat import draws, first_reversal, layout_of, single, threshold_of
-from .diversity import check_alike, each_cell, one_compartment, own_numbers
+from .diversity import check_alike, each_of, one_compartment, own_numbers
 from .individuals import Equations, Flat, Individuals, cell_outline, ion_entry, varied_along
 from .native import Natives
 from .native_recordings import resolve_native
@@ -197,7 +197,7 @@ class _Lowering:
         name = component.id if varied is None else f"{component.id} of {varied.id}"
         request = self.asked(("cell", name), component, lambda: (made, role))
         if varied is not None:
-            each = each_cell(varied, component, flat, self.flat)
+            each = each_of(varied, component, flat, self.flat)
             request.varied = each if total is None else [with_sum(one, total) for one in each]
         return CellKind(Kind.POINT if role.kind == "cell" else Kind.SOURCE, component.id, request)
 
@@ -409,7 +409,11 @@ class _Lowering:
         if self.natives.has(inputs.component):
             self.natives.inputs(inputs, (gid, section, x), weight)
             return
-        attachment = self.attachment("input", inputs.component, self.kinds[population.id], True, inputs)
+        key = f"input {inputs.id}" if inputs.values else "input"  # a list of inputs that differ stands alone
+        attachment = self.attachment(key, inputs.component, self.kinds[population.id], True, inputs)
+        if inputs.values:
+            component, request = self.component(inputs.component, inputs), attachment.request
+            request.varied = each_of(inputs, component, request.flat, self.flat)
         attachment.chunks.append(Rows(gid, section, x, inputs.segment, weight,
                                       stream=streams(inputs.id, None, len(gid))))  # fmt: skip
 
@@ -445,13 +449,15 @@ class _Lowering:
         if self.network.chemistry is not None or self.natives.clamped():
             return 0
         for attachment in self.attachments.values():
-            flat = attachment.request.flat
-            if attachment.request.role.kind != "electrode" or "v" not in flat.externals:
+            request = attachment.request
+            flat = request.flat
+            if request.role.kind != "electrode" or "v" not in flat.externals:
                 continue
             gids = attachment.column("gid")
             for population in self.network.populations.values():
                 here = (gids >= population.offset) & (gids < population.offset + population.size)
-                if here.any() and rings(flat, self.kinds[population.id], self.settings.dt):
+                if here.any() and any(rings(one, self.kinds[population.id], self.settings.dt)
+                                      for one in (flat, *request.varied)):  # fmt: skip
                     self.report.add(
                         "clamp", "info",
                         f"'{flat.id}' clamps a voltage faster than a step: first-order implicit steps are used",

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from nmlbridge.builder import Specification, build
+from nmlbridge.converters.native import in_components
 from nmlbridge.errors import ModelError
 from nmlbridge.lems import load_core
 from nmlbridge.units import parse_quantity
@@ -256,10 +257,12 @@ def test_a_file_of_hdf5(tmp_path: Path) -> None:
 def test_a_poisson_stimulus_begins_and_ends() -> None:
     stimulus = {"type": "poisson", "to": "A", "rate": 10, "start": 20, "stop": "50 + 5 * chance(0.5)", "synapse": "syn"}
     network = built({"probability": 0.1}, stimuli={"noise": stimulus})
-    made = [e.attributes for e in network.components if e.tag == "transientPoissonFiringSynapse"]
-    times = {tuple(si(attributes[key]) for key in ("delay", "duration")) for attributes in made}
-    assert times == {(0.02, 0.03), (0.02, 0.035)}
-    assert {si(attributes["averageRate"]) for attributes in made} == {10}
+    (made,) = [e.attributes for e in network.components if e.tag == "transientPoissonFiringSynapse"]
+    assert si(made["delay"]) == 0.02 and si(made["averageRate"]) == 10
+    (inputs,) = network.inputs
+    assert list(inputs.values) == ["duration"] and set(np.round(inputs.values["duration"], 12)) == {0.03, 0.035}
+    apart = [e.attributes for e in in_components(network).components if e.tag == "transientPoissonFiringSynapse"]
+    assert {si(attributes["duration"]) for attributes in apart} == {0.03, 0.035} and len(apart) == 2
     assert sum(len(inputs) for inputs in network.inputs) == 200
 
 
