@@ -88,6 +88,8 @@ def parse_source(text: str, file: str | None = None) -> Source:
         raise DocumentError(f"this is not YAML: {problem}", file=file, line=mark.line + 1 if mark else None) from None
     source = Source(None, file)
     if node is not None:
+        if _size(node, {}, ()) > _MOST_NODES:
+            raise DocumentError("there are too many values; aliases within aliases make more of each other", file=file)
         source.data = _Builder(source).value(node, (), ())
     return source
 
@@ -106,6 +108,16 @@ def _json_without_tabs(text: str, file: str | None) -> str:
         before = "" if before == "\\" else letter
         out.append(" " if letter == "\t" and not quoted else letter)
     return "".join(out)
+
+
+def _size(node: yaml.Node, known: dict[int, int], above: tuple[int, ...]) -> int:
+    """How many values a node comes to with every alias written out; each node is looked at once."""
+    if not isinstance(node, yaml.CollectionNode) or id(node) in above or len(above) > _DEEPEST:
+        return 1  # what contains itself, or is nested too deep, the builder names with its place
+    if id(node) not in known:
+        inner = [child for pair in node.value for child in (pair if isinstance(pair, tuple) else (pair,))]
+        known[id(node)] = 1 + sum(_size(child, known, (*above, id(node))) for child in inner)
+    return known[id(node)]
 
 
 class _Builder:

@@ -91,8 +91,9 @@ def _read(path: Path) -> tuple[dict[str, Floats], list[int]]:
         reader = csv.reader(stream)
         header = [word.strip() for word in next(reader, [])]
         if "pre" not in header or "post" not in header or not set(header) <= set(_COLUMNS):
-            raise wrong(1, "the first line must name the columns: pre and post, and if need be weight and delay; it "
-                           f"has {', '.join(header)[:80] or 'none'}")  # fmt: skip
+            ours = ", ".join(word for word in header if word in _COLUMNS)  # no more of a file that may be any file
+            raise wrong(1, "the first line must name the columns: pre and post, and if need be weight and delay, and "
+                           f"nothing else; of these it has {ours or 'none'}")  # fmt: skip
         rows: list[list[float]] = []
         lines: list[int] = []
         for row in reader:

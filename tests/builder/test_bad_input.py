@@ -137,6 +137,7 @@ def test_bad_input(case: str, good: Path) -> None:
         ("pre,post,delay\n0,1,1\n1,2,-3\n", 3, "the delay is -3 ms"),
         ("a,b\n0,1\n", 1, "the first line must name the columns: pre and post"),
         ("", 1, "it has none"),
+        ("pre,target\n0,1\n", 1, "it has pre"),
         ("pre,post\n0,x\n", 2, "a value is no number"),
         ("pre,post\n0,1,2\n", 2, "the row has 3 values; the header names 2"),
     ],

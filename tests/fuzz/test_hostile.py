@@ -43,6 +43,7 @@ def refused(words: list[str | Path], capsys: pytest.CaptureFixture[str], *said: 
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 1 and lines[0].startswith("nmlbridge: error: ") and "Traceback" not in lines[0]
     assert all(word in lines[0] for word in said), lines[0]
+    assert "TOPSECRET" not in lines[0]
 
 
 # links that come with a model, in the folder where it is run -------------------------------------------------------
@@ -103,9 +104,7 @@ def test_ids_that_sonata_cannot_call_files(
     assert [p.name for p in tmp_path.rglob("*") if p.is_file()] == ["L.xml"]
 
 
-TEXTS_OF_CODE = (
-    "a'+OWN()+'", 'a"+OWN()+"', "a\nOWN()\n", 'a\"\"\"+OWN()+\"\"\"', "a'''+OWN()+'''", "{OWN()}", "#\nOWN()",
-)  # fmt: skip
+TEXTS_OF_CODE = ("a'+OWN()+'", "a\nOWN()\n", 'a"""+OWN()+"""', "{OWN()}")
 POINTS = """<Include file="PyNN.xml"/><IF_cond_exp id={cell} cm="1" i_offset="0.9" tau_syn_E="5" tau_syn_I="5"
 v_init="-65" tau_m="20" tau_refrac="5" v_reset="-65" v_rest="-65" v_thresh="-50" e_rev_E="0" e_rev_I="-70"/>
 <network id="net"><notes>{notes}</notes><population id={population} component={cell} size="2">
@@ -213,7 +212,7 @@ def test_connections(attributes: str, said: str, tmp_path: Path, capsys: pytest.
 @pytest.mark.parametrize(
     ("rule", "said"),
     [("probability: 1, contacts: 1e12", "contacts are more than"), ("probability: 1, contacts: .inf", "finite"),
-     ("probability: .nan", "finite"), ("file: ../secret.txt", "does not name the columns")],
+     ("probability: .nan", "finite"), ("file: ../secret.txt", "must name the columns")],
 )  # fmt: skip
 def test_rules(rule: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "secret.txt").write_text("TOPSECRET:x:0:0")
