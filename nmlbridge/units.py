@@ -120,7 +120,7 @@ def parse_quantity(text: str, units: Mapping[str, Unit]) -> tuple[float, Dimensi
     except (DecimalException, OverflowError):
         value = float("inf")
     if value in (float("inf"), float("-inf")):
-        raise LemsError(f"the quantity '{text}' is too large for a double")
+        raise LemsError(f"the quantity '{text[:40]}' is too large for a double")
     return value, dimension
 
 

@@ -225,7 +225,7 @@ class Parser:
                 self.at += 1
                 number = float(value)
                 if number == float("inf"):
-                    self.fail(f"the number {value} is too large for a double", position)
+                    self.fail(f"the number {value[:40]} is too large for a double", position)
                 return Num(number)
             if kind == "name":
                 self.at += 1
