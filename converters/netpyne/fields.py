@@ -25,6 +25,7 @@ class Field:
     """One source on the cells of a target: what ``graph.ImposedField`` needs, and the gids."""
 
     label: str
+    source: str
     gids: tuple[int, ...]
     kind: str
     origin: Place
@@ -61,7 +62,7 @@ def field_of(
         vector = (vector[0] / length, vector[1] / length, vector[2] / length)
     one, two, three = _numbers(model, f"{where}.field.location", origin, 3)
     sigma = number(spec.get("sigma", 0.3), where, "field.sigma", model.file)
-    return Field(label, tuple(gid for gid in gids if cells[gid].secs is not None),
+    return Field(label, name, tuple(gid for gid in gids if cells[gid].secs is not None),
                  "point" if spec["class"] == "pointSource" else "uniform", (one, two, three), vector, sigma, times,
                  values)  # fmt: skip
 

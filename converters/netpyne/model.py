@@ -7,7 +7,7 @@ network as it was instantiated, for ``netpyne.sim.load``.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -51,6 +51,12 @@ def write_model(network: Network, path: Path, report: Report) -> None:
     saved = _saved(params, config, report)
     with files_beside(path.parent, mods_of_saved(path, made.mods, report)), atomic(path) as stream:
         stream.write(json.dumps(saved, allow_nan=False).encode())
+
+
+def note_fields(names: Iterable[str], report: Report) -> None:
+    """Say that fields are in the rules of a saved network, where NetPyNE does not look for them."""
+    report.add("netpyne-fields", "loss", f"{', '.join(names)}: netpyne.sim.load does not rebuild imposed fields, which "
+               "nmlbridge reads again; an index (.npjson) has them in netParams")  # fmt: skip
 
 
 def mods_of_saved(path: Path, mods: Mapping[str, str], report: Report) -> dict[str, str]:
@@ -170,14 +176,15 @@ def _saved(params: dict[str, Any], config: dict[str, Any], report: Report) -> di
             **({"shape": source["shape"]} if "shape" in source else {}),
         })  # fmt: skip
     if fields:
-        report.add("netpyne-fields", "loss", f"{', '.join(fields)}: NetPyNE cannot save imposed fields; an index "
-                   "(.npjson) has them in netParams")  # fmt: skip
+        note_fields(fields, report)
     for reason in sorted(left):
         report.add("netpyne-loader", "loss", f"{reason}, which netpyne.sim.load does not rebuild; an index "
                    "(.npjson) has them in netParams", component="")  # fmt: skip
     # rules with sections would be applied once more to the cells that are loaded
     bare = {id: {"conds": rule["conds"], "secs": {}, "secLists": {}} for id, rule in params["cellParams"].items()}
-    kept = params | {"cellParams": bare, "connParams": {}, "stimSourceParams": {}, "stimTargetParams": {},
+    sources = {name: params["stimSourceParams"][name] for name in fields}
+    targets = {label: one for label, one in params["stimTargetParams"].items() if one["source"] in sources}
+    kept = params | {"cellParams": bare, "connParams": {}, "stimSourceParams": sources, "stimTargetParams": targets,
                      "popParams": {id: pop["tags"] for id, pop in pops.items()}}  # fmt: skip
     return {
         "netpyne_version": "1.1.1", "netpyne_changeset": "", "net": {"params": kept, "cells": cells, "pops": pops},

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,9 @@ from .instance import Cell, Connection, Instance, Pop
 from .mechanisms import celsius_of
 from .plasticity import adjuster_of
 from .recomputed import recompute
+from .rules import Model
 from .sections import number
+from .stimulate import IMPOSED, fields_of
 
 _CONNECTION = {
     "preGid", "preLabel", "sec", "loc", "synMech", "weight", "delay", "label", "weightIndex", "preLoc", "preSec",
@@ -81,6 +83,8 @@ def instance_of(data: Mapping[str, Any], path: Path, report: Report) -> Instance
     courses = _courses(net["cells"], columns, duration, file)
     connections = [_stated(one, cells, params, courses) for one in connections] if courses else connections
     recompute(params, config, cells, connections, file, report)
+    fields = fields_of(Model(params, config, file), cells, report)
+    _check_sources(net["cells"], {one.source for one in fields}, file)
     return Instance(
         _pops(net["pops"], cells, file), cells, connections, params.get("synMechParams") or {},
         threshold=number(params.get("defaultThreshold", 10.0), "net", "defaultThreshold", file),
@@ -91,8 +95,17 @@ def instance_of(data: Mapping[str, Any], path: Path, report: Report) -> Instance
         plastic={label: rule for label, rule in plastic.items() if rule is not None},
         courses=courses,
         moved_points=bool(config.get("pt3dRelativeToCellLocation", True)),
-        shared=not config.get("oneSynPerNetcon", True), file=file,
+        shared=not config.get("oneSynPerNetcon", True), fields=fields, file=file,
     )  # fmt: skip
+
+
+def _check_sources(raw: list[Any], known: Collection[str], file: str) -> None:
+    """UnsupportedError for potentials that are imposed on a cell by a source that no rule states."""
+    for place, cell in enumerate(raw):
+        for stim in cell.get("stims") or ():
+            if stim.get("type") == IMPOSED and str(stim.get("source")) not in known:
+                raise UnsupportedError(f"{file}: net.cells[{place}]: the rules that were saved do not state the XStim "
+                                       f"'{stim.get('source')}'")  # fmt: skip
 
 
 def _courses(
@@ -145,7 +158,8 @@ def _cell(raw: Any, place: int, file: str) -> Cell:
         if isinstance(found, list) and all(isinstance(t, (int, float)) for t in found):
             times = [max(float(t), 0.0) for t in found]
             break
-    stims = [dict(stim) for stim in raw.get("stims") or ()]
+    # of fields NetPyNE saves the potentials, compartment by compartment; the rules state what they are
+    stims = [dict(stim) for stim in raw.get("stims") or () if stim.get("type") != IMPOSED]
     return Cell(raw["gid"], dict(raw["tags"]), secs, dict(raw.get("secLists") or {}), dict(params), stims, times)
 
 

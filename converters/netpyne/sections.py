@@ -11,6 +11,7 @@ from ...errors import NetworkError, UnsupportedError
 from ...graph.native import NativeCell, NativePoint, NativeSection
 from ...report import Report
 
+_IMPOSED = "xtra_stim"  # what NetPyNE saves of fields; the rules state them
 _GEOMETRY = {"L", "diam", "Ra", "cm", "nseg", "pt3d"}
 _KNOWN = {
     "geom", "topol", "mechs", "ions", "pointps", "synMechs", "spikeGenLoc", "threshold", "vinit", "weightNorm", "hObj",
@@ -110,7 +111,7 @@ def _section(
     if unknown:
         report.add("netpyne-section", "loss", f"{who}: '{unknown[0]}' is not read", file=file, component=id)
     geometry = spec.get("geom") or {}
-    for key in sorted(set(geometry) - _GEOMETRY):
+    for key in sorted(set(geometry) - _GEOMETRY - {_IMPOSED}):
         report.add("netpyne-geometry", "loss", f"{who}: geom '{key}' is not read", file=file, component=id)
     nseg = int(number(geometry.get("nseg", 1), id, f"{who}: nseg", file))
     values = {

@@ -24,6 +24,9 @@ _FUNCTIONS = (
 )  # fmt: skip
 _PLACE = ("x", "y", "z", "xnorm", "ynorm", "znorm")
 
+IMPOSED = "XStim"
+"""the type of sources of potentials that are imposed from outside"""
+
 
 def stimulate(
     model: Model, cells: Mapping[int, Cell], connections: list[Connection], report: Report
@@ -50,13 +53,8 @@ def stimulate(
         gids = _targets(model, label, target, cells)
         if not gids:
             report.add("netpyne-empty", "info", f"stimTargetParams.{label}: no cell meets its conds", file=model.file)
-        if source["type"] == "XStim":
-            if source.get("mod_based") is True:
-                report.add("netpyne-stimulus", "approximation", f"stimSourceParams.{target['source']}: mod_based does "
-                           "nothing here; in NetPyNE potentials by way of xtra.mod come a step late, and of several "
-                           "waveforms the last is played to all", file=model.file)  # fmt: skip
-            if gids:
-                fields.append(field_of(model, label, target["source"], source, gids, cells))
+        if source["type"] == IMPOSED:
+            fields += _field(model, label, target["source"], source, gids, cells, report)
             continue
         drawn = _drawn(model, label, source, target, gids, cells)
         if bare := [gid for gid in gids if cells[gid].secs is None]:
@@ -74,6 +72,30 @@ def stimulate(
             else:
                 _clamp(model, contacts, label, target, values, here, cells[gid])
     return fields
+
+
+def fields_of(model: Model, cells: Mapping[int, Cell], report: Report) -> list[Field]:
+    """The fields that the rules of a saved network state: of these NetPyNE saves no more than the potentials."""
+    sources = dict(model.entries("stimSourceParams"))
+    found: list[Field] = []
+    for label, target in model.entries("stimTargetParams"):
+        source = sources.get(str(target.get("source"))) or {}
+        if source.get("type") == IMPOSED:
+            gids = _targets(model, label, target, cells)
+            found += _field(model, label, target["source"], source, gids, cells, report)
+    return found
+
+
+def _field(
+    model: Model, label: str, name: str, source: Mapping[str, Any], gids: list[int], cells: Mapping[int, Cell],
+    report: Report,
+) -> list[Field]:  # fmt: skip
+    """The field of an XStim on some cells; none if these are none."""
+    if source.get("mod_based") is True:
+        report.add("netpyne-stimulus", "approximation", f"stimSourceParams.{name}: mod_based does nothing here; in "
+                   "NetPyNE potentials by way of xtra.mod come a step late, and of several waveforms the last is "
+                   "played to all", file=model.file)  # fmt: skip
+    return [field_of(model, label, name, source, gids, cells)] if gids else []
 
 
 def _targets(model: Model, label: str, target: Mapping[str, Any], cells: Mapping[int, Cell]) -> list[int]:

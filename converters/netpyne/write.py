@@ -21,7 +21,8 @@ from ...report import Report
 from ...results import settings_in
 from . import streams
 from .courses import stated_shape, written_rates
-from .model import files_beside, mods_of_saved, write_model
+from .fields import source_of
+from .model import files_beside, mods_of_saved, note_fields, write_model
 from .plasticity import plast_of
 from .sources import stated_netstim
 from .synapses import one_each
@@ -46,8 +47,7 @@ def write(network: Network, path: Path, report: Report | None = None) -> None:
         write_model(network, path, report)
         return
     if network.fields:
-        report.add("netpyne-fields", "loss", f"{', '.join(field.id for field in network.fields)}: NetPyNE cannot save "
-                   "imposed fields; an index (.npjson) has them in netParams")  # fmt: skip
+        note_fields([field.id for field in network.fields], report)
     writer = _Writer(network, report)
     text = json.dumps(writer.document(), allow_nan=False)
     folder = mods_of_saved(path, writer.mods, report)
@@ -95,15 +95,27 @@ class _Writer:
         self.connections()
         for inputs in network.inputs:
             self.inputs(inputs)
+        config = self.config()
+        imposed, reached = self.fields(config)
         params = {
             "sizeX": float(self.size[0]), "sizeY": float(self.size[1]), "sizeZ": float(self.size[2]),
             "popParams": {label: pop["tags"] for label, pop in pops.items()}, "cellParams": self.cell_params(),
-            "synMechParams": self.synapses(), "connParams": {}, "stimSourceParams": {}, "stimTargetParams": {},
+            "synMechParams": self.synapses(), "connParams": {}, "stimSourceParams": imposed,
+            "stimTargetParams": reached,
             "subConnParams": {}, "rxdParams": {}, "defaultThreshold": 10.0,
         }  # fmt: skip
         return {
             "netpyne_version": "1.1.1", "netpyne_changeset": "",
-            "net": {"params": params, "cells": self.cells, "pops": pops}, "simConfig": self.config(),
+            "net": {"params": params, "cells": self.cells, "pops": pops}, "simConfig": config,
+        }  # fmt: skip
+
+    def fields(self, config: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The sources of imposed fields, and the cells that each acts on."""
+        found = {field.id: source_of(vars(field), np.asarray, config["duration"], config["dt"])
+                 for field in self.network.fields}  # fmt: skip
+        return found, {
+            field.id: {"source": field.id, "conds": {"pop": field.population, "cellList": field.target.tolist()}}
+            for field in self.network.fields
         }  # fmt: skip
 
     def tags(self, population: Population) -> dict[str, Any]:

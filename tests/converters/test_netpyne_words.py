@@ -83,11 +83,16 @@ def spikes(results: nmlbridge.Results) -> list[tuple[float, int]]:
 
 SAVE = """
 import json, sys
+import numpy
 from netpyne import sim, specs
 name, scales = sys.argv[1:]
 model = json.load(open(f"{name}.json"))
 config = specs.SimConfig(model["simConfig"])
 config.saveJson, config.savePickle, config.filename, config.analysis = True, False, f"saved {name}", {}
+for source in model["net"]["params"].get("stimSourceParams", {}).values():  # arrays, as a script would have them
+    for word in ("time", "signal"):
+        if word in source.get("waveform", {}):
+            source["waveform"][word] = numpy.array(source["waveform"][word])
 params = specs.NetParams(model["net"]["params"] | json.loads(scales))
 sim.createSimulateAnalyze(simConfig=config, netParams=params)
 """
@@ -129,6 +134,24 @@ def test_synapses_that_are_shared_and_recorded_are_saved(folder: Path, tmp_path:
     every = (len(again.traces.time) - 1) // (len(first.traces.time) - 1)  # each step is recorded in what is written
     for quantity in first.traces.quantities:
         np.testing.assert_array_equal(again[quantity][::every], first[quantity])
+
+
+@pytest.mark.neuron
+def test_fields_that_were_saved(folder: Path, tmp_path: Path) -> None:
+    """NetPyNE saves the potentials in each compartment, and its rules, which say what they come from."""
+    path, theirs = saved(folder, "imposed")
+    report = Report()
+    network = nmlbridge.read(path, report=report)
+    assert len(network.fields) == 5 and not report.losses
+    assert spikes(nmlbridge.simulate(path)) == theirs
+    data = json.loads(path.read_text())
+    del data["net"]["params"]["stimSourceParams"]["plates"]
+    data["net"]["params"]["stimTargetParams"].pop("all")
+    for cell in data["net"]["cells"][:1]:
+        cell["stims"].append({"type": "XStim", "source": "plates"})
+    (tmp_path / "model.json").write_text(json.dumps(data))
+    with pytest.raises(NmlBridgeError, match=r"net.cells\[0\]: the rules .* do not state the XStim 'plates'"):
+        nmlbridge.read(tmp_path / "model.json")
 
 
 @pytest.mark.neuron
