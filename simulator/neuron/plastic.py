@@ -7,7 +7,8 @@ after it has adjusted the weight, so that no order of events of one time matters
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,7 +24,10 @@ MECHANISM = "NmlbridgeStdp"
 BACK = 1e-6  # ms: postsynaptic spikes come after presynaptic ones of the same time
 LATER = 1e-9
 """ms: on one rank the spikes of one step arrive in the order of their cells; on several, those of a rank's own cells
-would come before all others, so the one that comes second says so"""
+would come before all others, so the one that comes second says so. Mechanisms that compare times to tell spikes of one
+step apart do not care for their order, and need the times as they are."""
+_COMPARED = re.compile(r"[!=]=\s*\(?\s*t\b|\bt\b(\s*[-+]\s*[\d.]+)?\s*\)?\s*[!=]=")
+_COMMENT = re.compile(r"(?is)\bCOMMENT\b.*?\bENDCOMMENT\b|[:?][^\n]*")
 MOD = """NEURON {
     ARTIFICIAL_CELL NmlbridgeStdp
     RANGE w, w0, w_min, w_max, a_plus, a_minus, tau_plus, tau_minus, mu, nearest
@@ -91,6 +95,13 @@ NET_RECEIVE(weight, back) {
 """
 
 
+def _compares(name: str, mods: Iterable[str]) -> bool:
+    """Whether a mechanism of some mod files compares times with each other."""
+    defined = re.compile(rf"\b(?:POINT_PROCESS|ARTIFICIAL_CELL)\s+{re.escape(name)}\b")
+    texts = (_COMMENT.sub(" ", text) for text in mods)
+    return any(defined.search(text) and _COMPARED.search(text) for text in texts)
+
+
 class Plastic:
     """The adjusters of one group of connections, by their row; to be made before the connections."""
 
@@ -105,6 +116,8 @@ class Plastic:
                 id = entry["id"]
                 raise SimulatorError(f"the plastic connections '{id}' lead to cell {silent[0]}, which sends no spikes")
             network.adjusters[entry["id"]] = {}
+        names = {entry["mechanism"] for entry in self.entries if "mechanism" in entry}
+        self.exact = {name for name in names if _compares(name, network.program.mods.values())}
         self.given: list[Given] = []
         if any("mechanism" in entry for entry in self.entries):
             network.handlers.append(network.h.FInitializeHandler(3, self._again))
@@ -162,7 +175,7 @@ class Plastic:
             before = network.pc.gid_connect(head, adjuster)
             after = network.pc.gid_connect(int(self.homes[row]), adjuster)
             before.delay = 1.0
-            after.delay = 1.0 + (LATER if head < int(self.homes[row]) else 0.0)
+            after.delay = 1.0 + (LATER if head < int(self.homes[row]) and name not in self.exact else 0.0)
             before.weight[0], after.weight[0] = 1.0, -1.0
             network.h.setpointer(netcon._ref_weight[0], entry["pointer"], adjuster)
         except (AttributeError, LookupError, TypeError) as fault:

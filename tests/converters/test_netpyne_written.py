@@ -127,7 +127,7 @@ def test_weights_learnt_in_netpyne(folder: Path, theirs: dict[str, Any]) -> None
             rows += np.stack([projection.pre + pre, projection.post + post, session.weights(projection.id)], 1).tolist()
     found = theirs["plastic"]["weights"]
     assert len({row[2] for row in found}) > 20
-    np.testing.assert_allclose(found, sorted(rows), rtol=1e-12)
+    np.testing.assert_allclose(found, sorted(rows), rtol=1e-9)  # of two spikes in one step, one is told a trifle later
 
 
 LEARNING: dict[str, Any] = {

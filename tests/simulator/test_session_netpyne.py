@@ -405,3 +405,54 @@ def test_rates_that_are_variable_are_steered(tmp_path: Path) -> None:
     ours = sorted(zip(np.round(results.spikes.time * 1e3, 6).tolist(), results.spikes.gid.tolist(), strict=True))
     assert ours == expected
     assert len(ours) > 40 and len([one for one in ours if one[0] < 60]) != len(still.spikes.time)
+
+
+# spikes of one step teach nothing: they are told apart by their times, a ms after, as a mod file may do it for MPI
+APART = """NEURON {
+    ARTIFICIAL_CELL STDP
+    POINTER synweight
+    RANGE before, after, rate
+}
+PARAMETER { rate = 0.0001 }
+ASSIGNED { synweight  before (ms)  after (ms) }
+INITIAL { before = -1  after = -1 }
+NET_RECEIVE (w) {
+    if (flag == 0 && w > 0) {
+        before = t
+        net_send(1, 1)
+    } else if (flag == 0) {
+        after = t
+    } else if (after != t - 1) {
+        synweight = synweight + rate
+    }
+}
+"""
+STILL = REWARDED.replace('each["hSTDP"].reward_punish(asked["critics"][t // 20 - 1])', "pass")
+
+
+@pytest.mark.skipif(find_spec("netpyne") is None, reason="netpyne is not installed (extra dev)")
+def test_a_mod_file_that_tells_spikes_of_one_step_apart(tmp_path: Path) -> None:
+    """Of cells that spike together, and of some that do not; two ranks too."""
+    beat = {"cellModel": "NetStim", "numCells": 1, "interval": 12, "noise": 0, "start": 5}
+    drive = {"weight": 0.05, "synMech": "exc", "sec": "soma", "delay": 1}
+    params = PARAMS | {
+        "popParams": {"hop": {"cellType": "PYR", "numCells": 6, "cellModel": "HH"}, "beat": beat},
+        "connParams": {
+            "early": drive | {"preConds": {"pop": "beat"}, "postConds": {"pop": "hop"}},
+            "hop": {"preConds": {"pop": "hop"}, "postConds": {"pop": "hop"}, "weight": 1e-6, "synMech": "inh",
+                    "delay": 5, "plast": {"mech": "STDP", "params": {"rate": 1e-7}}},
+        },
+        "stimSourceParams": {"step": {"type": "IClamp", "del": 60, "dur": 90, "amp": 0.8}},
+        "stimTargetParams": {"step": {"source": "step", "conds": {"pop": "hop", "cellList": [0, 3]}, "sec": "soma",
+                                      "loc": 0.5}},
+    }  # fmt: skip
+    theirs = ask_netpyne(tmp_path, STILL, {"learns": params}, {"learns": CONFIG}, {"stdp.mod": APART})
+    network, simulation = read_simulation(tmp_path / "learns.json", allow=("mods",))
+    (hop,) = (p for p in network.projections if p.attributes.get("netpyne_label") == "hop")
+    order = np.lexsort((hop.post, hop.pre))
+    for ranks in (1, 2):
+        with nmlbridge.Session(network, simulation, ranks=ranks) as session:
+            session.run()
+            np.testing.assert_allclose(session.weights(hop.id)[order], [row[2] for row in theirs[-1]], rtol=1e-12)
+    weights = [row[2] for row in theirs[-1]]
+    assert min(weights) < 1.5e-6 and max(weights) > 1.8e-6
