@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..program import Shape
+from .stepping import Stepper
 
 _AFTER = 1e-6  # of a step: how late samples are under cvode; NEURON 9 fails where only rounding parts them from events
 
@@ -22,7 +23,7 @@ class Scheme:
         h.celsius = float(run.get("celsius", 6.3))
         h.secondorder = 0 if self.tolerances else int(run.get("second_order", 0))
         h.dt = shape.dt
-        self.stepper: Callable[[int], int] | None = None  # takes steps faster than NEURON (``stepping``)
+        self.stepper: Stepper | None = None  # takes steps faster than NEURON
         self.cvode = h.CVode()
         if self.tolerances:
             self.cvode.active(1)
@@ -55,6 +56,13 @@ class Scheme:
         if self.tolerances:
             self.pc.psolve((done + count + 0.25) * self.shape.dt)
         else:
-            if self.stepper is not None and count > 1:
-                count -= self.stepper(count - 1)
+            if count > 1 and self._step():
+                assert self.stepper is not None
+                count -= self.stepper.advance(count - 1)
             self.pc.psolve(self.h.t + (count + 0.5) * self.shape.dt)  # the half keeps rounding from losing a step
+
+    def _step(self) -> bool:
+        """Whether the stepper can take the next steps, on all ranks: NEURON's psolve waits for the others where the
+        stepper does not, so that ranks which went different ways would wait forever."""
+        ready = self.stepper is not None and bool(self.stepper.ready())
+        return bool(self.pc.allreduce(int(ready), 3)) if int(self.pc.nhost()) > 1 else ready

@@ -221,8 +221,11 @@ static void states(neuron::model_sorted_token const& token, NrnThread& cells) {
 static bool plain(NrnThread& cells) {
     return nrn_nthread == 1 && !cvode_active_ && !tree_changed && !v_structure_change && !use_sparse13 &&
            !nrn_multisplit_setup_ && nrn_multisplit_solve_ == solve && !nrn_nonvint_block && !nrn_mech_wtime_ &&
-           !cells._ecell_memb_list && cells.end > 0;
+           !cells._ecell_memb_list;
 }
+
+// Whether what this process has at the moment can be advanced here. Ranks step together: all, or none.
+extern "C" int nmlb_ready() { return plain(*nrn_threads); }
 
 // Steps taken, none where only NEURON knows how to. At least one more is to be NEURON's, which keeps its accounts.
 extern "C" long nmlb_advance(long steps) {
@@ -276,8 +279,18 @@ KNOWN = "9.0."
 """The NEURON whose steps these are: another may have more to do in one, which would be left out without a word."""
 
 
-def stepper(library: Path | None) -> Callable[[int], int] | None:
-    """A function that takes so many steps of this process's NEURON and says how many it took, from the library.
+class Stepper:
+    """Takes steps of this process's NEURON. ``ready()`` says whether it can at the moment, ``advance(steps)`` how many
+    it took; ranks that exchange spikes must take the same steps in the same way."""
+
+    def __init__(self, library: ctypes.CDLL) -> None:
+        self.advance: Callable[[int], int] = library.nmlb_advance
+        library.nmlb_advance.argtypes, library.nmlb_advance.restype = [ctypes.c_long], ctypes.c_long
+        self.ready: Callable[[], int] = library.nmlb_ready
+
+
+def stepper(library: Path | None) -> Stepper | None:
+    """The Stepper of a compiled library.
 
     None where the library has none, where NEURON is not one whose steps are known to be these, or where something else
     solves already.
@@ -289,6 +302,4 @@ def stepper(library: Path | None) -> Callable[[int], int] | None:
     loaded = ctypes.CDLL(str(library))
     if not hasattr(loaded, "nmlb_advance") or not loaded.nmlb_solve(1):
         return None
-    advance = loaded.nmlb_advance
-    advance.argtypes, advance.restype = [ctypes.c_long], ctypes.c_long
-    return advance
+    return Stepper(loaded)
