@@ -37,10 +37,24 @@ def rhythm(results: Results, population: str) -> tuple[float, float]:
 def test_gamma_in_both_populations(results: Results) -> None:
     for population in "EI":
         frequency, share = rhythm(results, population)
-        assert 25 < frequency < 60, population
+        assert 30 < frequency < 80, population  # gamma
         assert share > 0.3, population
     assert {path.name for path in results.files} == {"ping.v.dat", "ping.spikes"}
     assert results["E[0]/v"].min() > -0.1
+
+
+def test_inhibition_follows_excitation_and_sets_the_pace(model: Path, results: Results) -> None:
+    """In each cycle interneurons fire some ms after pyramidal cells; a synapse that lasts longer slows the rhythm."""
+    edges = np.arange(0.1, 0.5, 5e-4)
+    first, then = (counts - counts.mean() for counts in (
+        np.histogram(results.spikes.of(name), edges)[0].astype(float) for name in "EI"))  # fmt: skip
+    lags = np.arange(-30, 31)
+    together = [np.sum(first[30:-30] * np.roll(then, -lag)[30:-30]) for lag in lags]
+    assert 1 <= 0.5 * lags[int(np.argmax(together))] <= 6  # ms
+    rates = {name: rhythm(results, name)[0] for name in "EI"}
+    assert abs(rates["E"] - rates["I"]) < 1
+    slow = nmlbridge.simulate(model, changes={"synapses.gaba.tauDecay": "18 ms"})
+    assert rhythm(slow, "E")[0] < 0.9 * rates["E"]
 
 
 def test_without_feedback_inhibition_the_rhythm_is_gone(model: Path, results: Results) -> None:
