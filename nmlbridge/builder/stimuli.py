@@ -23,6 +23,7 @@ from .space import AXES, Cells, Space
 from .vocabulary import Clamp, Input, Poisson, Pulse, Rhythm, Sine, Times
 
 _MOST_KINDS = 20_000
+_FASTEST = 1e9  # Hz
 _NEVER = 1e9  # ms between events, and a number of events, that no run reaches
 _NAMES = (*AXES, "depth", "xnorm", "ynorm", "znorm", "index")
 
@@ -157,9 +158,7 @@ class Stimuli:
                                      *self.path)  # fmt: skip
 
     def _poisson(self, item: Poisson, through: dict[str, str]) -> Kinds:
-        rate = self.column(item.rate, "Hz", "rate")
-        if (rate < 0).any():
-            raise self.context.error("the rate is negative", *self.path, "rate")
+        rate = self._rate(item)
         if item.stop is None and item.start == 0:
             return self._component("poissonFiringSynapse", {"averageRate": ("rate", "Hz")}, through, {"rate": rate})
         start = self.column(item.start, "ms", "start")
@@ -169,6 +168,14 @@ class Stimuli:
         names = {"averageRate": ("rate", "Hz"), "delay": ("start", "ms"), "duration": ("stop", "ms")}
         columns = {"rate": rate, "start": start, "stop": stop - start}
         return self._component("transientPoissonFiringSynapse", names, through, columns)
+
+    def _rate(self, item: Poisson) -> npt.NDArray[np.float64]:
+        """In Hz; a run with more events than there are would not end."""
+        rate = self.column(item.rate, "Hz", "rate")
+        if (rate < 0).any() or (rate > _FASTEST).any():
+            worst = rate.min() if (rate < 0).any() else rate.max()
+            raise self.context.error(f"the rate is {worst:g} Hz; expected 0 to {_FASTEST:g} Hz", *self.path, "rate")
+        return rate
 
     def _generators(self, item: Poisson | Rhythm | Times, synapse: str) -> Kinds:
         """NetStims, for a synapse of NEURON's."""
@@ -182,9 +189,7 @@ class Stimuli:
         noisy = isinstance(item, Poisson)
         start = self.column(item.start, "ms", "start")
         if isinstance(item, Poisson):
-            rate = self.column(item.rate, "Hz", "rate")
-            if (rate < 0).any():
-                raise self.context.error("the rate is negative", *self.path, "rate")
+            rate = self._rate(item)
             interval = np.divide(1000.0, rate, out=np.full(len(rate), _NEVER), where=rate > 0)
         else:
             interval = self.column(item.period, "ms", "period")

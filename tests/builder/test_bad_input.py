@@ -54,6 +54,8 @@ BAD = {
     "unknown cell": ("{cell: cell, number", "{cell: sell, number", 13, "did you mean 'cell'"),
     "unknown region": ("region: upper", "region: uper", 13, "did you mean 'upper'"),
     "unknown population": ("to: B", "to: BB", 16, "did you mean 'B'"),
+    "negative rate": ("rate: 10 Hz", "rate: -10 Hz", 18, "the rate is -10 Hz; expected 0 to 1e+09 Hz"),
+    "rate without end": ("rate: 10 Hz", "rate: 1e300 Hz", 18, "the rate is 1e+300 Hz; expected 0 to 1e+09 Hz"),
     "unknown stimulus": ("poisson", "poison", 18, "did you mean 'poisson'"),
     "unknown name in a formula": ("normal(gain", "normal(gian", 16, "did you mean 'gain'"),
     "empty selection": ("to: B", 'to: "B & depth > 9000"', 16, "selects no cell"),
