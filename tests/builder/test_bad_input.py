@@ -54,8 +54,7 @@ BAD = {
     "unknown cell": ("{cell: cell, number", "{cell: sell, number", 13, "did you mean 'cell'"),
     "unknown region": ("region: upper", "region: uper", 13, "did you mean 'upper'"),
     "unknown population": ("to: B", "to: BB", 16, "did you mean 'B'"),
-    "negative rate": ("rate: 10 Hz", "rate: -10 Hz", 18, "the rate is -10 Hz; expected 0 to 1e+09 Hz"),
-    "rate without end": ("rate: 10 Hz", "rate: 1e300 Hz", 18, "the rate is 1e+300 Hz; expected 0 to 1e+09 Hz"),
+    "rate without end": ("rate: 10 Hz", "rate: 1e200 Hz", 18, "the rate is 1e+200 Hz; expected 0 to 1e+09 Hz"),
     "unknown stimulus": ("poisson", "poison", 18, "did you mean 'poisson'"),
     "unknown name in a formula": ("normal(gain", "normal(gian", 16, "did you mean 'gain'"),
     "empty selection": ("to: B", 'to: "B & depth > 9000"', 16, "selects no cell"),
@@ -67,7 +66,7 @@ BAD = {
     "no rule": ("probability: 0.5, ", "", 16, "one of these is needed"),
     "negative delay": ("delay: 1 ms", "delay: -1 ms", 16, "must not be negative"),
     "drawn negative delay": ("delay: 1 ms", "delay: 'normal(0, 1)'", 16, "clip"),
-    "negative rate": ("rate: 10 Hz", "rate: -10 Hz", 18, "negative"),
+    "negative rate": ("rate: 10 Hz", "rate: -10 Hz", 18, "the rate is -10 Hz; expected 0"),
     "density without volume": ("z: [0, 300]}", "z: [5, 5]}", 14, "volume"),
     "range upside down": ("upper: {y: [0, 100]}", "upper: {y: [100, 0]}", 7, "smaller number stands first"),
     "function that yields NaN": ("probability: 0.5", "probability: sqrt(-dist_3d)", 16, "nan"),
@@ -125,7 +124,7 @@ def test_bad_input(case: str, good: Path) -> None:
         build(good)
     assert raised.value.file == str(good)
     assert line is None or raised.value.line == line, str(raised.value)
-    assert said in str(raised.value)
+    assert said in str(raised.value).replace(str(good), "")
     assert "\n" not in str(raised.value)
 
 
@@ -152,7 +151,7 @@ def test_bad_lists_of_connections(good: Path, rows: str, line: int, said: str) -
     with pytest.raises(ModelError) as raised:
         build(good)
     assert (raised.value.file, raised.value.line) == (str(file), line)
-    assert said in str(raised.value)
+    assert said in str(raised.value).replace(str(good), "")
 
 
 @pytest.mark.parametrize(
