@@ -72,9 +72,7 @@ class Run:
             self.network.made = [] if serves else None
             self.network.build()
             if not (self.run.get("cvode") or self.run.get("coreneuron") or self.network.placement.cuts):
-                bare = not any(cell.sections for cell in self.network.cells.values())
-                if not self.pc.allreduce(int(bare), 2):  # ranks must agree on who takes the steps
-                    self.scheme.stepper = stepper(self.library)
+                self.scheme.stepper = stepper(self.library)
             self.field = self._field()
             plain = [place for place in self.program.spec.get("recordings", ()) if "field" not in place]
             self.recorder = Recorder(self.network, plain, *self.scheme.sampling())
