@@ -82,7 +82,7 @@ class Catalogue:
         self.mods: dict[str, str] = {}
         self.values: dict[str, Mod] = {}
         """the same mechanisms as values, by name"""
-        self.variants: list[dict[tuple[object, ...], FlatComponent]] = []
+        self.variants: list[dict[tuple[object, ...], list[FlatComponent]]] = []
         """what else the requests may become: parameters that differ there are left open"""
 
     def ask(self, key: tuple[object, ...], make: Callable[[], tuple[FlatComponent, Role]]) -> Request:
@@ -148,7 +148,7 @@ class Catalogue:
     def _others(self, group: list[Request]) -> list[FlatComponent]:
         """The variants of the requests of a group; those of the first of them come first."""
         keys = [key for key, request in self.requests.items() if any(request is each for each in group)]
-        found = [variant[key] for variant in self.variants for key in keys if key in variant]
+        found = [flat for variant in self.variants for key in keys for flat in variant.get(key, ())]
         shape = structure_key(group[0].flat, [])
         return [flat for flat in found if structure_key(flat, []) == shape]
 

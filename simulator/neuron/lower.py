@@ -79,10 +79,14 @@ def lower(
     Parameters that differ in ``variants`` are no constants of mechanisms, so that they can be changed later.
     """
     lowering = _Lowering(network, model, library, settings, outputs, report, dump)
+    lowering.apart = {inputs.id for one in (network, *(other for other, _, _ in variants)) for inputs in one.inputs
+                      if inputs.values}  # fmt: skip
     for other, its_model, its_library in variants:
         one = _Lowering(other, its_model, its_library, settings, outputs, report, None)
+        one.apart = lowering.apart
         one.gather()
-        lowering.catalogue.variants.append({key: each.flat for key, each in one.catalogue.requests.items()})
+        lowering.catalogue.variants.append({key: [each.flat, *each.varied]
+                                            for key, each in one.catalogue.requests.items()})  # fmt: skip
     return lowering.run()
 
 
@@ -99,6 +103,8 @@ class _Lowering:
         self.by_component: dict[str, CellKind] = {}
         self.attachments: dict[str, Attachment] = {}
         self.natives = Natives(network, self.tables, settings.seed, settings.v_init)
+        self.apart: set[str] = set()
+        """lists of inputs that differ, or come to differ: they share their rows with no other list"""
         self.reversals: dict[str, float] = {}
         self.senders = Senders(sum(p.size for p in network.populations.values()))
         self.kelvin = network.temperature if network.temperature is not None else KELVIN + DEFAULT_CELSIUS
@@ -409,7 +415,7 @@ class _Lowering:
         if self.natives.has(inputs.component):
             self.natives.inputs(inputs, (gid, section, x), weight)
             return
-        key = f"input {inputs.id}" if inputs.values else "input"  # a list of inputs that differ stands alone
+        key = f"input {inputs.id}" if inputs.id in self.apart else "input"
         attachment = self.attachment(key, inputs.component, self.kinds[population.id], True, inputs)
         if inputs.values:
             component, request = self.component(inputs.component, inputs), attachment.request
