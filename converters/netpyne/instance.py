@@ -133,7 +133,8 @@ class _Assembly(Populations):
         if renumbered:
             self.report.add(
                 "netpyne-gids", "info", f"{len(renumbered)} cells have another number than in NetPyNE, the first is "
-                f"{renumbered[0]}: cells of one population that differ become populations of their own", file=self.file,
+                f"{renumbered[0]}: cells of one population with other parts become populations of their own",
+                file=self.file,
             )  # fmt: skip
         return made
 

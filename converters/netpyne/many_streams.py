@@ -12,12 +12,12 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from .streams import Distributions, Floats, Stream, exp, log, philox
+from .streams import Distributions, Floats, Stream, WithNormal, exp, log, philox
 
 Ints = npt.NDArray[np.int64]
 
 
-class Streams(Distributions):
+class Streams(WithNormal):
     """Streams with the ids (n,); every distribution gives a column (n,), for parameters that are numbers or columns."""
 
     def __init__(self, first: npt.ArrayLike, second: npt.ArrayLike, third: npt.ArrayLike) -> None:

@@ -54,9 +54,10 @@ class Populations:
             common, kind = self.kind(pop, cell)
             groups.setdefault(common, {}).setdefault(kind, []).append(place)
         cells = [self.instance.cells[gid] for gid in pop.gids]
+        tagged = any(cell.tags.get("params") for cell in cells)
         parts: list[tuple[list[int], str, list[str]]] = []
         for kinds in groups.values():
-            if len(kinds) > 1 and not any(cell.tags.get("params") for cell in cells):
+            if len(kinds) > 1 and not tagged:
                 each = sorted((place, kind) for kind, places in kinds.items() for place in places)
                 parts.append(([place for place, _ in each], each[0][1], [kind for _, kind in each]))
             else:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -80,14 +81,12 @@ def _by_libm(function: Callable[..., float], arguments: int) -> Callable[..., An
 log, exp, power = _by_libm(math.log, 1), _by_libm(math.exp, 1), _by_libm(math.pow, 2)
 
 
-class Distributions:
+class Distributions(ABC):
     """Those distributions that take one number of ``next`` as it comes; of numbers, or of columns."""
 
+    @abstractmethod
     def next(self) -> Any:
-        raise NotImplementedError
-
-    def normal(self, mean: Any, variance: Any) -> Any:
-        raise NotImplementedError
+        """The next number in 0 < u <= 1, of each stream."""
 
     def uniform(self, low: Any, high: Any) -> Any:
         return low + (high - low) * self.next()
@@ -99,17 +98,25 @@ class Distributions:
     def negexp(self, mean: Any) -> Any:
         return -mean * log(self.next())
 
+    def weibull(self, alpha: Any, beta: Any) -> Any:
+        return power(-beta * log(1 - self.next()), 1 / alpha)
+
+
+class WithNormal(Distributions):
+    """And those that are made of a normal one, which takes as many numbers as it needs."""
+
+    @abstractmethod
+    def normal(self, mean: Any, variance: Any) -> Any:
+        """By the polar method, the second value of a pair thrown away."""
+
     def lognormal(self, mean: Any, variance: Any) -> Any:
         square = mean * mean
         middle = log(square / np.sqrt(variance + square))
         spread = np.sqrt(log((variance + square) / square))
         return power(math.e, self.normal(middle, spread * spread))
 
-    def weibull(self, alpha: Any, beta: Any) -> Any:
-        return power(-beta * log(1 - self.next()), 1 / alpha)
 
-
-class Stream(Distributions):
+class Stream(WithNormal):
     """One generator, as ``h.Random().Random123(first, second, third)``; each distribution draws its next value."""
 
     def __init__(self, first: int, second: int = 0, third: int = 0) -> None:
@@ -143,7 +150,7 @@ class Stream(Distributions):
         self.at += 1
         return float(self.numbers[self.at - 1])
 
-    def discunif(self, low: float, high: float) -> float:
+    def discunif(self, low: float, high: float) -> float:  # without arrays: ``distinct`` asks for very many
         return float(int(low) + math.floor((int(high) - int(low) + 1) * self.next()))
 
     def normal(self, mean: float, variance: float) -> float:

@@ -8,6 +8,7 @@ sections and a variable by NEURON's names (``apical.gbar_na``, ``all.Ra``). In b
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -49,8 +50,9 @@ class Made(Sequence[Individual]):
             raise IndexError(row)
         return self._made(row % len(self))
 
+    @abstractmethod
     def _made(self, row: int) -> Individual:
-        raise NotImplementedError
+        """The cell of a row."""
 
 
 def factor(rows: Rows, column: Column, path: Path_) -> Column:

@@ -9,11 +9,10 @@ from pathlib import Path
 
 from ..element import Ids
 from ..errors import DocumentError, UnsupportedError
-from .header import read_header
+from .header import COMMENTS, read_header, without_comments
 
 FOLDERS = ("mod", "mods", "mechanisms", "modfiles", ".")
 """where models keep their mod files, beside the file that uses them"""
-_COMMENTS = re.compile(r"(?is)\bCOMMENT\b.*?\bENDCOMMENT\b|:[^\n]*|\?[^\n]*")
 _NAME = re.compile(r"\b(?:SUFFIX|POINT_PROCESS|ARTIFICIAL_CELL)\s+(\w+)")
 _INCLUDE = re.compile(r'^[ \t]*INCLUDE[ \t]+"([^"\n]+)"[^\n]*$', re.M)
 _PARAMETER = re.compile(r"\bPARAMETER\s*\{([^}]*)\}")
@@ -55,8 +54,13 @@ def whole_text(path: Path) -> str:
 
 def mechanism_of(text: str) -> str | None:
     """The name of the mechanism that NMODL defines; None if it says none."""
-    found = _NAME.search(_COMMENTS.sub(" ", text))
+    found = _NAME.search(without_comments(text))
     return found[1] if found else None
+
+
+def _blanked(text: str) -> str:
+    """NMODL without comments, in which all else has its place."""
+    return COMMENTS.sub(lambda found: " " * len(found[0]), text)
 
 
 def global_parameters(text: str) -> dict[str, float]:
@@ -68,7 +72,7 @@ def global_parameters(text: str) -> dict[str, float]:
 def with_globals(text: str, values: Mapping[str, float]) -> str:
     """NMODL with other defaults for some of its parameters."""
     for name, value in values.items():
-        plain = _COMMENTS.sub(lambda found: " " * len(found[0]), text)  # its places are those of the text
+        plain = _blanked(text)
         for block in _PARAMETER.finditer(plain):
             found = re.compile(rf"\b{name}\b(\s*=\s*[-+.\deE]+)?").search(plain, block.start(1), block.end(1))
             if found:
@@ -81,7 +85,7 @@ def with_globals(text: str, values: Mapping[str, float]) -> str:
 
 def renamed(text: str, name: str) -> str:
     """NMODL whose mechanism is called ``name``. Raises UnsupportedError if C code in it may depend on the name."""
-    found = _NAME.search(_COMMENTS.sub(lambda found: " " * len(found[0]), text))
+    found = _NAME.search(_blanked(text))
     if found is None or re.search(rf"(?s)\bVERBATIM\b.*_{found[1]}\b.*\bENDVERBATIM\b", text):
         raise UnsupportedError(f"{found[1] if found else 'what defines no mechanism'} cannot get another name")
     return f"{text[: found.start(1)]}{name}{text[found.end(1) :]}"
@@ -92,7 +96,7 @@ def same_code(one: str, other: str) -> bool:
     values = global_parameters(one)
     if global_parameters(other) != values:
         return False
-    plain = (_COMMENTS.sub(" ", with_globals(text, values)).split() for text in (one, other))
+    plain = (without_comments(with_globals(text, values)).split() for text in (one, other))
     return next(plain) == next(plain)
 
 

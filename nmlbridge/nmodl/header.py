@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass, field
 
 _VERBATIM = re.compile(r"(?s)\bVERBATIM\b.*?\bENDVERBATIM\b")
-_COMMENTS = re.compile(r"(?is)\bCOMMENT\b.*?\bENDCOMMENT\b|[:?][^\n]*")
+COMMENTS = re.compile(r"(?is)\bCOMMENT\b.*?\bENDCOMMENT\b|[:?][^\n]*")
 _KIND = re.compile(r"\b(SUFFIX|POINT_PROCESS|ARTIFICIAL_CELL)\s+(\w+)")
 _WORDS = frozenset({
     "SUFFIX", "POINT_PROCESS", "ARTIFICIAL_CELL", "USEION", "READ", "WRITE", "VALENCE", "REPRESENTS", "RANGE", "GLOBAL",
@@ -50,9 +50,14 @@ class Header:
     functions: frozenset[str] = frozenset()
 
 
+def without_comments(text: str) -> str:
+    """NMODL with a space in place of each comment."""
+    return COMMENTS.sub(" ", text)
+
+
 def read_header(text: str) -> Header | None:
     """The header of a mod file's text; None if it defines no mechanism."""
-    plain = _COMMENTS.sub(" ", _VERBATIM.sub(" ", text))
+    plain = without_comments(_VERBATIM.sub(" ", text))
     block = re.search(r"\bNEURON\s*\{([^}]*)\}", plain)
     kind = _KIND.search(block[1]) if block else None
     if block is None or kind is None:
@@ -95,7 +100,7 @@ def read_header(text: str) -> Header | None:
 
 def _procedures(text: str) -> tuple[dict[str, int | None], frozenset[str]]:
     """The PROCEDUREs and FUNCTIONs of a mod file, with how many arguments they take; which of them are FUNCTIONs."""
-    plain = _COMMENTS.sub(" ", _VERBATIM.sub(" VERBATIM ", text))
+    plain = without_comments(_VERBATIM.sub(" VERBATIM ", text))
     found = list(_PROCEDURE.finditer(plain))
     counts: dict[str, int | None] = {}
     for number, each in enumerate(found, 1):

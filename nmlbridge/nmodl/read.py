@@ -12,9 +12,8 @@ from dataclasses import dataclass, field
 
 from ..errors import UnsupportedError
 from ..lems.expression import Apply, Bin, Cmp, Expr, Logic, Name, Neg, Num
-from .header import read_header
+from .header import read_header, without_comments
 
-_COMMENT = re.compile(r"(?is)\bCOMMENT\b.*?\bENDCOMMENT\b|:[^\n]*|\?[^\n]*")
 _VERBATIM = re.compile(r"\bVERBATIM\b(?s:.*?)\bENDVERBATIM\b")
 C_CODE = "VERBATIM"
 """what is called where a mod file has C code"""
@@ -108,7 +107,7 @@ class Source:
 
 def read_nmodl(text: str) -> Source:
     """Read a mod file. Raises UnsupportedError that names the word that is not understood."""
-    plain = _TITLE.sub("", _COMMENT.sub(" ", text))
+    plain = _TITLE.sub("", without_comments(text))
     source, header = _Reader(_VERBATIM.sub(f" {C_CODE}() ", plain)).source(), read_header(text)
     source.left_open = () if header is None else header.left_open
     return source

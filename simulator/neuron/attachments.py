@@ -123,8 +123,8 @@ def emit(attachment: Attachment, tables: Tables, seed: int) -> dict[str, list[di
     attachment.index = index
     parameters: dict[str, Any] = {}
     for name, value in request.parameters().items():
-        own = mechanism.parameters[name][request.varied_at : request.varied_at + len(request.varied)]
-        parameters[name] = tables.number(f"{key}.{name}", np.asarray(own, float)) if request.varied else value
+        own = mechanism.parameters[name][request.own]
+        parameters[name] = tables.number(f"{key}.{name}", own) if request.varied else value
     for name, variable in mechanism.instance.items():
         if name == "weight" and (not mechanism.shareable or request.varied):
             parameters[variable] = tables.number(f"{key}.weight", weight)

@@ -43,6 +43,11 @@ class Request:
         assert self.mechanism is not None, "asked before the catalogue was compiled"
         return self.mechanism
 
+    @property
+    def own(self) -> slice:
+        """Where ``varied`` are among the members of the mechanism."""
+        return slice(self.varied_at, self.varied_at + len(self.varied))
+
     def parameters(self) -> dict[str, float]:
         """RANGE parameters of this component, in the mechanism's units."""
         return {name: float(column[self.member]) for name, column in self.made.parameters.items()}

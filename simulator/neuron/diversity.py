@@ -99,10 +99,10 @@ def own_numbers(population: Population, kind: CellKind, tables: Tables) -> dict[
     ``v_init``, each a number or a table of one for each cell."""
     request = kind.request
     assert request is not None
-    mechanism, rows = request.made, slice(request.varied_at, request.varied_at + population.size)
+    mechanism = request.made
 
     def table(name: str, column: npt.NDArray[np.float64]) -> float | str:
-        return tables.number(f"{population.id}.{name}", np.ascontiguousarray(column[rows], dtype=float))
+        return tables.number(f"{population.id}.{name}", np.ascontiguousarray(column[request.own], dtype=float))
 
     found: dict[str, Any] = {"parameters": {n: table(n, column) for n, column in mechanism.parameters.items()}}
     if kind.kind is Kind.POINT:
@@ -116,8 +116,8 @@ def own_numbers(population: Population, kind: CellKind, tables: Tables) -> dict[
 def check_alike(population: Population) -> None:
     """Raises UnsupportedError for cells with sections whose parameters are to differ."""
     if population.values:
-        raise UnsupportedError(f"population '{population.id}': cells with sections do not differ in parameters; "
-                               "make several kinds of cells")  # fmt: skip
+        raise UnsupportedError(f"population '{population.id}': values are of cells without sections; those with "
+                               "sections that differ are individuals")  # fmt: skip
 
 
 def _density(capacitance: Any) -> Any:

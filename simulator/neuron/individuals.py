@@ -19,7 +19,7 @@ from ...report import Report
 from ..program import is_table
 from .cells import CellTemplate, Placement, lower_cell
 from .population import CellKind, Placed
-from .roles import ion_name, valence
+from .roles import charge, ion_name
 from .tables import Tables
 
 Flat = Callable[[Component], FlatComponent]
@@ -159,13 +159,11 @@ class Individuals:
                 found[(*path[:-1], variable)] = column / factor
             else:
                 found[path] = column
-        size = self.differences.population.size
         for number, placed in enumerate(self.placed):
             request = placed.request
-            rows = slice(request.varied_at, request.varied_at + size)
             for name, column in request.made.parameters.items() if request.varied else ():
-                if (column[rows] != column[request.member]).any():
-                    found[("inserts", number, "parameters", name)] = np.asarray(column[rows], float)
+                if (column[request.own] != column[request.member]).any():
+                    found[("inserts", number, "parameters", name)] = np.asarray(column[request.own], float)
         self.differences.columns = found
         return self.differences.stated(tables)
 
@@ -195,7 +193,7 @@ def ion_entry(species: Placement, ion: str) -> dict[str, Any]:
     """What a Program says of the ion of a species."""
     return {
         "ion": ion, "sections": [int(s) for s in species.sections], "internal": species.internal,
-        "external": species.external, "charge": valence(ion) or (2 if ion == "ca" else 1),
+        "external": species.external, "charge": charge(ion),
     }  # fmt: skip
 
 

@@ -40,6 +40,7 @@ from .roles import (
     DEFAULT_CELSIUS,
     SUMMED,
     cell_role,
+    charge,
     component_draws,
     density_role,
     ion_name,
@@ -48,7 +49,6 @@ from .roles import (
     per_segment,
     point_role,
     pool_role,
-    valence,
 )
 from .senders import Senders, straight_in
 from .settings import Settings
@@ -546,7 +546,7 @@ class _Lowering:
                            if any(i.name == ion for i in placed.request.made.mod.ions)} - filled)  # fmt: skip
             if bare:
                 entry["ions"].append({"ion": ion, "sections": bare, "internal": 0.0, "external": 0.0,
-                                      "charge": valence(ion) or (2 if ion == "ca" else 1)})  # fmt: skip
+                                      "charge": charge(ion)})  # fmt: skip
         return entry
 
     def rounded(self, values: npt.NDArray[np.float64] | float, factor: float) -> npt.NDArray[np.float64]:

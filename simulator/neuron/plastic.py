@@ -8,13 +8,15 @@ after it has adjusted the weight, so that no order of events of one time matters
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import SimulatorError
+from ...nmodl.files import mechanism_of, used
+from ...nmodl.header import without_comments
 
 if TYPE_CHECKING:
     from .build import Network
@@ -27,7 +29,6 @@ LATER = 1e-9
 would come before all others, so the one that comes second says so. Mechanisms that compare times to tell spikes of one
 step apart do not care for their order, and need the times as they are."""
 _COMPARED = re.compile(r"[!=]=\s*\(?\s*t\b|\bt\b(\s*[-+]\s*[\d.]+)?\s*\)?\s*[!=]=")
-_COMMENT = re.compile(r"(?is)\bCOMMENT\b.*?\bENDCOMMENT\b|[:?][^\n]*")
 MOD = """NEURON {
     ARTIFICIAL_CELL NmlbridgeStdp
     RANGE w, w0, w_min, w_max, a_plus, a_minus, tau_plus, tau_minus, mu, nearest
@@ -95,13 +96,6 @@ NET_RECEIVE(weight, back) {
 """
 
 
-def _compares(name: str, mods: Iterable[str]) -> bool:
-    """Whether a mechanism of some mod files compares times with each other."""
-    defined = re.compile(rf"\b(?:POINT_PROCESS|ARTIFICIAL_CELL)\s+{re.escape(name)}\b")
-    texts = (_COMMENT.sub(" ", text) for text in mods)
-    return any(defined.search(text) and _COMPARED.search(text) for text in texts)
-
-
 class Plastic:
     """The adjusters of one group of connections, by their row; to be made before the connections."""
 
@@ -117,7 +111,8 @@ class Plastic:
                 raise SimulatorError(f"the plastic connections '{id}' lead to cell {silent[0]}, which sends no spikes")
             network.adjusters[entry["id"]] = {}
         names = {entry["mechanism"] for entry in self.entries if "mechanism" in entry}
-        self.exact = {name for name in names if _compares(name, network.program.mods.values())}
+        self.exact = {mechanism_of(text) for text in used(network.program.mods, names).values()
+                      if _COMPARED.search(without_comments(text))}  # fmt: skip
         self.given: list[Given] = []
         if any("mechanism" in entry for entry in self.entries):
             network.handlers.append(network.h.FInitializeHandler(3, self._again))

@@ -41,6 +41,11 @@ def valence(ion: str) -> int | None:
     return 2 if ion.startswith(("ca", "mg", "zn")) else -1 if ion.startswith("cl") else 1
 
 
+def charge(ion: str) -> int:
+    """The charge of an ion, known to NEURON or not."""
+    return valence(ion) or (2 if ion == "ca" else 1)
+
+
 def _concentration(ion: str, side: str) -> Binding:
     name = f"{ion}{side}"
     return Binding(Name(name), Ion(ion, read=(name,), valence=valence(ion)))

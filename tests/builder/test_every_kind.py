@@ -19,7 +19,7 @@ from nmlbridge.builder.vocabulary import Connection, Stimulus
 
 from .held import Held, held
 from .rules import CELL, SYNAPSE
-from .test_templates import GATED, HOC, LEAKY
+from .test_templates import write_template
 
 pytestmark = pytest.mark.neuron
 
@@ -154,10 +154,7 @@ TREES: dict[str, Any] = {
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The files that the models name."""
     place = tmp_path_factory.mktemp("kinds")
-    (place / "mods").mkdir()
-    (place / "ball.hoc").write_text(HOC)
-    (place / "mods/leaky.mod").write_text(LEAKY)
-    (place / "mods/jump.mod").write_text(GATED)
+    write_template(place)
     random = np.random.default_rng(5)
     pre, post, weight = random.integers(0, 40, 60), random.integers(0, 30, 60), random.random(60) / 5
     rows = zip(pre, post, weight, 1 + weight, strict=True)

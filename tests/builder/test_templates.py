@@ -101,14 +101,19 @@ result = {"v": [list(t) for t in traces], "fired": list(fired), "celsius": h.cel
 """
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A specification, its template and its mod files."""
-    place = tmp_path_factory.mktemp("templates")
+def write_template(place: Path) -> None:
+    """A template and its mod files."""
     (place / "mods").mkdir()
     (place / "ball.hoc").write_text(HOC)
     (place / "mods/leaky.mod").write_text(LEAKY)
     (place / "mods/jump.mod").write_text(GATED)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A specification, its template and its mod files."""
+    place = tmp_path_factory.mktemp("templates")
+    write_template(place)
     (place / "net.json").write_text(json.dumps(MODEL))
     return place
 

@@ -459,20 +459,20 @@ endtemplate NAME
 
 @pytest.fixture
 def clashing(tmp_path: Path) -> Path:
-    """Two templates that set one GLOBAL differently."""
+    """Two templates that set one GLOBAL differently, and netParams that import both."""
     (tmp_path / "mod").mkdir()
     (tmp_path / "mod" / "fast.mod").write_text(FAST)
     for name, value in (("One", -41), ("Two", -35)):
         (tmp_path / f"{name}.hoc").write_text(SETS.replace("NAME", name).replace("VALUE", str(value)))
-    return tmp_path
-
-
-def test_globals_that_clash_are_told(clashing: Path) -> None:
     lines = ["from netpyne import specs", "netParams = specs.NetParams()"]
     for name in ("One", "Two"):
         lines += [f"netParams.importCellParams('{name}', '{name}.hoc', '{name}', conds={{'cellType': '{name}'}})",
                   f"netParams.popParams['{name}'] = {{'cellType': '{name}', 'numCells': 1}}"]  # fmt: skip
-    (clashing / "netParams.py").write_text("\n".join(lines) + "\n")
+    (tmp_path / "netParams.py").write_text("\n".join(lines) + "\n")
+    return tmp_path
+
+
+def test_globals_that_clash_are_told(clashing: Path) -> None:
     report = Report()
     network = nmlbridge.read(clashing / "netParams.py", report=report, allow=("code", "mods"))
     (note,) = [note for note in report if note.code == "netpyne-globals"]
@@ -486,11 +486,6 @@ def test_globals_that_a_cell_gets_from_another_are_told(clashing: Path) -> None:
     """In NetPyNE what one rule sets holds for cells whose rules do not set it."""
     two = (clashing / "Two.hoc").read_text()
     (clashing / "Two.hoc").write_text(two.replace("vhalf_fast = -35", ""))
-    lines = ["from netpyne import specs", "netParams = specs.NetParams()"]
-    for name in ("One", "Two"):
-        lines += [f"netParams.importCellParams('{name}', '{name}.hoc', '{name}', conds={{'cellType': '{name}'}})",
-                  f"netParams.popParams['{name}'] = {{'cellType': '{name}', 'numCells': 1}}"]  # fmt: skip
-    (clashing / "netParams.py").write_text("\n".join(lines) + "\n")
     report = Report()
     nmlbridge.read(clashing / "netParams.py", report=report, allow=("code", "mods"))
     (note,) = [note for note in report if note.code == "netpyne-globals"]
