@@ -106,6 +106,9 @@ def _initial(value: Any, regions: Any, outside: set[str]) -> Any:
     last, *others = reversed([name for name in regions if name in value])
     text = str(_python(value[last], "numpy"))
     for name in others:
+        if not name.isidentifier():  # the formula is code, which NetPyNE runs
+            raise UnsupportedError(f"the region '{name[:40]}' stands in a formula of NetPyNE's; its name must be "
+                                   "letters, digits and _")  # fmt: skip
         test = "isinstance(node, rxd.node.NodeExtracellular)" if name in outside else f"node.region == {name}"
         one = _python(value[name], "numpy")
         text = f"({one}) if {test} else ({text})"

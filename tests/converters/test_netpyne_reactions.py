@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 import nmlbridge
+from nmlbridge.converters.netpyne.reacting import _initial
 from nmlbridge.errors import NmlBridgeError
 from nmlbridge.registry import convert
 
@@ -240,3 +241,12 @@ def test_what_is_not_supported_is_refused_by_name(
     with pytest.raises(NmlBridgeError, match="rxd") as caught:
         nmlbridge.read(path)
     assert message in str(caught.value)
+
+
+def test_no_name_of_a_region_becomes_code() -> None:
+    """Of initial values that differ between regions NetPyNE makes one formula, which it runs."""
+    hostile = "cyt or print(1)"
+    with pytest.raises(NmlBridgeError, match=r"the region 'cyt or print\(1\)' stands in a formula"):
+        _initial({hostile: "1", "er": "2 * x"}, [hostile, "er"], set())
+    assert _initial({"cyt": "1", "er": "2 * x"}, ["cyt", "er"], set()) == (
+        "(1) if node.region == cyt else ((2 * node.x3d))")  # fmt: skip
