@@ -169,9 +169,9 @@ def _inside(places: Any, region: dict[str, Any]) -> None:
 
 
 def _volume(region: dict[str, Any]) -> float | None:
-    """um3; None if a mask cuts it. A ball of 320 triangles has somewhat less than a sphere: 3.6587."""
+    """um3; None if a mask cuts it. A ball of 320 triangles has somewhat less than a sphere: 4.04704."""
     if "file" in region:
-        return float((3.6587 if region["file"].startswith("ball") else 1.0) * region["scale"] ** 3)
+        return float((4.04704 if region["file"].startswith("ball") else 1.0) * region["scale"] ** 3)
     size = np.prod([region[axis][1] - region[axis][0] for axis in "xyz"])
     share = {"box": 1, "cylinder": np.pi / 4, "ellipsoid": np.pi / 6}[region["shape"]]
     return None if "where" in region else float(size * share)
